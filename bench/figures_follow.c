@@ -43,7 +43,7 @@ static void fill(struct follow *follow)
     test_server_sql(server, "CHECKPOINT");
 }
 
-static rhei_db *open_tables(const struct follow *follow, const char *const *tables, int connections)
+static rhei_db *open_tables(const struct follow *follow, const char *const *tables, int connections, int32_t sync_mode)
 {
     char settings[2000];
     int length = snprintf(settings, sizeof settings,
@@ -53,7 +53,7 @@ static rhei_db *open_tables(const struct follow *follow, const char *const *tabl
     for (; *tables != NULL; tables++)
         length += snprintf(settings + length, sizeof settings - (size_t)length,
                            "[[sidecar.tables]]\ntable_name = \"%s\"\n", *tables);
-    return sidecar_open(follow->bench, settings, false, RHEI_SYNC_DESTRUCTIVE);
+    return sidecar_open(follow->bench, settings, false, sync_mode);
 }
 
 /* ---- Loading. ---------------------------------------------------------------------------------------------------- */
@@ -62,7 +62,7 @@ static double load(const struct follow *follow, int connections)
 {
     static const char *const one[] = {"events", NULL};
     double start = bench_now_s();
-    rhei_db *db = open_tables(follow, one, connections);
+    rhei_db *db = open_tables(follow, one, connections, RHEI_SYNC_DESTRUCTIVE);
     if (sidecar_ask(db, "SELECT count(*) FROM app.events", true) != follow->bench->rows)
         bench_die("the load", "not all rows are there");
     double seconds = bench_now_s() - start;
@@ -243,6 +243,25 @@ static void latency(struct follow *follow, bool loaded)
     sidecar_figure_p99(follow->bench, "the same, p99", "ms", &ours, peer, p99, 20, "<= 20 ms");
 }
 
+/* ---- With a history. --------------------------------------------------------------------------------------------- */
+
+static void histories(struct follow *follow)
+{
+    static const char *const tables[] = {"events", "probe", NULL};
+    struct samples kept = {0}, plain = {0};
+    bench_say("sidecar: the same with a history ...");
+    for (int pair = 0; pair < 2; pair++) {
+        follow->db = open_tables(follow, tables, 0, pair == 0 ? RHEI_SYNC_TEMPORAL : RHEI_SYNC_DESTRUCTIVE);
+        bench_build(follow->db);
+        for (int run = 0; run < follow->bench->runs; run++)
+            backlog(follow, "UPDATE events SET score = score + 1", (double)follow->bench->rows,
+                    pair == 0 ? &kept : &plain, NULL);
+        rhei_close(&follow->db);
+    }
+    sidecar_figure(follow->bench, "sidecar: one UPDATE of 1 M rows of PostgreSQL, with a history", "/s", &kept,
+                   "without one", samples_median(&plain), AT_LEAST, 5e5, ">= 500 k");
+}
+
 void figures_follow(struct bench *bench)
 {
     static const char *const tables[] = {TABLES, NULL};
@@ -257,10 +276,8 @@ void figures_follow(struct bench *bench)
     follow.debezium = peer_debezium_open(follow.server, "public.events,public.accounts,public.probe,"
                                                         "public.pgbench_accounts,public.pgbench_branches,"
                                                         "public.pgbench_tellers");
-    follow.db = open_tables(&follow, tables, 0);
-    struct rhei_error error = RHEI_ERROR_INIT;
-    if (rhei_initial_sync(follow.db, 0, &error) != RHEI_OK)
-        bench_die("the sidecar", error.message);
+    follow.db = open_tables(&follow, tables, 0, RHEI_SYNC_DESTRUCTIVE);
+    bench_build(follow.db);
     bench_say("sidecar: backlogs, %s ...", follow.debezium != NULL ? "Rhei and Debezium in turn" : "Rhei alone");
     backlogs(&follow);
     bench_say("sidecar: from commit to answer ...");
@@ -269,5 +286,6 @@ void figures_follow(struct bench *bench)
     sidecar_say_load();
     peer_debezium_close(&follow.debezium);
     rhei_close(&follow.db);
+    histories(&follow);
     test_server_close(&follow.server);
 }
