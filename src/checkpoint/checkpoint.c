@@ -83,7 +83,8 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = RHEI_OK;
-    if (checkpoint->config.look)
+    if (checkpoint->config.look ||
+        (checkpoint->config.ready != NULL && !checkpoint->config.ready(checkpoint->config.ready_context)))
         return RHEI_OK;
     base_mutex_lock(&checkpoint->run_lock);
     int64_t began_ns = base_now_ns();
@@ -108,7 +109,7 @@ static uint64_t changes_since(const struct checkpoint *checkpoint, int64_t posit
     struct mirror_snapshot snapshot;
     if (mirror_snapshot_take(checkpoint->config.mirror, &snapshot) != RHEI_OK)
         return 0;
-    int64_t now = mirror_snapshot_position(&snapshot);
+    int64_t now = mirror_snapshot_position_of(&snapshot, checkpoint->config.source_number);
     mirror_snapshot_release(&snapshot);
     return now > position ? (uint64_t)(now - position) : 0;
 }
@@ -168,10 +169,12 @@ static void free_checkpoint(struct checkpoint **handle)
 {
     struct checkpoint *checkpoint = *handle;
     *handle = NULL;
-    mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
+    if (checkpoint->config.source_number == 0)
+        mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
     checkpoint_set_reset(&checkpoint->set);
     base_free(checkpoint->named);
     base_free(checkpoint->lost);
+    base_free(checkpoint->state);
     checkpoint_files_drop(&checkpoint->files);
     base_cond_destroy(&checkpoint->wake);
     base_mutex_destroy(&checkpoint->lock);
@@ -184,7 +187,7 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
 {
     *result = NULL;
     *restored = (struct checkpoint_restored){.message = ""};
-    if (config->source->ops->stamp == NULL)
+    if (config->source_number == 0 && config->source->ops->stamp == NULL)
         return error_set(error, RHEI_UNSUPPORTED,
                          "changes of this source have no lasting positions to keep a mirror by");
     struct checkpoint *checkpoint = base_alloc_zero(1, sizeof *checkpoint);
@@ -207,10 +210,16 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
         free_checkpoint(&checkpoint);
-    else if (!config->look)
+    else if (!config->look && config->source_number == 0)
         checkpoint_evict_init(checkpoint);
     *result = checkpoint;
     return status;
+}
+
+const void *checkpoint_state(const struct checkpoint *checkpoint, size_t *len)
+{
+    *len = checkpoint->state_len;
+    return checkpoint->state;
 }
 
 void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(void *context), void *context)

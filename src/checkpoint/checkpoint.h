@@ -18,7 +18,12 @@ enum { CHECKPOINT_MOST_CHANGES = 1000000, CHECKPOINT_MOST_BYTES = 64 << 20 }; /*
 enum { CHECKPOINT_FILE_NAME = 48 };
 struct checkpoint_config {
     struct mirror *mirror;        /* borrowed, as the next three */
-    struct change_source *source; /* has stamps */
+    struct change_source *source; /* has stamps; of a sidecar: remembers */
+    uint32_t
+        source_number; /* whose tables are kept, with their histories. 0: those of our own file; else of a sidecar */
+    /* Of a sidecar: what was taken over is shown, or gone. Until then there is nothing to write. */
+    bool (*ready)(void *context);
+    void *ready_context;
     struct blob_store *store;
     const struct segment_codec *codec;
     uint32_t interval_ms;  /* between two checkpoints while there are changes; 0: 10 s */
@@ -53,6 +58,9 @@ struct checkpoint_restored {
 rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **checkpoint,
                             struct checkpoint_restored *restored, struct rhei_error *error);
 /* The calls below may be made by any thread. */
+
+/* Of a sidecar, what its source goes on from (change_source.resume), as it was kept with restored->position. NULL: nothing. Lives as long as the checkpoint. */
+const void *checkpoint_state(const struct checkpoint *checkpoint, size_t *len);
 
 /* Of a look: whoever works there made another checkpoint since, so files of this one, and the changes behind it, may be gone. */
 bool checkpoint_is_overtaken(struct checkpoint *checkpoint);

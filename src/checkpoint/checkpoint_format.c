@@ -28,6 +28,7 @@ enum record {
     RECORD_PIECE = 5,
     RECORD_DEAD = 6,
     RECORD_SUM = 7,
+    RECORD_STATE = 8,
 };
 
 #define NO_TEXT UINT64_MAX
@@ -180,6 +181,13 @@ void checkpoint_put_dead(struct base_buffer *out, uint32_t table, const void *by
 {
     size_t from = begin(out, RECORD_DEAD);
     put_word(out, table);
+    put_bytes(out, bytes, len);
+    end(out, from);
+}
+
+void checkpoint_put_state(struct base_buffer *out, const void *bytes, size_t len)
+{
+    size_t from = begin(out, RECORD_STATE);
     put_bytes(out, bytes, len);
     end(out, from);
 }
@@ -444,6 +452,9 @@ static bool read_record(struct reader *reader)
         break;
     case RECORD_SUM:
         read_sum(reader);
+        break;
+    case RECORD_STATE:
+        reader->model->state = get_bytes(reader, &reader->model->state_len);
         break;
     case RECORD_REMOVED:
         read_removed(reader);

@@ -54,6 +54,8 @@ void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid,
                           const void *bytes, size_t len);
 /* Rows that died, as a portable Roaring bitmap of 64 bits over uid * 65,536 + place (checkpoint_dead.h). */
 void checkpoint_put_dead(struct base_buffer *out, uint32_t table, const void *bytes, size_t len);
+/* What the source goes on from, beside the position; in each manifest and delta, the newest counts. */
+void checkpoint_put_state(struct base_buffer *out, const void *bytes, size_t len);
 void checkpoint_put_end(struct base_buffer *out);
 /* All of a manifest or delta again, with another stamp in its head. *head goes on as with checkpoint_read_head. RHEI_IO, RHEI_TOO_NEW. */
 rhei_status checkpoint_put_again(struct base_buffer *out, const void *bytes, size_t len, struct checkpoint_head *head,
@@ -94,6 +96,8 @@ struct checkpoint_model {
     struct base_arena arena;
     struct checkpoint_head head; /* of what was applied last */
     struct checkpoint_table *tables;
+    const void *state; /* in what was read; NULL: there is none */
+    size_t state_len;
 };
 
 /*

@@ -45,7 +45,9 @@ struct checkpoint {
     uint32_t named_count;
     uint32_t *lost; /* [lost_count] tables of histories of which a file couldn't be read; as of the opening */
     size_t lost_count, lost_room;
-    bool lost_deltas;        /* and a delta couldn't, so any of them may lack versions */
+    bool lost_deltas; /* and a delta couldn't, so any of them may lack versions */
+    void *state;      /* [state_len] as of the opening */
+    size_t state_len;
     uint64_t seen_publishes; /* of the mirror, when the newest was made */
 
     base_mutex lock; /* a leaf: the rest */

@@ -220,6 +220,30 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
     return status;
 }
 
+/*
+ * Of a sidecar: the source itself sees whether it goes on from there, once it can be had. Tables have the number that it has in the settings now.
+ */
+static rhei_status take_state(struct loading *loading, struct rhei_error *error)
+{
+    struct checkpoint *checkpoint = loading->checkpoint;
+    uint32_t number = checkpoint->config.source_number;
+    for (struct checkpoint_table *table = loading->model.tables; table != NULL; table = table->next) {
+        uint32_t id = table->definition->id;
+        loading->incomplete |= source_of_table(id) != number; /* the next one is told anew */
+        table->definition->id = (id & ((UINT32_C(1) << TABLE_SOURCE_SHIFT) - 1)) |
+                                (number | (is_history(table) ? (uint32_t)TABLE_HISTORY : 0)) << TABLE_SOURCE_SHIFT;
+    }
+    loading->histories |= loading->model.state_len == 0;
+    if (loading->histories)
+        return RHEI_OK;
+    checkpoint->state = base_alloc(loading->model.state_len);
+    if (checkpoint->state == NULL)
+        return error_no_memory(error);
+    memcpy(checkpoint->state, loading->model.state, loading->model.state_len);
+    checkpoint->state_len = loading->model.state_len;
+    return RHEI_OK;
+}
+
 /* ---- Tables. ------------------------------------------------------------------------------------------------------- */
 
 static rhei_status adopt_file(struct loading *loading, struct mirror_build *build,
@@ -464,7 +488,8 @@ static rhei_status read_all(struct loading *loading, struct rhei_error *error)
     if (status == RHEI_OK)
         status = read_deltas(loading, error);
     if (status == RHEI_OK)
-        status = check_stamp(loading, error);
+        status =
+            loading->checkpoint->config.source_number == 0 ? check_stamp(loading, error) : take_state(loading, error);
     return status;
 }
 

@@ -26,15 +26,17 @@ enum {
     DELTA_BYTES_LEAST = 4 << 20, /* of all deltas: below, a new manifest isn't worth it for their size */
 };
 
-/* Tables of our own file are kept, and their histories: the next one from *id on. */
-static const struct mirror_table_view *next_kept(const struct mirror_snapshot *snapshot, uint32_t *id)
+/* Tables of one source are kept, and their histories: the next one from *id on. */
+static const struct mirror_table_view *next_kept(const struct mirror_snapshot *snapshot, uint32_t source, uint32_t *id)
 {
+    uint32_t own = source << TABLE_SOURCE_SHIFT, histories = (uint32_t)(TABLE_HISTORY | source) << TABLE_SOURCE_SHIFT;
+    *id = *id < own ? own : *id;
     const struct mirror_table_view *view = mirror_view_next(snapshot, id);
-    if (view != NULL && *id >> TABLE_SOURCE_SHIFT != 0 && !is_history_table(*id)) {
-        *id = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
+    if (view != NULL && *id < histories && *id >> TABLE_SOURCE_SHIFT != source) {
+        *id = histories;
         view = mirror_view_next(snapshot, id);
     }
-    return view != NULL && source_of_table(*id) == 0 ? view : NULL;
+    return view != NULL && source_of_table(*id) == source ? view : NULL;
 }
 
 struct blobs { /* on their way to the store */
@@ -50,6 +52,8 @@ struct writing {
     struct mirror_snapshot snapshot;
     bool whole; /* a manifest: everything is told anew, though no blob is written twice */
     uint64_t next_uid, written;
+    void *state; /* [state_len] of a sidecar's source */
+    size_t state_len;
     struct base_buffer out;
     struct checkpoint_set set;
     struct blobs blobs;
@@ -305,7 +309,10 @@ static rhei_status write_tables(struct writing *writing)
 {
     const struct mirror_table_view *view;
     rhei_status status = RHEI_OK;
-    for (uint32_t id = 0; status == RHEI_OK && (view = next_kept(&writing->snapshot, &id)) != NULL; id++)
+    for (uint32_t id = 0;
+         status == RHEI_OK &&
+         (view = next_kept(&writing->snapshot, writing->checkpoint->config.source_number, &id)) != NULL;
+         id++)
         status = write_table(writing, view, id);
     for (size_t i = 0; status == RHEI_OK && !writing->whole && i < writing->checkpoint->set.count; i++)
         if (checkpoint_set_find(&writing->set, writing->checkpoint->set.tables[i].id) == NULL)
@@ -315,13 +322,18 @@ static rhei_status write_tables(struct writing *writing)
 
 /* ---- The checkpoint itself. ---------------------------------------------------------------------------------------- */
 
+static int64_t position_of(const struct writing *writing)
+{
+    return mirror_snapshot_position_of(&writing->snapshot, writing->checkpoint->config.source_number);
+}
+
 static rhei_status make_head(struct writing *writing, struct checkpoint_head *head)
 {
     struct checkpoint *checkpoint = writing->checkpoint;
     *head = (struct checkpoint_head){.kind = writing->whole ? CHECKPOINT_BASE : CHECKPOINT_DELTA,
                                      .base = checkpoint->head.base,
                                      .number = checkpoint->head.number + 1,
-                                     .position = mirror_snapshot_position(&writing->snapshot),
+                                     .position = position_of(writing),
                                      .made_ms = base_wall_ms()};
     if (writing->whole) {
         head->number = 0;
@@ -333,16 +345,18 @@ static rhei_status make_head(struct writing *writing, struct checkpoint_head *he
         head->stamp = writing->export->stamp;
         return RHEI_OK;
     }
+    if (checkpoint->config.source_number != 0) /* its state tells */
+        return RHEI_OK;
     const struct change_source_ops *source = checkpoint->config.source->ops;
     return source->stamp(checkpoint->config.source, head->position, &head->stamp, writing->error);
 }
 
 /* The head is written first and knows only at the end which numbers were given: room is left for segments of the snapshot. */
-static uint64_t count_segments(const struct mirror_snapshot *snapshot)
+static uint64_t count_segments(const struct mirror_snapshot *snapshot, uint32_t source)
 {
     const struct mirror_table_view *view;
     uint64_t count = 0;
-    for (uint32_t id = 0; (view = next_kept(snapshot, &id)) != NULL; id++)
+    for (uint32_t id = 0; (view = next_kept(snapshot, source, &id)) != NULL; id++)
         count += mirror_view_segment_count(view);
     return count;
 }
@@ -414,9 +428,12 @@ static rhei_status run(struct writing *writing)
     rhei_status status = make_head(writing, &head);
     if (status != RHEI_OK)
         return status;
-    head.next_uid =
-        checkpoint_take_numbers(writing->checkpoint, count_segments(&writing->snapshot), &writing->next_uid);
+    head.next_uid = checkpoint_take_numbers(
+        writing->checkpoint, count_segments(&writing->snapshot, writing->checkpoint->config.source_number),
+        &writing->next_uid);
     checkpoint_put_head(&writing->out, &head);
+    if (writing->checkpoint->config.source_number != 0)
+        checkpoint_put_state(&writing->out, writing->state, writing->state_len);
     checkpoint_fault(writing->checkpoint, "checkpoint.begun");
     status = write_tables(writing);
     BASE_INVARIANT(writing->next_uid <= head.next_uid);
@@ -434,16 +451,60 @@ static void reset(struct writing *writing)
     blobs_free(&writing->blobs);
     checkpoint_set_reset(&writing->set);
     base_buffer_reset(&writing->out);
+    base_free(writing->state);
+}
+
+/* Empty: nothing that can be gone on with. */
+static rhei_status ask_state(const struct checkpoint *checkpoint, void **bytes, size_t *len, struct rhei_error *error)
+{
+    struct change_source *source = checkpoint->config.source;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    *bytes = NULL;
+    *len = 0;
+    rhei_status status =
+        source->ops->remember == NULL ? RHEI_NOT_FOUND : source->ops->remember(source, bytes, len, &why);
+    if (status == RHEI_OK || status == RHEI_NOT_FOUND) {
+        *len = *bytes == NULL ? 0 : *len;
+        return RHEI_OK;
+    }
+    return error_set(error, status, "%s", why.message);
+}
+
+/*
+ * The snapshot, and what the source goes on from there: the same before and after it was taken, so that it is true of it. Where it isn't, rows are kept
+ * that the next opening loads anew, with histories that go on.
+ */
+static rhei_status take_state(struct writing *writing)
+{
+    struct checkpoint *checkpoint = writing->checkpoint;
+    void *after = NULL;
+    size_t after_len = 0;
+    bool foreign = checkpoint->config.source_number != 0;
+    rhei_status status =
+        foreign ? ask_state(checkpoint, &writing->state, &writing->state_len, writing->error) : RHEI_OK;
+    if (status == RHEI_OK && mirror_snapshot_take(checkpoint->config.mirror, &writing->snapshot) != RHEI_OK)
+        status = error_no_memory(writing->error);
+    if (status != RHEI_OK || !foreign)
+        return status;
+    status = ask_state(checkpoint, &after, &after_len, writing->error);
+    if (after_len != writing->state_len || (after_len > 0 && memcmp(after, writing->state, after_len) != 0))
+        writing->state_len = 0;
+    base_free(after);
+    if (status != RHEI_OK)
+        mirror_snapshot_release(&writing->snapshot);
+    return status;
 }
 
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error)
 {
     struct writing writing = {.checkpoint = checkpoint, .error = error};
     uint64_t publishes = mirror_publishes(checkpoint->config.mirror);
-    rhei_status status = mirror_snapshot_take(checkpoint->config.mirror, &writing.snapshot);
-    if (status != RHEI_OK)
-        return error_no_memory(error);
-    writing.whole = whole_is_due(checkpoint, mirror_snapshot_position(&writing.snapshot));
+    rhei_status status = take_state(&writing);
+    if (status != RHEI_OK) {
+        reset(&writing);
+        return status;
+    }
+    writing.whole = whole_is_due(checkpoint, position_of(&writing));
     status = run(&writing);
     if (status == RHEI_OK)
         checkpoint->seen_publishes = publishes;
@@ -467,6 +528,6 @@ rhei_status checkpoint_write_export(struct checkpoint *target, const struct chec
 void checkpoint_count_kept(const struct mirror_snapshot *snapshot, uint32_t *tables, uint32_t *histories)
 {
     *tables = *histories = 0;
-    for (uint32_t id = 0; next_kept(snapshot, &id) != NULL; id++)
+    for (uint32_t id = 0; next_kept(snapshot, 0, &id) != NULL; id++)
         ++*(is_history_table(id) ? histories : tables);
 }

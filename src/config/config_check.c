@@ -214,9 +214,8 @@ static rhei_status offered_keys(const struct config_settings *settings, char *co
             continue;
         if (key->effect == NULL)
             return at(origin,
-                      error_set(error, RHEI_UNSUPPORTED,
-                                "the setting %s of [%s] isn't offered by this version: leave it out", key->name,
-                                key->section),
+                      error_set(error, RHEI_UNSUPPORTED, "the setting %s of [%s] isn't offered by this version: %s",
+                                key->name, key->section, key->instead == NULL ? "leave it out" : key->instead),
                       error);
         const struct config_choice *choice = key->kind == CONFIG_KIND_CHOICE ? choice_of(settings, key) : NULL;
         if (choice != NULL && choice->later)

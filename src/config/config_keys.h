@@ -35,6 +35,7 @@ struct config_key {
     const char *field;                   /* of struct rhei_config; NULL: none */
     const char *since;                   /* the version that offered it first; NULL: the first, 0.1.0 */
     const char *effect;                  /* one sentence; NULL: not offered by this version, and refused by name */
+    const char *instead;                 /* of such a one, what to do instead; NULL: leave it out */
 };
 
 /* Ends with a NULL section; keys of one section stand together. */

@@ -197,6 +197,16 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     if (db->path == NULL || (db->config.olap_path != NULL && db->olap_path == NULL) ||
         (db->config.rocksdb_cdc_path != NULL && db->buffer_path == NULL))
         return error_no_memory(error);
+    bool no_local = db->settings != NULL && !config_has_local(db->settings);
+    if (db->olap_path != NULL && (no_local || !db->config.read_only)) {
+        db->sidecar_path = base_strdup(db->olap_path);
+        if (db->sidecar_path == NULL)
+            return error_no_memory(error);
+    }
+    if (no_local) { /* there is nothing of our own to keep */
+        base_free(db->olap_path);
+        db->olap_path = NULL;
+    }
     db->config.olap_path = db->olap_path;
     db->config.rocksdb_cdc_path = db->buffer_path;
     db->config.config_file = NULL;

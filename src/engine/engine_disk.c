@@ -17,6 +17,7 @@
 #include "checkpoint/checkpoint_copy.h"
 #include "codec_arrow/codec_arrow.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 #include "rhei/rhei_care.h"
 #include "store_local/store_local.h"
 
@@ -337,11 +338,12 @@ rhei_status rhei_checkpoint(rhei_db *db, struct rhei_error *error)
     error_clear(error);
     if (db == NULL)
         return error_set(error, RHEI_INVALID, "a database handle is needed");
-    if (db->olap_path == NULL || db->sync == NULL)
+    if ((db->olap_path == NULL && db->sidecar_path == NULL) || db->sync == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "there is no folder to write the column store to: olap_path "
                          "names none, or olap_backend is none");
-    return engine_disk_write(db, error);
+    rhei_status status = db->olap_path == NULL ? RHEI_OK : engine_disk_write(db, error);
+    return status == RHEI_OK ? engine_sidecars_write(db, error) : status;
 }
 
 static uint64_t built(void *context)

@@ -580,6 +580,12 @@ static rhei_status take_far(struct rewriter *r, const char *from, const char *sc
     rhei_status status = find_far(r, schema, name, taken, &table);
     if (status == RHEI_OK && *taken && r->far.schema == NULL && (clause || r->as_of != NULL))
         return error_set(r->error, RHEI_UNSUPPORTED, "table \"%.100s\" is of a sidecar that keeps no history", name);
+    if (status == RHEI_OK && *taken && (clause || r->as_of != NULL || table != NULL))
+        status = engine_sidecars_past(r->db, r->far.source & (TABLE_HISTORY - 1), r->error);
+    if (status != RHEI_OK) {
+        base_free(table);
+        return status;
+    }
     if (status == RHEI_OK && *taken && table != NULL && !clause) {
         past->kind = PAST_ALL;
         status = replace_far(r, from, table, name, past);

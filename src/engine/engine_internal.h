@@ -41,6 +41,8 @@ struct rhei_db {
     struct config_settings *settings; /* of the file; NULL: there was none */
     char *path;
     char *olap_path;
+    char *
+        sidecar_path; /* olap_path as the settings have it, also without a file of our own; NULL: sidecars are in memory alone */
     char *buffer_path; /* rocksdb_cdc_path; NULL: there is none */
     char *temp_folder;
     struct oltp *oltp;

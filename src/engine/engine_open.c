@@ -390,6 +390,7 @@ void rhei_close(rhei_db **db)
     oltp_upkeep_ends(closing->oltp, false);
     engine_rows_spare_free(closing);
     engine_disk_finish(closing);
+    engine_sidecars_finish(closing);
     engine_buffer_finish(closing);
     route_close(&closing->route);
     engine_sidecars_interrupt(closing);
@@ -404,6 +405,7 @@ void rhei_close(rhei_db **db)
         closing->source->ops->close(&closing->source);
     mirror_close(&closing->mirror);
     engine_disk_close(closing);
+    engine_sidecars_free(closing);
     engine_buffer_close(closing);
     oltp_close(&closing->oltp);
     engine_shown_close(closing);
@@ -415,6 +417,7 @@ void rhei_close(rhei_db **db)
     base_free(closing->temp_folder);
     base_free(closing->path);
     base_free(closing->olap_path);
+    base_free(closing->sidecar_path);
     base_free(closing->buffer_path);
     base_free(closing);
 }

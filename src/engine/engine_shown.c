@@ -2,6 +2,7 @@
 /* Tables of other sources: who reads them for SQLite, and how long to wait until they are fresh. */
 #include "engine/engine_shown.h"
 #include "engine/engine_history.h"
+#include "engine/engine_sidecar_disk.h"
 
 #include <string.h>
 
@@ -132,9 +133,12 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
                                  .history_max_age_us = (int64_t)db->config.history_max_age_s * 1000000,
                                  .history_max_versions = db->config.history_max_versions,
                                  .build_on_demand = db->config.manual_sync,
+                                 .no_verify = true, /* what is doubtful its own looks, or its stream, settle */
                                  .log = &db->log,
                                  .fault = db->config.fault,
                                  .fault_context = db->config.fault_context};
+    if (source->disk != NULL)
+        engine_sidecar_disk_resume(source->disk, &config);
     rhei_status status = sync_open(&config, sync, error);
     if (status == RHEI_OK && !db->config.manual_sync)
         status = sync_start(*sync, error);

@@ -9,6 +9,7 @@
 #include "engine/engine_internal.h"
 #include "port/table_reader.h"
 
+struct engine_sidecar_disk;
 struct engine_source {
     const char *name; /* the schema that its tables are in; copied */
     uint8_t number;   /* 1..15: the upper 8 bits of its tables' numbers */
@@ -21,8 +22,9 @@ struct engine_source {
         histories; /* the schema of its tables' histories, which are kept then; NULL: none are; lives as long as the handle */
     bool
         patient; /* one that is away is waited for as long as the call may last, or the busy time-out; RHEI_STALE then */
-    uint32_t load_threads; /* of one table's load; 0: one per core */
-    struct sync **sync;    /* where to put what follows it, the handle's own; may be NULL */
+    uint32_t load_threads;                  /* of one table's load; 0: one per core */
+    const struct engine_sidecar_disk *disk; /* what its cycles go on from; NULL: nothing */
+    struct sync **sync;                     /* where to put what follows it, the handle's own; may be NULL */
 };
 /* Before the handle is used by others: RHEI_OLAP_UNAVAILABLE without a column store, RHEI_INVALID for a number that is taken. */
 rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error);

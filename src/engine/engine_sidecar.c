@@ -14,6 +14,7 @@
 #include "config/config_settings.h"
 #include "engine/engine_history.h"
 #include "engine/engine_shown.h"
+#include "engine/engine_sidecar_disk.h"
 #include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
 
@@ -23,6 +24,7 @@ struct sidecar {
     const struct config_sidecar *settings;
     struct change_source *source;
     struct sync *sync;
+    struct engine_sidecar_disk disk;
     char *histories;              /* the schema of its histories; NULL: it keeps none */
     struct poll_wanted *wanted;   /* its tables, for the source */
     const char **names;           /* of them, for one that follows by logical decoding */
@@ -153,6 +155,16 @@ static uint32_t load_threads(const struct config_sidecar *settings)
     return cores > LOAD_CONNECTIONS ? LOAD_CONNECTIONS : 0;
 }
 
+/* A slot with a name is confirmed only what is in the folder; one that goes with its connection has nothing that could be gone on with. */
+static void keep_positions(struct sidecar *sidecar)
+{
+    bool named = sidecar->settings->mode == CONFIG_SOURCE_LOGICAL && sidecar->settings->slot != NULL;
+    if (!named || sidecar->disk.checkpoint == NULL)
+        return;
+    sidecar->disk.kept = source_postgres_keep;
+    source_postgres_keep(sidecar->source, sidecar->disk.restored.any ? sidecar->disk.restored.position : 0);
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
     rhei_status status = open_source(db, sidecar, error);
@@ -162,17 +174,22 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
         sidecar->histories = base_buffer_take(&histories);
         status = sidecar->histories == NULL ? error_no_memory(error) : RHEI_OK;
     }
+    if (status == RHEI_OK)
+        status = engine_sidecar_disk_open(db, sidecar->settings->name, number, sidecar->source, &sidecar->disk, error);
+    if (status == RHEI_OK)
+        keep_positions(sidecar);
     struct engine_source source = {.name = sidecar->settings->name,
                                    .histories = sidecar->histories,
                                    .number = number,
                                    .changes = sidecar->source,
                                    .patient = true,
                                    .load_threads = load_threads(sidecar->settings),
+                                   .disk = &sidecar->disk,
                                    .sync = &sidecar->sync};
     if (status == RHEI_OK)
         status = engine_show_source(db, &source, error);
     atomic_store(&sidecar->shown, status == RHEI_OK);
-    return status;
+    return status == RHEI_OK ? engine_sidecar_disk_start(db, &sidecar->disk, sidecar->sync, error) : status;
 }
 
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
@@ -210,6 +227,20 @@ void engine_sidecars_interrupt(struct rhei_db *db)
             source_postgres_interrupt(db->sidecars->list[s].source);
 }
 
+rhei_status engine_sidecars_write(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++)
+        status = engine_sidecar_disk_write(&db->sidecars->list[s].disk, error);
+    return status;
+}
+
+void engine_sidecars_finish(struct rhei_db *db)
+{
+    for (size_t s = 0; s < count_of(db); s++)
+        engine_sidecar_disk_finish(&db->sidecars->list[s].disk);
+}
+
 void engine_sidecars_close(struct rhei_db *db)
 {
     if (db->sidecars == NULL)
@@ -220,7 +251,16 @@ void engine_sidecars_close(struct rhei_db *db)
             sidecar->source->ops->close(&sidecar->source);
         base_free(sidecar->wanted);
         base_free(sidecar->names);
-        base_free(sidecar->histories);
+    }
+}
+
+void engine_sidecars_free(struct rhei_db *db)
+{
+    if (db->sidecars == NULL)
+        return;
+    for (size_t s = 0; s < db->sidecars->count; s++) {
+        engine_sidecar_disk_close(&db->sidecars->list[s].disk);
+        base_free(db->sidecars->list[s].histories);
     }
     base_free(db->sidecars->list);
     base_free(db->sidecars);
@@ -417,6 +457,17 @@ void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask)
     }
 }
 
+rhei_status engine_sidecars_past(const struct rhei_db *db, uint32_t number, struct rhei_error *error)
+{
+    if (number == 0 || number > count_of(db))
+        return RHEI_OK;
+    const struct sidecar *sidecar = &db->sidecars->list[number - 1];
+    return sidecar->disk.status == RHEI_OK
+               ? RHEI_OK
+               : error_set(error, sidecar->disk.status, "the history of sidecar \"%.60s\" is in a folder: %s",
+                           sidecar->settings->name, sidecar->disk.message);
+}
+
 uint64_t engine_sidecars_histories(const struct rhei_db *db)
 {
     uint64_t changed = db->sync == NULL ? 0 : sync_histories_changed(db->sync);
@@ -521,6 +572,8 @@ void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
                            status.cycles, status.inserted, status.updated, status.deleted, status.failures);
         json_text(out, "last_error", status.last_error);
         json_tables(out, sidecar);
+        if (db->sidecar_path != NULL)
+            engine_sidecar_disk_json(out, &sidecar->disk);
         base_buffer_text(out, "}");
     }
     base_buffer_text(out, "]");

@@ -9,7 +9,11 @@
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
 /* Ends what waits for a server; nobody is woken by a source afterwards. Before engine_shown_stop. */
 void engine_sidecars_interrupt(struct rhei_db *db);
+/* What was published of each is in its folder. Before they are closed. */
+rhei_status engine_sidecars_write(struct rhei_db *db, struct rhei_error *error);
+void engine_sidecars_finish(struct rhei_db *db);
 void engine_sidecars_close(struct rhei_db *db); /* behind engine_shown_stop */
+void engine_sidecars_free(struct rhei_db *db);  /* behind the mirror */
 /*
  * Of a statement that names a table which isn't there: waits until sidecars that are still being loaded have what they will have, as its limits
  * allow, unless it takes what is there (`eventual`). True: run it again. Else the error says more, where there is more to say.
@@ -36,6 +40,8 @@ rhei_status engine_sidecars_load(struct rhei_db *db, int64_t deadline_ns, const 
 uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown);
 /* Before a question about the past that names one: it is loaded and looked at, as the freshness asks. One that can't be had has no history. */
 void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask);
+/* Where the past of the one with that number is in a folder that this handle doesn't have: why not. */
+rhei_status engine_sidecars_past(const struct rhei_db *db, uint32_t number, struct rhei_error *error);
 /* Grows before anything is published in which a history, of the file or of a sidecar, has another form. */
 uint64_t engine_sidecars_histories(const struct rhei_db *db);
 /* The background. */

@@ -8,6 +8,8 @@
  *   2. Nothing is remembered of single rows. What the mirror has already, it leaves out itself (change_batch.repeats).
  *   3. A position is the number of a look. Where the next look begins is moved on only by one whose rows were published.
  *   4. A table that can't be read is set aside with its reason; the others go on.
+ *   5. A source that goes on from what was kept of it (poll_resume.c) sweeps every table with its first look, and what is gone goes, whatever the settings:
+ *      so nothing that happened while nobody looked is missed, and no mark has to be kept.
  */
 #ifndef POLL_POLL_H
 #define POLL_POLL_H
@@ -15,7 +17,7 @@
 #include "base/base_log.h"
 #include "port/change_source.h"
 
-enum { POLL_STAMPS_MOST = 3, POLL_KEYS_MOST = 64 };
+enum { POLL_STAMPS_MOST = 3, POLL_KEYS_MOST = 64, POLL_IDENTITY = 96 };
 
 /* What the settings say of a table. */
 struct poll_wanted {
@@ -95,6 +97,11 @@ struct poll_reader_ops {
     /* The greatest value of a stamp that `above` rows surpass, in their order; NULL: there are not so many. Lives until the next call. */
     rhei_status (*newest)(struct poll_reader *reader, size_t table, uint32_t stamp, size_t above,
                           struct rhei_value *value, struct rhei_error *error);
+    /*
+     * Which database it is that the last begin pinned a state of, as a word that no other one has. NULL: nobody knows, and a source that was closed begins
+     * anew.
+     */
+    void (*identity)(const struct poll_reader *reader, char word[POLL_IDENTITY]);
     void (*close)(struct poll_reader **reader);
 };
 /* First member of every reader. One thread at a time. */

@@ -42,6 +42,8 @@ struct poll_track {
 
     bool looked, swept;    /* by the last look, whose publish isn't known yet */
     bool fresh;            /* followed since a load, and not looked at yet */
+    bool resumed;          /* it has the number that was kept, and isn't described yet */
+    bool whole;            /* followed without a load: its first look is a sweep, and nothing else */
     bool many_without;     /* so many rows have no stamp that looks leave them to the sweeps */
     bool sweep_owed;       /* something changed since the last sweep */
     bool sweep_now;        /* whatever the time */
@@ -91,8 +93,19 @@ struct poll_source {
     uint32_t next_id;
     _Atomic int64_t position;
 
+    /*
+     * Under `lock`: which database the published state is of, "" while nobody knows: the last look found another than the one before, and was
+     * not published yet. And when the last look that was published was made, for who goes on from here.
+     */
+    char identity[POLL_IDENTITY];
+    int64_t settled_us;
+
     /* Of cycles. */
-    const struct poll_table *tables; /* the reader's */
+    char seen_identity[POLL_IDENTITY]; /* the last look's */
+    char kept_identity[POLL_IDENTITY]; /* what the source goes on from; "": it doesn't */
+    bool keeps;                        /* it does, and the first look is still to come */
+    int64_t identity_from;             /* a cycle that begins behind it has a published state of seen_identity */
+    const struct poll_table *tables;   /* the reader's */
     struct source_table *list;
     struct poll_track **of_table; /* [table_count] */
     size_t table_count, list_capacity, of_capacity;
@@ -118,6 +131,7 @@ struct poll_source {
 /* poll_tracks.c */
 rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *tables, size_t count,
                              struct rhei_error *error);
+struct poll_track *poll_track_add(struct poll_source *poll, const char *name); /* under `lock`; NULL: no memory */
 uint64_t poll_print(const struct poll_table *table);
 void poll_tracks_free(struct poll_source *poll);
 void poll_marks_publish(struct poll_source *poll, int64_t now_ns);
@@ -125,7 +139,17 @@ void poll_marks_drop(struct poll_source *poll);
 void poll_track_follow(struct poll_track *track); /* under `lock` */
 void poll_set_aside(struct poll_source *poll, struct poll_track *track, const struct rhei_error *why);
 
+void poll_track_marks(struct poll_source *poll,
+                      size_t table); /* of one that goes on: from where looks after its sweep begin */
+
+/* poll_resume.c */
+rhei_status poll_remember(struct change_source *source, void **bytes, size_t *len, struct rhei_error *error);
+rhei_status poll_resume(struct change_source *source, const void *bytes, size_t len, struct rhei_error *error);
+void poll_identity_begin(struct poll_source *poll, int64_t after, struct poll_state *state);
+void poll_identity_look(struct poll_source *poll, int64_t position); /* of the look that begins */
+
 /* poll_load.c */
+enum { POLL_OVERLAP_ROWS = 1000 }; /* by so many the first looks reach back */
 rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32_t loaders, struct source_load **load,
                             struct source_load_info *info, struct rhei_error *error);
 rhei_status poll_load_next(struct source_load *load, uint32_t loader, size_t max_rows,

@@ -8,7 +8,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-enum { LOAD_ROWS = 16384, OVERLAP_ROWS = 1000 };
+enum { LOAD_ROWS = 16384 };
 
 struct source_load {
     struct poll_source *poll;
@@ -71,8 +71,8 @@ static rhei_status take_marks(struct source_load *load, struct rhei_error *error
     rhei_status status = RHEI_OK;
     for (uint32_t s = 0; s < load->table->stamp_count && status == RHEI_OK; s++) {
         struct rhei_value value = {0};
-        status =
-            load->reader->ops->newest(load->reader, load->index, load->table->stamps[s], OVERLAP_ROWS, &value, error);
+        status = load->reader->ops->newest(load->reader, load->index, load->table->stamps[s], POLL_OVERLAP_ROWS, &value,
+                                           error);
         if (status == RHEI_OK && !poll_value_set(&load->marks[s], &value))
             status = error_no_memory(error);
     }

@@ -59,6 +59,9 @@ static void settle_last(struct poll_source *poll, int64_t after)
     if (published) {
         poll->owed = false;
         poll->last_us = poll->looked_us;
+        base_mutex_lock(&poll->lock);
+        poll->settled_us = poll->last_us;
+        base_mutex_unlock(&poll->lock);
     }
     poll->tentative = false;
 }
@@ -108,7 +111,7 @@ static rhei_status read_list(struct poll_source *poll, struct rhei_error *error)
 
 static bool sweep_is_due(const struct poll_source *poll, const struct poll_track *track, int64_t now_ns)
 {
-    if (track->sweep_now || (track->fresh && poll->config.snapshot))
+    if (track->sweep_now || track->whole || (track->fresh && poll->config.snapshot))
         return true;
     return track->sweep_owed && !poll->config.snapshot && now_ns >= track->sweep_from_ns;
 }
@@ -153,6 +156,7 @@ static rhei_status poll_begin(struct change_source *source, int64_t after, struc
     rhei_status status = poll->reader->ops->begin(poll->reader, &state, error);
     if (status != RHEI_OK)
         return status;
+    poll_identity_begin(poll, after, &state);
     note_state(poll, &state);
     if (poll->list_owed || aside_is_over(poll, now_ns))
         status = read_list(poll, error);
@@ -166,6 +170,10 @@ static rhei_status poll_begin(struct change_source *source, int64_t after, struc
     poll->looked_us = wall_us;
     poll->looked_position = poll->looking ? last + 1 : last;
     atomic_store(&poll->position, poll->looked_position);
+    poll_identity_look(poll, poll->looked_position);
+    for (size_t t = 0; t < poll->table_count && poll->looking; t++)
+        if (is_read(poll, t) && poll->of_table[t]->whole)
+            poll_track_marks(poll, t);
     *cycle = (struct change_cycle){.position = poll->looking ? poll->looked_position : after,
                                    .schema_changed = poll->list_changed,
                                    .lost = poll->lost_owed,
@@ -200,6 +208,8 @@ static bool step_is_wanted(const struct poll_source *poll, uint32_t step)
 {
     const struct poll_table *table = &poll->tables[poll->table];
     const struct poll_track *track = poll->of_table[poll->table];
+    if (step < STEP_SWEEP && track->whole) /* the sweep reads all of it */
+        return false;
     if (step < STEP_WITHOUT)
         return step < table->stamp_count && !poll->config.snapshot;
     if (step == STEP_WITHOUT)
@@ -441,6 +451,8 @@ static const struct change_source_ops poll_ops = {
     .load_next = poll_load_next,
     .load_end = poll_load_end,
     .prune = poll_prune,
+    .remember = poll_remember,
+    .resume = poll_resume,
     .close = poll_close,
 };
 

@@ -69,7 +69,7 @@ void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
         if (track->swept) {
             int64_t least = (poll->config.sweep_ms > 0 ? poll->config.sweep_ms : 1000) * 1000000;
             int64_t took = track->sweep_cost_ns * 19; /* a twentieth of the time */
-            track->sweep_owed = track->sweep_now = track->sweep_deletes = track->many_without = false;
+            track->sweep_owed = track->sweep_now = track->sweep_deletes = track->many_without = track->whole = false;
             track->sweep_from_ns = now_ns + (took > least ? took : least);
             track->horizon = track->horizon_next;
         }
@@ -95,8 +95,27 @@ void poll_track_follow(struct poll_track *track)
             mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0}; /* from the beginning */
     }
     track->horizon = track->loaded ? track->load_horizon : 0;
+    track->whole = !track->loaded;
+    track->sweep_now = track->sweep_now || track->whole;
+    track->sweep_deletes = track->sweep_deletes || track->whole;
     track->loaded = false;
     track->fresh = track->sweep_owed = true;
+}
+
+/* Without them the looks begin at the beginning, which only takes longer. */
+void poll_track_marks(struct poll_source *poll, size_t table)
+{
+    struct poll_track *track = poll->of_table[table];
+    const struct poll_table *described = &poll->tables[table];
+    for (size_t s = 0; s < described->stamp_count; s++) {
+        struct poll_mark *mark = &track->marks[s];
+        struct rhei_value value = {0};
+        if (poll->reader->ops->newest(poll->reader, table, described->stamps[s], POLL_OVERLAP_ROWS, &value, NULL) ==
+                RHEI_OK &&
+            (!poll_value_set(&mark->older, &value) || !poll_value_set(&mark->newer, &value) ||
+             !poll_value_set(&mark->top, &value)))
+            mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0};
+    }
 }
 
 /* ---- The list. --------------------------------------------------------------------------------------------------- */
@@ -109,7 +128,7 @@ static struct poll_track *find_track(struct poll_source *poll, const char *name)
     return NULL;
 }
 
-static struct poll_track *add_track(struct poll_source *poll, const char *name)
+struct poll_track *poll_track_add(struct poll_source *poll, const char *name)
 {
     struct poll_track *track = base_alloc_zero(1, sizeof *track);
     if (track == NULL)
@@ -128,6 +147,11 @@ static struct poll_track *add_track(struct poll_source *poll, const char *name)
 static void describe(struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
 {
     uint64_t print = poll_print(table);
+    if (track->resumed) { /* whoever has rows of it knows whether it is the table that they are of */
+        track->print = print;
+        track->identity = table->identity;
+        track->resumed = false;
+    }
     if (track->id != 0 && track->print == print) {
         bool elsewhere = track->identity != table->identity;
         track->identity = table->identity;
@@ -169,7 +193,7 @@ rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *
     base_mutex_lock(&poll->lock);
     for (size_t t = 0; t < count && status == RHEI_OK; t++) {
         struct poll_track *track = find_track(poll, tables[t].definition.name);
-        track = track == NULL ? add_track(poll, tables[t].definition.name) : track;
+        track = track == NULL ? poll_track_add(poll, tables[t].definition.name) : track;
         if (track == NULL) {
             status = error_no_memory(error);
             break;

@@ -114,6 +114,18 @@ struct change_source_ops {
                          struct rhei_error *error);
 
     /*
+     * What it goes on from once it was closed, beside the position of a state: which database it is of, and what its tables' numbers stand for (*bytes:
+     * base_free). It is true of every state that is published while it stays the same. RHEI_NOT_FOUND: of what is published now nothing can be
+     * gone on with. Any thread. NULL: it never can.
+     */
+    rhei_status (*remember)(struct change_source *source, void **bytes, size_t *len, struct rhei_error *error);
+    /*
+     * Before the first cycle, whose `after` is the position of the state that these bytes were kept with. Where the source can't go on from there, that
+     * cycle is `lost`, and the log says why. With `remember`.
+     */
+    rhei_status (*resume)(struct change_source *source, const void *bytes, size_t len, struct rhei_error *error);
+
+    /*
      * Where the file of a kept stamp is another: whether it was this source's all the same, before other programs took away what says so.
      * No state of then is to be gone on with, but the past of it is this source's. Any thread. NULL: never.
      */

@@ -604,6 +604,13 @@ static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_
 
 /* ---- The rest. --------------------------------------------------------------------------------------------------- */
 
+/* The cluster and the database in it: a restart, another timeline or a restored backup of it is found doubtful, and swept. */
+static void reader_identity(const struct poll_reader *base, char word[POLL_IDENTITY])
+{
+    const struct postgres_reader *reader = (const struct postgres_reader *)base;
+    (void)snprintf(word, POLL_IDENTITY, "%s", reader->identity == NULL ? "" : reader->identity);
+}
+
 static void reader_close(struct poll_reader **slot)
 {
     struct postgres_reader *reader = *slot == NULL ? NULL : self(*slot);
@@ -630,6 +637,7 @@ rhei_status postgres_reader_open(void *polling, struct poll_reader **reader, str
                                                .tables = reader_tables,
                                                .page = reader_page,
                                                .newest = reader_newest,
+                                               .identity = reader_identity,
                                                .close = reader_close};
     struct postgres_reader *made = base_alloc_zero(1, sizeof *made);
     *reader = NULL;

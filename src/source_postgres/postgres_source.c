@@ -17,6 +17,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "source_postgres/postgres_decode.h"
+#include "source_postgres/postgres_kept.h"
 #include "source_postgres/postgres_load.h"
 #include "source_postgres/postgres_stream.h"
 
@@ -37,11 +38,15 @@ struct postgres_source {
     struct numbered_shape *numbers;
     size_t number_count, number_capacity;
     uint32_t next_id;
+    uint32_t last_id; /* the same, under `lock` */
     struct source_table *list;
     uint32_t *truncated; /* relations that TRUNCATE emptied since the catalogue was looked at */
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
+    bool kept_catalog;    /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
+    bool unsettled;       /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
+    int64_t settles_at;   /* the cycle that begins there knows of one */
     bool schema_changed;  /* and the cycles weren't told yet */
     bool published;       /* the publication was there once */
     bool unpublished;     /* the publication wasn't there: what happened meanwhile wasn't told */
@@ -227,6 +232,8 @@ static rhei_status use_catalog(struct postgres_source *source, struct postgres_c
     base_mutex_lock(&source->lock);
     struct postgres_catalog *old = source->catalog;
     source->catalog = catalog;
+    source->last_id = source->next_id;
+    source->kept_catalog = false;
     base_mutex_unlock(&source->lock);
     postgres_catalog_free(&old);
     source->schema_changed = true;
@@ -368,6 +375,15 @@ static rhei_status let_go(struct postgres_source *source, struct rhei_error *err
     return status;
 }
 
+/* R4 of the stream; 0: where the server is now. */
+static uint64_t start_of(struct postgres_source *source, int64_t after)
+{
+    base_mutex_lock(&source->stream.lock);
+    bool from_there = source->stream.keeps && !source->stream.gap;
+    base_mutex_unlock(&source->stream.lock);
+    return after > 0 && from_there ? (uint64_t)after : 0;
+}
+
 /* Everything that is needed before a state can be pinned. */
 static rhei_status prepare(struct postgres_source *source, int64_t after, int64_t deadline_ns, bool *behind,
                            struct rhei_error *error)
@@ -380,8 +396,7 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
         status = have_publication(source, deadline_ns, error);
     source->published = status == RHEI_OK;
     if (status == RHEI_OK)
-        status =
-            postgres_stream_start(&source->stream, (uint64_t)(after > 0 && source->config.durable ? after : 0), error);
+        status = postgres_stream_start(&source->stream, start_of(source, after), error);
     if (status == RHEI_OK)
         status = postgres_stream_await(&source->stream, deadline_ns, error);
     if (status == RHEI_OK)
@@ -415,12 +430,20 @@ static rhei_status pin(struct postgres_source *source, int64_t after, struct cha
         source->lost_before = stream->seen;
     source->unpublished = false;
     uint64_t low = stream->low > source->lost_before ? stream->low : source->lost_before;
-    cycle->lost = after > 0 && (uint64_t)after < low;
-    cycle->position = (int64_t)stream->seen > after ? (int64_t)stream->seen : after;
+    bool gap = stream->gap;
+    cycle->lost = after > 0 && ((uint64_t)after < low || gap);
+    cycle->position = (int64_t)stream->seen > after || gap ? (int64_t)stream->seen : after;
     const struct postgres_transaction *first = stream->queue.first, *last = stream->queue.last;
     uint64_t before = stream->low;
+    source->unsettled = (source->unsettled && after != source->settles_at) || gap;
+    source->settles_at = cycle->position;
     base_mutex_unlock(&stream->lock);
-    return postgres_decoder_begin(&source->decoder, first, last, before, (uint64_t)after, error);
+    rhei_status status =
+        postgres_decoder_begin(&source->decoder, first, last, before, gap ? 0 : (uint64_t)after, error);
+    base_mutex_lock(&stream->lock);
+    stream->gap = stream->gap && status != RHEI_OK; /* told; while the cycle reads, no connection makes another one */
+    base_mutex_unlock(&stream->lock);
+    return status;
 }
 
 static void op_end(struct change_source *base)
@@ -510,6 +533,72 @@ static rhei_status op_prune(struct change_source *base, int64_t position, uint64
     return RHEI_OK;
 }
 
+void source_postgres_keep(struct change_source *base, int64_t position)
+{
+    postgres_stream_keep(&self(base)->stream, position > 0 ? (uint64_t)position : 0);
+}
+
+/* ---- After a restart. -------------------------------------------------------------------------------------------- */
+
+static rhei_status op_remember(struct change_source *base, void **bytes, size_t *len, struct rhei_error *error)
+{
+    struct postgres_source *source = self(base);
+    struct postgres_kept kept = {.slot = source->config.slot};
+    base_mutex_lock(&source->lock);
+    bool known = source->config.slot != NULL && source->catalog != NULL && !source->kept_catalog;
+    struct postgres_catalog *catalog = known ? postgres_catalog_hold(source->catalog) : NULL;
+    kept.next_id = source->last_id;
+    base_mutex_unlock(&source->lock);
+    base_mutex_lock(&source->stream.lock);
+    snprintf(kept.system, sizeof kept.system, "%s", source->stream.system);
+    known = known && !source->unsettled && !source->stream.gap && kept.system[0] != '\0';
+    base_mutex_unlock(&source->stream.lock);
+    kept.catalog = catalog;
+    rhei_status status = known ? postgres_kept_write(&kept, bytes, len, error)
+                               : error_set(error, RHEI_NOT_FOUND, "%s",
+                                           source->config.slot == NULL
+                                               ? "without a slot of a name no stream goes on from where another one was"
+                                               : "no state of this server was published yet");
+    postgres_catalog_free(&catalog);
+    return status;
+}
+
+/* The tables' numbers, and where their rows lay. */
+static rhei_status take_kept(struct postgres_source *source, struct postgres_catalog *catalog, uint32_t next_id,
+                             struct rhei_error *error)
+{
+    if (!base_grow((void **)&source->numbers, &source->number_capacity, catalog->count + 1, sizeof *source->numbers))
+        return error_no_memory(error);
+    for (size_t i = 0; i < catalog->count; i++)
+        source->numbers[i] = (struct numbered_shape){catalog->tables[i].shape, catalog->tables[i].definition.id};
+    source->number_count = catalog->count;
+    source->next_id = source->last_id = next_id;
+    source->catalog = postgres_catalog_hold(catalog);
+    source->kept_catalog = true;
+    return RHEI_OK;
+}
+
+static rhei_status op_resume(struct change_source *base, const void *bytes, size_t len, struct rhei_error *error)
+{
+    struct postgres_source *source = self(base);
+    struct postgres_kept kept = {0};
+    rhei_status status = postgres_kept_read(bytes, len, &kept, error);
+    bool ours = status == RHEI_OK && kept.catalog != NULL && source->config.slot != NULL &&
+                strcmp(kept.slot, source->config.slot) == 0;
+    if (ours)
+        status = take_kept(source, kept.catalog, kept.next_id, error);
+    base_mutex_lock(&source->stream.lock);
+    source->stream.gap = !ours;
+    if (ours)
+        snprintf(source->stream.system, sizeof source->stream.system, "%s", kept.system);
+    base_mutex_unlock(&source->stream.lock);
+    if (status == RHEI_OK && !ours)
+        base_log_write(source->config.log, BASE_LOG_WARN, "source_postgres",
+                       "what was kept is of another slot than this one: every table is loaded again");
+    postgres_catalog_free(&kept.catalog);
+    return status;
+}
+
 static void op_close(struct change_source **slot)
 {
     struct postgres_source *source = (struct postgres_source *)*slot;
@@ -538,6 +627,8 @@ static const struct change_source_ops OPS = {
     .load_next = postgres_load_next,
     .load_end = postgres_load_end,
     .prune = op_prune,
+    .remember = op_remember,
+    .resume = op_resume,
     .close = op_close,
 };
 

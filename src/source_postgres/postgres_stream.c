@@ -24,7 +24,8 @@ static const char WHAT[] = "following the changes";
 rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
                                  struct rhei_error *error)
 {
-    *stream = (struct postgres_stream){.config = config, .stop = {.fd = -1}, .wake_armed = true, .awaited = UINT64_MAX};
+    *stream = (struct postgres_stream){
+        .config = config, .stop = {.fd = -1}, .wake_armed = true, .awaited = UINT64_MAX, .keeps = config->durable};
     base_mutex_init(&stream->lock);
     base_cond_init(&stream->changed);
     postgres_queue_init(&stream->queue, config->memory, config->spill_folder);
@@ -107,7 +108,7 @@ static rhei_status ask(struct follower *follower, const char *sql, int64_t deadl
 }
 
 /* Which database this is, and how far it has come. */
-static rhei_status identify(struct follower *follower, char system[32], uint64_t *now)
+static rhei_status identify(struct follower *follower, char system[40], uint64_t *now)
 {
     PGresult *result = NULL;
     rhei_status status = ask(follower, "IDENTIFY_SYSTEM", limit_of(follower->stream), &result);
@@ -117,7 +118,8 @@ static rhei_status identify(struct follower *follower, char system[32], uint64_t
         status =
             error_set(follower->error, RHEI_UNSUPPORTED, "the server's answer to IDENTIFY_SYSTEM isn't understood");
     if (status == RHEI_OK)
-        snprintf(system, 32, "%s", postgres_cell(follower->connection, result, 0, 0));
+        snprintf(system, 40, "%.24s/%.12s", postgres_cell(follower->connection, result, 0, 0),
+                 postgres_cell(follower->connection, result, 0, 1));
     postgres_clear(follower->connection, &result);
     return status;
 }
@@ -196,7 +198,7 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
 static rhei_status find_start(struct follower *follower)
 {
     struct postgres_stream *stream = follower->stream;
-    char system[32] = "";
+    char system[40] = "";
     uint64_t now = 0, confirmed = 0, made = 0;
     bool there = false;
     rhei_status status = identify(follower, system, &now);
@@ -211,7 +213,7 @@ static rhei_status find_start(struct follower *follower)
         base_cond_wait_until(&stream->changed, &stream->lock, base_now_ns() + CONFIRM_EVERY_NS);
     bool first = stream->seen == 0;
     uint64_t from = first ? stream->wanted : stream->seen;
-    bool same = first || strcmp(stream->system, system) == 0;
+    bool same = stream->system[0] == '\0' || strcmp(stream->system, system) == 0; /* R4 */
     bool goes_on = from != 0 && same && there && confirmed <= from && from <= now;
     if (goes_on)
         follower->start = from;
@@ -220,13 +222,16 @@ static rhei_status find_start(struct follower *follower)
     if (!goes_on) {
         postgres_queue_reset(&stream->queue);
         stream->low = follower->start;
+        stream->gap = stream->gap || from != 0;
+        stream->forgotten = stream->forgotten < follower->start ? stream->forgotten : follower->start;
+        stream->kept = stream->kept < follower->start ? stream->kept : follower->start;
     } else if (first) {
         stream->low = from;
     }
     stream->seen = follower->start;
     snprintf(stream->system, sizeof stream->system, "%s", system);
     base_mutex_unlock(&stream->lock);
-    if (!first && !goes_on)
+    if (from != 0 && !goes_on)
         base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres",
                        "the server hasn't the changes any more that follow what was seen: every table is loaded again");
     return RHEI_OK;
@@ -266,7 +271,9 @@ static void put_u64(char *at, uint64_t word)
 static uint64_t confirmable(const struct postgres_stream *stream)
 {
     bool empty = stream->queue.first == NULL;
-    return empty && !stream->config->durable && stream->seen > stream->forgotten ? stream->seen : stream->forgotten;
+    if (stream->keeps)
+        return stream->kept < stream->seen ? stream->kept : stream->seen;
+    return empty && stream->seen > stream->forgotten ? stream->seen : stream->forgotten;
 }
 
 static rhei_status answer(struct follower *follower)
@@ -596,4 +603,14 @@ void postgres_stream_forget(struct postgres_stream *stream, uint64_t end)
     if (end > stream->forgotten)
         stream->forgotten = end;
     base_mutex_unlock(&stream->lock);
+}
+
+void postgres_stream_keep(struct postgres_stream *stream, uint64_t position)
+{
+    base_mutex_lock(&stream->lock);
+    stream->keeps = true;
+    if (position > stream->kept)
+        stream->kept = position;
+    base_mutex_unlock(&stream->lock);
+    postgres_stream_wake(stream);
 }

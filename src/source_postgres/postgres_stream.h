@@ -6,7 +6,10 @@
  *   R2. A connection that is made again goes on at `seen`. Where the server hasn't what follows it any more (the slot went further, or is another one; the
  *       database is another, or an older one), there is a gap: the queue is emptied and `low` is where the stream goes on, so who asks for changes
  *       from before it is told that they are lost.
- *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has and isn't kept elsewhere (`durable`).
+ *       A gap stays one until a cycle was told of it, wherever the positions of before and behind lie: those of another server may be lower.
+ *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has; where positions are kept, it is one that was
+ *       kept (`kept`), and never more.
+ *   R4. A stream that goes on from a position that was kept begins there only on the server, and the timeline, that it is of.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_STREAM_H
 #define SOURCE_POSTGRES_POSTGRES_STREAM_H
@@ -29,12 +32,15 @@ struct postgres_stream {
     uint64_t awaited;   /* who waits is woken once this was seen, and not at each commit before it */
     uint64_t wanted;    /* where to begin at first; 0: now */
     uint64_t forgotten; /* by prune */
+    bool gap;           /* R2: and no cycle was told */
+    bool keeps;         /* positions are kept elsewhere, */
+    uint64_t kept;      /* the newest of them */
     bool connected;
     bool reading;    /* a cycle reads the queue: it may grow, and nothing else */
     bool paused;     /* the queue is full; the server waits */
     bool wake_armed; /* nobody was told since the last cycle */
     struct rhei_error why;
-    char system[32]; /* the database cluster's number */
+    char system[40]; /* the database cluster's number and its timeline */
     int version, backend;
     uint64_t keepalives, keepalive_at, messages; /* how many came, where the last one was, messages of changes */
     bool ping;                                   /* one is to be asked for */
@@ -57,6 +63,8 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t targe
                                   bool (*idle)(void *context, int backend), void *context, struct rhei_error *error);
 /* Under no lock: what ends up to there may go, and be confirmed. */
 void postgres_stream_forget(struct postgres_stream *stream, uint64_t end);
+/* The same: positions are kept elsewhere, up to there by now. */
+void postgres_stream_keep(struct postgres_stream *stream, uint64_t position);
 void postgres_stream_wake(struct postgres_stream *stream);
 
 #endif

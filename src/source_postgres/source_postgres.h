@@ -33,7 +33,7 @@ struct source_postgres_config {
      * loaded again.
      */
     const char *slot;
-    /* Positions are kept somewhere: nothing is confirmed to the server before prune() names it. Needs a slot of that name. */
+    /* Positions are kept somewhere: nothing is confirmed to the server before source_postgres_keep() names it. Needs a slot of that name. */
     bool durable;
     int64_t connect_timeout_ms; /* 0: 10 s */
     int64_t fresh_timeout_ms;   /* how long begin() waits to have what the server had when it was called; 0: 5 s */
@@ -70,6 +70,12 @@ struct source_postgres_polling {
 /* Opens a source that looks for what was committed (poll/poll.h), which needs no rights but to read. Nothing is asked of the server yet. */
 rhei_status source_postgres_poll(const struct source_postgres_polling *config, struct change_source **source,
                                  struct rhei_error *error);
+
+/*
+ * Of one that follows the stream. Positions are kept somewhere, with what they are positions of, up to this one by now: nothing behind it is confirmed to the server from now on. First
+ * before the first cycle, with 0. Needs a slot of a name. Any thread.
+ */
+void source_postgres_keep(struct change_source *source, int64_t position);
 
 /*
  * Of both kinds. Ends every wait for the server, for good, and the thread that calls `wake`. Before those who run cycles and loads are told to end; close does it,

@@ -11,6 +11,7 @@
 #include "sqlite_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,6 +19,14 @@
 #include "base/base_memory.h"
 
 enum { BUSY_MS = 250, HEADER_BYTES = 100, WAL_FORMAT = 2 };
+
+static int64_t made_at(const char *path)
+{
+    struct statx facts;
+    if (statx(AT_FDCWD, path, 0, STATX_BTIME, &facts) != 0 || (facts.stx_mask & STATX_BTIME) == 0)
+        return 0;
+    return facts.stx_btime.tv_sec * INT64_C(1000000000) + facts.stx_btime.tv_nsec;
+}
 
 rhei_status sqlite_file_print(const struct sqlite_file *file, struct sqlite_print *print, struct rhei_error *error)
 {
@@ -31,7 +40,8 @@ rhei_status sqlite_file_print(const struct sqlite_file *file, struct sqlite_prin
                                    .inode = info.st_ino,
                                    .size = (uint64_t)info.st_size,
                                    .modified_ns = info.st_mtim.tv_sec * INT64_C(1000000000) + info.st_mtim.tv_nsec,
-                                   .changed_ns = info.st_ctim.tv_sec * INT64_C(1000000000) + info.st_ctim.tv_nsec};
+                                   .changed_ns = info.st_ctim.tv_sec * INT64_C(1000000000) + info.st_ctim.tv_nsec,
+                                   .made_ns = made_at(file->path)};
     return RHEI_OK;
 }
 

@@ -18,6 +18,7 @@
 struct sqlite_print {
     uint64_t device, inode, size;
     int64_t modified_ns, changed_ns;
+    int64_t made_ns; /* 0: the file system doesn't tell */
 };
 
 struct sqlite_connection {

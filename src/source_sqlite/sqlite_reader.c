@@ -12,6 +12,8 @@
  */
 #include "sqlite_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_error.h"
@@ -427,6 +429,14 @@ static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_
     return check_still(reader, error);
 }
 
+/* The file: its place, and when it was made, since a number of one that is gone may be given again. */
+static void reader_identity(const struct poll_reader *base, char word[POLL_IDENTITY])
+{
+    const struct sqlite_reader *reader = (const struct sqlite_reader *)base;
+    (void)snprintf(word, POLL_IDENTITY, "%" PRIx64 ":%" PRIx64 ":%" PRIx64, reader->print.device, reader->print.inode,
+                   (uint64_t)reader->print.made_ns);
+}
+
 static void reader_close(struct poll_reader **slot)
 {
     struct sqlite_reader *reader = *slot == NULL ? NULL : self(*slot);
@@ -449,6 +459,7 @@ rhei_status sqlite_reader_open(void *file, struct poll_reader **reader, struct r
                                                .tables = reader_tables,
                                                .page = reader_page,
                                                .newest = reader_newest,
+                                               .identity = reader_identity,
                                                .close = reader_close};
     struct sqlite_reader *made = base_alloc_zero(1, sizeof *made);
     *reader = NULL;

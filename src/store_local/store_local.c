@@ -459,7 +459,7 @@ static bool is_ours(const char *file)
 {
     return strcmp(file, ".") == 0 || strcmp(file, "..") == 0 || strcmp(file, LOCK_NAME) == 0 ||
            strcmp(file, MANIFEST) == 0 || begins_with(file, BLOB_PREFIX) || begins_with(file, ASIDE_PREFIX) ||
-           is_temporary(file);
+           is_temporary(file) || begins_with(file, "sidecar-"); /* stores of their own (engine_sidecar_disk.c) */
 }
 
 static bool bears_mark(const struct store_local *store, const char *file)

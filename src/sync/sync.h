@@ -147,6 +147,8 @@ bool sync_nothing_pending(const struct sync *sync);
  * Nothing is said of a source that only its callers follow. No lock.
  */
 bool sync_is_away(const struct sync *sync);
+/* A cycle was published: what was taken over is shown, or gone. No lock. */
+bool sync_is_primed(const struct sync *sync);
 /*
  * Returns when the mirror shows everything that was committed in the source before this call. If nothing is pending it costs
  * nanoseconds; else one cycle, shared by all who wait. deadline_ns 0: none; then RHEI_STALE.

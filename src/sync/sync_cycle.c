@@ -291,6 +291,7 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
         position == atomic_load_explicit(&sync->position, memory_order_relaxed))
         return RHEI_OK;
     sync_turn_take(sync);
+    int64_t before = atomic_load_explicit(&sync->position, memory_order_relaxed);
     rhei_status status = mirror_publish_source(sync->config.mirror, sync->config.source_number, position, error);
     if (status == RHEI_OK) {
         sync->dirty = false;
@@ -300,6 +301,8 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     sync_turn_give(sync);
     if (status != RHEI_OK)
         return status;
+    if (position < before) /* it is another database, or an older one: nothing of this one was forgotten yet */
+        sync_prune_anew(sync, position);
     sync_fault(sync, "sync.cycle.published");
     sync_tables_published(sync, position);
     BASE_INVARIANT(sync->behind_count == 0 && !sync->promote); /* 1. */

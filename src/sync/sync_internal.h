@@ -292,6 +292,7 @@ void sync_verify_run(struct sync *sync);          /* builder's thread */
 /* sync_upkeep.c */
 void sync_upkeep_main(void *argument);
 void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns); /* under `lock` */
+void sync_prune_anew(struct sync *sync, int64_t position); /* the source went back to there */
 rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error);
 
 #endif

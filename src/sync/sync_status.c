@@ -110,3 +110,8 @@ rhei_status sync_get_tables(struct sync *sync, struct sync_table_status **tables
     *tables = result;
     return RHEI_OK;
 }
+
+bool sync_is_primed(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->primed, memory_order_acquire);
+}

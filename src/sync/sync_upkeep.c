@@ -69,6 +69,13 @@ void sync_durable(struct sync *sync, int64_t position)
     base_mutex_unlock(&sync->lock);
 }
 
+void sync_prune_anew(struct sync *sync, int64_t position)
+{
+    base_mutex_lock(&sync->lock);
+    sync->forgotten_to = sync->forgotten_to < position ? sync->forgotten_to : position;
+    base_mutex_unlock(&sync->lock);
+}
+
 static rhei_status prune_all(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)
 {
     const struct change_source_ops *ops = sync->config.source->ops;

@@ -449,9 +449,10 @@ static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
     expect_unoffered(
         "[engine]\nsynchronous = \"extra\"",
         "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
-    expect_unoffered(
-        "\n[sidecar]\nsource_path = \"x\"\nwatermark_path = \"y\"",
-        "rhei.toml:4: the setting watermark_path of [sidecar] isn't offered by this version: leave it out");
+    expect_unoffered("\n[sidecar]\nsource_path = \"x\"\nwatermark_path = \"y\"",
+                     "rhei.toml:4: the setting watermark_path of [sidecar] isn't offered by this version: set "
+                     "olap_path of [engine], "
+                     "which keeps positions together with the rows that they are of, and leave it out");
     struct config_row row;
     for (size_t i = 0; config_row(i, &row); i++) {
         struct rhei_error error = RHEI_ERROR_INIT;

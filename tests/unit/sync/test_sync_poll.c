@@ -209,6 +209,12 @@ static rhei_status fake_newest(struct poll_reader *base, size_t table, uint32_t 
     return RHEI_OK;
 }
 
+static void fake_identity(const struct poll_reader *reader, char word[POLL_IDENTITY])
+{
+    (void)reader;
+    strcpy(word, "the only one");
+}
+
 static void fake_close(struct poll_reader **reader)
 {
     free(*reader);
@@ -217,7 +223,8 @@ static void fake_close(struct poll_reader **reader)
 
 static rhei_status fake_open(void *context, struct poll_reader **result, struct rhei_error *error)
 {
-    static const struct poll_reader_ops ops = {fake_begin, fake_end, fake_tables, fake_page, fake_newest, fake_close};
+    static const struct poll_reader_ops ops = {fake_begin,  fake_end,      fake_tables, fake_page,
+                                               fake_newest, fake_identity, fake_close};
     struct fake_reader *reader = calloc(1, sizeof *reader);
     (void)error;
     assert_non_null(reader);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each sidecar has a folder of its own in that of olap_path, with checkpoints of its own: its position and its rows in one of them (S2), and nothing of
+ * it waits for our own file or for another sidecar that is away. docs/design/sidecar.md has the rules.
+ */
+#include "engine/engine_sidecar_disk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec_arrow/codec_arrow.h"
+#include "store_local/store_local.h"
+
+/* "FOLDER/sidecar-NAME", with what isn't a plain letter in a file's name as its number. */
+static char *folder_of(const struct rhei_db *db, const char *name)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    struct base_buffer path = {0};
+    base_buffer_format(&path, "%s/sidecar-", db->sidecar_path);
+    for (; *name != '\0'; name++)
+        if (strchr(plain, *name) != NULL)
+            base_buffer_char(&path, *name);
+        else
+            base_buffer_format(&path, "%%%02x", (unsigned char)*name);
+    return base_buffer_take(&path);
+}
+
+static bool ready(void *context)
+{
+    const struct engine_sidecar_disk *disk = context;
+    return disk->sync != NULL && sync_is_primed(disk->sync);
+}
+
+struct opening {
+    const struct checkpoint_config *config;
+    struct engine_sidecar_disk *disk;
+    struct rhei_error *error;
+    rhei_status status;
+};
+
+/* As the mirror's writer: others have begun. */
+static void take_over(void *context)
+{
+    struct opening *opening = context;
+    opening->status =
+        checkpoint_open(opening->config, &opening->disk->checkpoint, &opening->disk->restored, opening->error);
+}
+
+static rhei_status open_folder(struct rhei_db *db, const char *folder, uint8_t number, struct engine_sidecar_disk *disk,
+                               struct rhei_error *error)
+{
+    struct store_local_config store = {
+        .folder = folder, .log = &db->log, .fault = db->config.fault, .fault_context = db->config.fault_context};
+    struct checkpoint_config config = {.mirror = db->mirror,
+                                       .source = disk->source,
+                                       .source_number = number,
+                                       .ready = ready,
+                                       .ready_context = disk,
+                                       .codec = &codec_arrow,
+                                       .interval_ms = db->config.checkpoint_interval_ms,
+                                       .most_changes = UINT64_MAX, /* positions don't count changes */
+                                       .log = &db->log,
+                                       .fault = db->config.fault,
+                                       .fault_context = db->config.fault_context};
+    rhei_status status = store_local_open(&store, &disk->store, error);
+    if (status != RHEI_OK)
+        return status;
+    config.store = disk->store;
+    struct opening opening = {.config = &config, .disk = disk, .error = error};
+    sync_exchange(db->sync, take_over, &opening);
+    return opening.status;
+}
+
+static rhei_status resume(struct engine_sidecar_disk *disk, struct rhei_error *error)
+{
+    size_t len = 0;
+    const void *state = checkpoint_state(disk->checkpoint, &len);
+    return disk->restored.any ? disk->source->ops->resume(disk->source, state, len, error) : RHEI_OK;
+}
+
+static void stay_out(struct engine_sidecar_disk *disk, rhei_status status, const char *why)
+{
+    disk->status = status;
+    (void)snprintf(disk->message, sizeof disk->message, "%.250s", why);
+}
+
+rhei_status engine_sidecar_disk_open(struct rhei_db *db, const char *name, uint8_t number, struct change_source *source,
+                                     struct engine_sidecar_disk *disk, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    disk->source = source;
+    if (db->sidecar_path == NULL && db->olap_path != NULL)
+        stay_out(disk, RHEI_READ_ONLY,
+                 "a handle that was opened for reading alone can't take it from there: open the database for writing");
+    if (db->sidecar_path == NULL || db->sync == NULL || source->ops->remember == NULL)
+        return RHEI_OK;
+    char *folder = folder_of(db, name);
+    if (folder == NULL)
+        return error_no_memory(error);
+    rhei_status status = open_folder(db, folder, number, disk, &why);
+    base_free(folder);
+    if (status == RHEI_OK)
+        return resume(disk, error);
+    bool beside = status == RHEI_BUSY && db->config.manual_sync; /* a command beside the service whose folder it is */
+    bool mistake = status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_TOO_NEW || status == RHEI_NO_MEMORY;
+    if (mistake && !beside)
+        return error_set(error, status, "olap_path: %s", why.message);
+    stay_out(disk, status, why.message);
+    base_log_write(&db->log, BASE_LOG_WARN, "engine", "sidecar \"%s\" is kept in memory alone: %s", name, why.message);
+    return RHEI_OK;
+}
+
+static bool lost_versions(void *context, uint32_t table)
+{
+    return checkpoint_lost_versions(context, table);
+}
+
+void engine_sidecar_disk_resume(const struct engine_sidecar_disk *disk, struct sync_config *config)
+{
+    if (disk->checkpoint == NULL)
+        return;
+    config->restored = disk->restored.any;
+    config->restored_position = disk->restored.position;
+    config->histories = disk->restored.histories > 0;
+    config->histories_position = disk->restored.any ? disk->restored.position : -1;
+    config->lost_versions = lost_versions;
+    config->lost_context = disk->checkpoint;
+}
+
+static uint64_t built(void *context)
+{
+    return sync_loaded(context);
+}
+
+static void mend(void *context)
+{
+    sync_mend(context);
+}
+
+static void durable(void *context, int64_t position)
+{
+    const struct engine_sidecar_disk *disk = context;
+    if (disk->kept != NULL)
+        disk->kept(disk->source, position);
+}
+
+rhei_status engine_sidecar_disk_start(struct rhei_db *db, struct engine_sidecar_disk *disk, struct sync *sync,
+                                      struct rhei_error *error)
+{
+    disk->sync = sync;
+    if (disk->checkpoint == NULL)
+        return RHEI_OK;
+    checkpoint_tell(disk->checkpoint, durable, disk);
+    checkpoint_watch_builds(disk->checkpoint, built, sync);
+    checkpoint_tell_damage(disk->checkpoint, mend, sync);
+    return db->config.manual_sync ? RHEI_OK : checkpoint_start(disk->checkpoint, error);
+}
+
+rhei_status engine_sidecar_disk_write(struct engine_sidecar_disk *disk, struct rhei_error *error)
+{
+    return disk->checkpoint == NULL ? RHEI_OK : checkpoint_run(disk->checkpoint, error);
+}
+
+void engine_sidecar_disk_json(struct base_buffer *out, const struct engine_sidecar_disk *disk)
+{
+    struct checkpoint_status status = {.position = -1};
+    const char *message = disk->message;
+    if (disk->checkpoint != NULL)
+        checkpoint_get_status(disk->checkpoint, &status);
+    if (message[0] == '\0')
+        message = status.error[0] != '\0' ? status.error : status.restored.message;
+    base_buffer_format(out,
+                       ", \"disk\": {\"position\": %" PRId64 ", \"bytes\": %" PRIu64 ", \"checkpoints\": %" PRIu64
+                       ", \"restored_tables\": %u, \"restored_position\": %" PRId64 ", \"message\": ",
+                       status.position, status.bytes, status.checkpoints, status.restored.tables,
+                       status.restored.any ? status.restored.position : -1);
+    engine_json_text(out, message);
+    base_buffer_char(out, '}');
+}
+
+void engine_sidecar_disk_finish(struct engine_sidecar_disk *disk)
+{
+    checkpoint_close(&disk->checkpoint);
+}
+
+void engine_sidecar_disk_close(struct engine_sidecar_disk *disk)
+{
+    if (disk->store != NULL)
+        disk->store->ops->close(&disk->store);
+}

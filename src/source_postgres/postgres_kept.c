@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_postgres/postgres_kept.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_words.h"
+
+enum { FORMAT = 1 };
+
+static void put_word(struct base_buffer *out, uint64_t word)
+{
+    base_buffer_append(out, &word, sizeof word);
+}
+
+/* With its NUL. */
+static void put_text(struct base_buffer *out, const char *text)
+{
+    put_word(out, strlen(text) + 1);
+    base_buffer_append(out, text, strlen(text) + 1);
+}
+
+rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, size_t *len, struct rhei_error *error)
+{
+    struct base_buffer out = {0};
+    uint64_t count = 0;
+    for (size_t i = 0; i < kept->catalog->count; i++)
+        count += kept->catalog->tables[i].reason == NULL;
+    put_word(&out, FORMAT);
+    put_text(&out, kept->slot);
+    put_text(&out, kept->system);
+    put_word(&out, kept->next_id);
+    put_word(&out, count);
+    for (size_t i = 0; i < kept->catalog->count; i++) {
+        const struct postgres_table *table = &kept->catalog->tables[i];
+        if (table->reason != NULL)
+            continue;
+        put_word(&out, table->shape);
+        put_word(&out, table->definition.id);
+        put_word(&out, table->leaf_count);
+        for (uint32_t l = 0; l < table->leaf_count; l++) {
+            put_word(&out, table->leaves[l].oid);
+            put_word(&out, table->leaves[l].file);
+        }
+    }
+    *len = out.len;
+    bool failed = out.failed;
+    *bytes = failed ? NULL : base_buffer_take(&out);
+    base_buffer_reset(&out);
+    return *bytes == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
+struct reader {
+    const char *at, *end;
+    bool wrong;
+};
+
+static uint64_t take(struct reader *reader)
+{
+    return base_words_take(&reader->at, reader->end, &reader->wrong);
+}
+
+static const char *take_text(struct reader *reader)
+{
+    uint64_t len = take(reader);
+    const char *text = reader->at;
+    if (reader->wrong || len == 0 || len > (uint64_t)(reader->end - reader->at) || text[len - 1] != '\0') {
+        reader->wrong = true;
+        return "";
+    }
+    reader->at += len;
+    return text;
+}
+
+/* So many items of that many words each are there at most. */
+static uint64_t take_count(struct reader *reader, uint64_t words)
+{
+    uint64_t count = take(reader);
+    reader->wrong |= count > (uint64_t)(reader->end - reader->at) / (8 * words);
+    return reader->wrong ? 0 : count;
+}
+
+static rhei_status take_table(struct reader *reader, struct postgres_catalog *catalog)
+{
+    struct postgres_table *table = &catalog->tables[catalog->count++];
+    table->shape = take(reader);
+    table->definition.id = (uint32_t)take(reader);
+    table->reason = "it was kept";
+    uint64_t leaves = take_count(reader, 2);
+    table->leaves = base_arena_zero(&catalog->arena, leaves + 1, sizeof *table->leaves);
+    if (table->leaves == NULL)
+        return RHEI_NO_MEMORY;
+    for (; table->leaf_count < leaves; table->leaf_count++) {
+        table->leaves[table->leaf_count].oid = (uint32_t)take(reader);
+        table->leaves[table->leaf_count].file = (uint32_t)take(reader);
+    }
+    return RHEI_OK;
+}
+
+static rhei_status take_tables(struct reader *reader, struct postgres_catalog *catalog)
+{
+    uint64_t count = take_count(reader, 3);
+    rhei_status status = RHEI_OK;
+    catalog->tables = base_arena_zero(&catalog->arena, count + 1, sizeof *catalog->tables);
+    if (catalog->tables == NULL)
+        return RHEI_NO_MEMORY;
+    for (uint64_t i = 0; i < count && status == RHEI_OK && !reader->wrong; i++)
+        status = take_table(reader, catalog);
+    return status;
+}
+
+rhei_status postgres_kept_read(const void *bytes, size_t len, struct postgres_kept *kept, struct rhei_error *error)
+{
+    struct reader reader = {.at = bytes, .end = (const char *)bytes + len};
+    struct postgres_catalog *catalog = base_alloc_zero(1, sizeof *catalog);
+    if (catalog == NULL)
+        return error_no_memory(error);
+    atomic_init(&catalog->holders, 1);
+    reader.wrong = take(&reader) != FORMAT || reader.wrong;
+    kept->slot = take_text(&reader);
+    snprintf(kept->system, sizeof kept->system, "%s", take_text(&reader));
+    kept->next_id = (uint32_t)take(&reader);
+    rhei_status status = reader.wrong ? RHEI_OK : take_tables(&reader, catalog);
+    if (status != RHEI_OK || reader.wrong || kept->system[0] == '\0')
+        postgres_catalog_free(&catalog);
+    kept->catalog = catalog;
+    return status == RHEI_OK ? RHEI_OK : error_no_memory(error);
+}
