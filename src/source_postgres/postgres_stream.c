@@ -541,13 +541,12 @@ rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadli
  * Under `lock`. The server's flush position may lie within a record, behind which nothing can be sent. It has sent all that it can if two keepalives that were asked
  * for have one position, nothing came between, and it then waits for more.
  */
-static rhei_status ask_keepalive(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
-                                 struct rhei_error *error)
+static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
 {
     uint64_t before = stream->keepalives;
     stream->ping = true;
     postgres_stream_wake(stream);
-    while (stream->keepalives == before && stream->seen < target && stream->connected && !stream->paused)
+    while (stream->keepalives == before && stream->connected && !stream->paused)
         if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
             return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
     if (!stream->connected)
@@ -574,7 +573,7 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t targe
     uint64_t stood_at = 0, messages = stream->messages;
     stream->awaited = target;
     while (stream->seen < target && status == RHEI_OK) {
-        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, target, deadline_ns, error);
+        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
         bool moved = messages != stream->messages;
         bool stands = status == RHEI_OK && stood_at == stream->keepalive_at && !moved && stream->seen < target;
         stood_at = stream->keepalive_at;
