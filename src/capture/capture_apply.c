@@ -287,8 +287,9 @@ static rhei_status apply_number(struct capture *capture, const struct capture_ta
         return RHEI_OK;
     }
     rhei_status status = *id == 0 ? RHEI_OK : capture_registry_retire(capture->oltp, *id, capture->error);
-    return status == RHEI_OK ? capture_registry_add(&capture->registry, table, found->wanted, true, id, capture->error)
-                             : status;
+    if (status == RHEI_OK)
+        status = capture_registry_add(&capture->registry, table, found->wanted, true, id, capture->error);
+    return status;
 }
 
 static rhei_status apply_renew(struct capture *capture, struct capture_table_schema *table,
@@ -376,6 +377,45 @@ static void apply_wait(struct capture *capture, struct capture_table_schema *tab
     capture->schema->waiting++;
 }
 
+static rhei_status apply_root(struct oltp_connection *connection, const char *table, int64_t *root,
+                              struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(
+        connection->db, "SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND name = ?1", -1, &stmt, NULL);
+    *root = 0;
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW)
+        *root = sqlite3_column_int64(stmt, 0);
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+/* R5 of capture_registry.c: which table gets a new number. Before any gets one. */
+static rhei_status apply_origin(struct capture *capture, struct capture_table_schema *table,
+                                const struct capture_registered *found)
+{
+    const struct capture_state *state = capture_of(capture->oltp);
+    bool by_us = capture->cause == CAPTURE_BY_US;
+    int64_t origin = 0, root = 0;
+    rhei_status status = capture_registry_origin(capture->connection, table, &origin, capture->error);
+    if (status == RHEI_OK && origin == 0 && by_us && state->altered_root != 0) {
+        status = apply_root(capture->connection, table->table.source.name, &root, capture->error);
+        origin = root == state->altered_root ? state->altered_origin : 0;
+    }
+    if (origin == 0 && by_us) /* what we drop is taken out of the registry at once */
+        origin = found->origin;
+    for (; origin == 0 || origin == 1; origin &= INT64_MAX) /* a table that came */
+        sqlite3_randomness(sizeof origin, &origin);
+    table->table.source.origin = origin;
+    return status;
+}
+
 enum capture_need { CAPTURE_NOTHING, CAPTURE_KEEP_NUMBER, CAPTURE_NEW_NUMBER };
 
 /* What the table needs; all that needs no new trigger is done here. */
@@ -392,12 +432,15 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
         return RHEI_OK;
     }
     if (capture->appended && unchanged) {
-        *found = (struct capture_registered){
-            .id = table->before->number, .same = true, .wanted = table->before->by_name ? 1 : -1};
+        *found = (struct capture_registered){.id = table->before->number,
+                                             .origin = table->before->table.source.origin,
+                                             .same = true,
+                                             .wanted = table->before->by_name ? 1 : -1};
     } else {
         status = capture_registry_find(&capture->registry, table, found, capture->error);
     }
     source->id = 0;
+    source->origin = found->origin;
     table->by_name = found->wanted > 0;
     if (status != RHEI_OK)
         return status;
@@ -426,8 +469,10 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     } else {
         bool keep = capture->cause == CAPTURE_BY_US && found->id != 0 && found->same && !moved;
         *need = keep ? CAPTURE_KEEP_NUMBER : CAPTURE_NEW_NUMBER;
+        if (!keep)
+            status = apply_origin(capture, table, found);
     }
-    return RHEI_OK;
+    return status;
 }
 
 /* ---- Many tables. ------------------------------------------------------------------------------------------------ */
@@ -749,9 +794,15 @@ rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const c
     struct capture capture = {.oltp = oltp, .connection = oltp->writer, .error = error};
     const struct capture_table_schema *found = capture_schema_find(base != NULL ? base : schema, table);
     if (found != NULL) {
+        struct capture_state *state = capture_of(oltp);
         struct capture_table_schema copy = *found; /* the base is others' too */
         copy.kept = 0;
-        status = apply_drop_triggers(&capture, &copy);
+        if (state->altered_root == 0) /* it comes first, those that something TEMP hides behind it */
+            status = capture_registry_origin(oltp->writer, found, &state->altered_origin, error);
+        if (status == RHEI_OK && state->altered_root == 0 && state->altered_origin != 0)
+            status = apply_root(oltp->writer, found->table.source.name, &state->altered_root, error);
+        if (status == RHEI_OK)
+            status = apply_drop_triggers(&capture, &copy);
     }
     capture_schema_release(schema);
     return status;

@@ -220,6 +220,7 @@ static rhei_status hooks_before_ddl(struct oltp *oltp, struct oltp_schema *made,
                                     struct oltp_schema **base, struct rhei_error *error)
 {
     *base = hooks_base(oltp, made);
+    capture_of(oltp)->altered_root = 0;
     rhei_status status = capture_hidden_begin(oltp, error);
     if (status != RHEI_OK || ddl->altered == NULL)
         return status;

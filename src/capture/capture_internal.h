@@ -257,12 +257,13 @@ rhei_status capture_hidden_suspend(struct oltp *oltp, struct oltp_schema *base, 
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
 
 struct capture_registered {
-    int64_t id; /* 0: not there */
-    bool same;  /* the signature is the table's */
-    int wanted; /* 1 by request, 0 released by name, -1 nothing was asked */
+    int64_t id;     /* 0: not there */
+    int64_t origin; /* of all versions of the table */
+    bool same;      /* the signature is the table's */
+    int wanted;     /* 1 by request, 0 released by name, -1 nothing was asked */
 };
 struct capture_registry_row {
-    int64_t id;
+    int64_t id, origin;
     const char *name, *signature;
     int wanted;
     bool live;
@@ -293,6 +294,9 @@ rhei_status capture_registry_find(struct capture_registry *registry, const struc
                                   struct capture_registered *found, struct rhei_error *error);
 rhei_status capture_registry_add(struct capture_registry *registry, const struct capture_table_schema *table,
                                  int wanted, bool live, int64_t *id, struct rhei_error *error);
+/* Which table it is (R5), by its triggers, which it takes along whatever it is named; 0: it has none. */
+rhei_status capture_registry_origin(struct oltp_connection *connection, const struct capture_table_schema *table,
+                                    int64_t *origin, struct rhei_error *error);
 rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error);
 /* The same of the table of this name. */
 rhei_status capture_registry_retire_named(struct oltp *oltp, const char *name, struct rhei_error *error);
@@ -381,6 +385,8 @@ struct capture_state {
     uint64_t writer_token;      /* holder of the writer: commit token at which it saw the schema be current, or 0 */
     bool has_temporary;         /* holder of the writer: something TEMP was made through the handle; and ... */
     int64_t hidden;             /* ... what it hid before the DDL statement that runs */
+    int64_t altered_origin;     /* holder of the writer: of the table that it alters, whose triggers are off, and ... */
+    int64_t altered_root;       /* ... its b-tree; 0: there is none */
     int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
     sqlite3_stmt *upkeep[5];    /* holder of the writer: of pruning (capture_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */

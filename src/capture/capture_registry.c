@@ -10,6 +10,9 @@
  * R3. A table is released only by name (wanted = 0). An engine without auto_register adds nothing, and takes nothing away.
  * R4. What the identity was before that is kept in _rhei_meta, under CAPTURE_WAS and its text: the past of a mirror that bears it is this file's
  *     (capture_source_was). Where it went with _rhei_meta itself, CAPTURE_WAS alone says so.
+ * R5. Which table it is its origin says: a number drawn with its first version, so that no older copy of the file gives it again. It goes from
+ *     version to version by the triggers (or, where our own ALTER took them off, by the b-tree), and not by the name, which another table may
+ *     have by now. It is what `live` is; 1 is a version from before there were origins, whose number (below 0) stands for it, and 0 one that is none any more.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -309,6 +312,12 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
 
 /* ---- Reading. ---------------------------------------------------------------------------------------------------- */
 
+/* R5. */
+static int64_t registry_origin_of(int64_t id, int64_t live)
+{
+    return live == 1 ? -id : live;
+}
+
 static rhei_status registry_read_row(struct capture_registry *registry, sqlite3_stmt *stmt, struct rhei_error *error)
 {
     struct capture_registry_row *row = base_arena_zero(&registry->arena, 1, sizeof *row);
@@ -318,7 +327,8 @@ static rhei_status registry_read_row(struct capture_registry *registry, sqlite3_
     row->id = sqlite3_column_int64(stmt, 0);
     row->name = base_arena_text(&registry->arena, name);
     row->signature = base_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
-    row->live = sqlite3_column_int(stmt, 3) != 0;
+    row->live = sqlite3_column_int64(stmt, 3) != 0;
+    row->origin = registry_origin_of(row->id, sqlite3_column_int64(stmt, 3));
     row->wanted = sqlite3_column_type(stmt, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 4) != 0;
     if (row->name == NULL || row->signature == NULL ||
         !base_map_put(registry->newest, row->name, strlen(row->name), row, NULL))
@@ -379,8 +389,10 @@ static rhei_status registry_ask(struct capture_registry *registry, const struct 
         if (rc == SQLITE_ROW) {
             found->wanted =
                 sqlite3_column_type(registry->find, 3) == SQLITE_NULL ? -1 : sqlite3_column_int(registry->find, 3) != 0;
-            if (sqlite3_column_int(registry->find, 2) != 0) {
+            int64_t live = sqlite3_column_int64(registry->find, 2);
+            if (live != 0) {
                 found->id = sqlite3_column_int64(registry->find, 0);
+                found->origin = registry_origin_of(found->id, live);
                 found->same = sqlite3_column_int(registry->find, 1) != 0;
             }
         }
@@ -403,6 +415,7 @@ rhei_status capture_registry_find(struct capture_registry *registry, const struc
         found->wanted = row->wanted;
         if (row->live) {
             found->id = row->id;
+            found->origin = row->origin;
             found->same = strcmp(row->signature, table->signature) == 0;
         }
     }
@@ -415,6 +428,7 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
                                  int wanted, bool live, int64_t *id, struct rhei_error *error)
 {
     int rc = SQLITE_OK;
+    BASE_INVARIANT(!live || (table->table.source.origin != 0 && table->table.source.origin != 1)); /* R5 */
     if (registry->add == NULL) {
         rc = sqlite3_prepare_v2(
             registry->connection->db,
@@ -427,7 +441,7 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
         sqlite3_bind_text(registry->add, 1, table->table.source.name, -1, SQLITE_STATIC);
         sqlite3_bind_text(registry->add, 2, table->signature, -1, SQLITE_STATIC);
         sqlite3_bind_int64(registry->add, 3, table->table.source.column_count);
-        sqlite3_bind_int(registry->add, 4, live);
+        sqlite3_bind_int64(registry->add, 4, live ? table->table.source.origin : 0);
         if (wanted >= 0)
             sqlite3_bind_int(registry->add, 5, wanted);
         else
@@ -442,6 +456,27 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
     rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
     sqlite3_reset(registry->add);
     BASE_INVARIANT(status != RHEI_OK || *id > 0); /* R1 */
+    return status;
+}
+
+rhei_status capture_registry_origin(struct oltp_connection *connection, const struct capture_table_schema *table,
+                                    int64_t *origin, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    *origin = 0;
+    if (table->trigger_count == 0)
+        return RHEI_OK;
+    int rc =
+        sqlite3_prepare_v2(connection->db, "SELECT id, live FROM main._rhei_tables WHERE id = ?1", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, strtoll(table->triggers[0].name + strlen(CAPTURE_TRIGGER), NULL, 10));
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW) /* of a version that is none any more it isn't known: 0 */
+        *origin = registry_origin_of(sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1));
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+    sqlite3_finalize(stmt);
     return status;
 }
 

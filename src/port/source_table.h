@@ -60,6 +60,7 @@ struct source_column {
 
 struct source_table {
     uint32_t id;           /* number of this version of the table: new columns, new number; never reused */
+    int64_t origin;        /* of all versions of one table, whatever its columns and its name become; 0: unknown */
     const char *name;      /* as created, unquoted */
     uint32_t column_count; /* with the hidden rowid if there is one */
     const struct source_column *columns;

@@ -215,8 +215,9 @@ void sync_verify_resume(struct sync *sync);
  */
 struct sync_generation {
     uint32_t number;
-    char *table;  /* whose versions these are, as it is named now, or was when it went */
-    char **names; /* [name_count] of the table's columns in it, as they are named now, or were when they went */
+    int64_t origin; /* of its table (source_table); 0: unknown */
+    char *table;    /* whose versions these are, as it is named now, or was when it went */
+    char **names;   /* [name_count] of the table's columns in it, as they are named now, or were when they went */
     uint32_t name_count;
     bool current;     /* the table's columns are these now; the versions that are valid are in this one */
     int64_t began_us; /* when its load began */

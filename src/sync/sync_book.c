@@ -3,6 +3,8 @@
  *   1. A row of the book is stored with the change that makes it true, under one publish; so every state that is shown, or kept in a
  *      folder, tells of itself what it has.
  *   2. Numbers are given once: a generation that ends never comes back under its number.
+ *   3. The column is_current has the origin of the table, or 1 where that is unknown, so that books have the form that they had before there
+ *      were origins.
  */
 #include "sync_book.h"
 
@@ -214,6 +216,7 @@ static bool read_generation(const struct rhei_value *row, struct sync_generation
     made->number = (uint32_t)number_of(&row[NUMBER]);
     made->table = row[TABLE].type == RHEI_TEXT ? base_strndup(row[TABLE].as.bytes, row[TABLE].length) : NULL;
     made->current = number_of(&row[CURRENT]) != 0;
+    made->origin = number_of(&row[CURRENT]) == 1 ? 0 : number_of(&row[CURRENT]); /* 3. */
     made->began_us = number_of(&row[BEGAN]);
     made->gone_us = number_of(&row[GONE_US]);
     made->gone_seq = number_of(&row[GONE_SEQ]);
@@ -276,7 +279,9 @@ rhei_status sync_book_store(struct sync *sync, const struct sync_generation *gen
             [NUMBER] = integer(generation->number),
             [TABLE] = text(generation->table, strlen(generation->table)),
             [NAMES] = text(names.data, names.len),
-            [CURRENT] = integer(generation->current),
+            [CURRENT] = integer(!generation->current      ? 0
+                                : generation->origin != 0 ? generation->origin
+                                                          : 1), /* 3. */
             [BEGAN] = integer(generation->began_us),
             [GONE_US] = integer_or_null(generation->gone_us),
             [GONE_SEQ] = integer_or_null(generation->gone_seq),

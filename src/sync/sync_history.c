@@ -351,6 +351,7 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
     if (status != RHEI_OK)
         return status;
     generation->current = true;
+    generation->origin = table->origin;
     if (before != NULL) {
         before->current = false;
         before->gone_us = before->gone_seq = 0;
@@ -450,7 +451,7 @@ rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error)
 bool sync_history_resume(struct sync *sync, const struct source_table *table, struct sync_history **result)
 {
     struct mirror *mirror = sync->config.mirror;
-    const struct sync_generation *generation = sync_book_current(sync, table->name);
+    struct sync_generation *generation = sync_book_current(sync, table->name);
     struct sync_history *history = generation == NULL ? NULL : base_alloc_zero(1, sizeof *history);
     *result = NULL;
     if (history == NULL)
@@ -469,6 +470,10 @@ bool sync_history_resume(struct sync *sync, const struct source_table *table, st
             newest(sync, open->id, history->visible + SEQUENCE, ended->id, history->visible + ENDED_AT);
     }
     history->next_row = ok ? next_row_of(sync, ended->id) : 0;
+    if (ok && generation->origin != table->origin) { /* of a folder from before origins were known */
+        generation->origin = table->origin;
+        ok = sync_book_store(sync, generation, NULL) == RHEI_OK;
+    }
     history->attached = ok && set_sink(sync, history, NULL) == RHEI_OK;
     if (!history->attached)
         sync_history_free(&history);
@@ -523,6 +528,40 @@ void sync_history_pass_on(struct sync *sync, const struct sync_table *gone)
             history_same_names(generation, gone->definition) && !has_other_heir(sync, generation, gone))
             generation->round = sync->rounds + 1; /* of the list that is read now */
     }
+}
+
+/* NULL: it isn't listed, or keeps no history. */
+static const char *name_of_origin(const struct sync *sync, int64_t origin)
+{
+    for (size_t i = 0; i < sync->table_count; i++) {
+        const struct source_table *table = sync->tables[i]->definition;
+        if (table->origin == origin)
+            return sync_keeps_history(sync, table) ? table->name : NULL;
+    }
+    return NULL;
+}
+
+rhei_status sync_history_follow(struct sync *sync, struct rhei_error *error)
+{
+    struct sync_book *book = &sync->book;
+    const char **names = base_alloc_zero(book->count + 1, sizeof *names); /* all first: they may be exchanged */
+    rhei_status status = names == NULL ? error_no_memory(error) : RHEI_OK;
+    for (size_t g = 0; g < book->count && status == RHEI_OK; g++) {
+        const struct sync_generation *generation = book->generations[g];
+        const char *name = generation->current && generation->gone_us == 0 && generation->origin != 0
+                               ? name_of_origin(sync, generation->origin)
+                               : NULL;
+        for (size_t i = 0; name != NULL && base_fold_compare(name, generation->table) != 0 && i < book->count; i++)
+            if (base_fold_compare(book->generations[i]->table, generation->table) == 0)
+                names[i] = name;
+    }
+    for (size_t g = 0; g < book->count && status == RHEI_OK; g++)
+        if (names[g] != NULL && !set_text(&book->generations[g]->table, names[g]))
+            status = error_no_memory(error);
+        else if (names[g] != NULL)
+            status = sync_book_store(sync, book->generations[g], error);
+    base_free(names);
+    return status;
 }
 
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)

@@ -48,6 +48,8 @@ rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us,
 rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error);
 /* Goes on without versions that can't be read from their files any more: they are lost, and rows that were valid begin anew. Nothing held. */
 void sync_history_mend(struct sync *sync);
+/* Histories whose tables are listed under other names, as their origins say, have these names from here on, and no table that took the old one. */
+rhei_status sync_history_follow(struct sync *sync, struct rhei_error *error);
 /* Histories whose tables aren't listed any more, or keep none, end now. */
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error);
 

@@ -143,7 +143,8 @@ static const struct sync_generation *find_renamed(const struct sync *sync, const
     const struct sync_table *listed = sync_table_find(sync, table->id);
     for (size_t g = 0; listed != NULL && g < sync->book.count; g++) {
         const struct sync_generation *generation = sync->book.generations[g];
-        if (generation->current && generation->gone_us != 0 && generation->round == listed->round &&
+        bool other = generation->origin != 0 && table->origin != 0; /* else it had gone on with it */
+        if (generation->current && generation->gone_us != 0 && generation->round == listed->round && !other &&
             history_same_names(generation, table))
             return generation;
     }

@@ -325,6 +325,8 @@ static void settle_histories(struct sync *sync)
             await_heirs(sync);
     }
     if (status == RHEI_OK)
+        status = sync_history_follow(sync, &why);
+    if (status == RHEI_OK)
         status = sync_history_settle(sync, &why);
     sync_turn_give(sync);
     if (status != RHEI_OK)
