@@ -57,7 +57,7 @@ struct poll_page {
      */
     bool first;
     const struct rhei_value *from;
-    int64_t since; /* of POLL_SINCE: the horizon */
+    int64_t since; /* of POLL_SINCE: the horizon; of pages by stamp: rows from before it may be left out; 0: none */
     size_t most;   /* rows */
 };
 

@@ -33,7 +33,9 @@ struct poll_track {
     uint64_t identity;
     int64_t horizon;      /* of the last sweep, or of the load; 0: none */
     int64_t horizon_next; /* of the sweep of the last look */
-    bool advised;         /* what makes it slow was said, or nothing does */
+    int64_t
+        look_horizon; /* of the last look, or of the load: what was written before it was told, if looks tell it at all */
+    bool advised;     /* what makes it slow was said, or nothing does */
 
     /* Of the last load that came to its end; taken over with the first look after it. */
     bool loaded;

@@ -243,6 +243,7 @@ static void ask_of(struct poll_source *poll, size_t most, struct poll_page *page
     const struct poll_track *track = poll->of_table[poll->table];
     *page = (struct poll_page){.table = poll->table, .order = POLL_BY_KEY, .first = poll->first, .most = most};
     page->from = poll->place.from;
+    page->since = poll->horizon != 0 ? track->look_horizon : 0; /* of the overlap, only what is new */
     if (poll->step < STEP_WITHOUT) {
         page->order = POLL_BY_STAMP;
         page->stamp = table->stamps[poll->step];

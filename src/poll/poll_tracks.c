@@ -64,8 +64,10 @@ void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
         struct poll_track *track = poll->tracks[t];
         for (size_t s = 0; s < POLL_STAMPS_MOST && track->looked; s++)
             move_mark(&track->marks[s], now_ns, overlap_ms * 1000000);
-        if (track->looked)
+        if (track->looked) {
             track->fresh = false;
+            track->look_horizon = poll->horizon;
+        }
         if (track->swept) {
             int64_t least = (poll->config.sweep_ms > 0 ? poll->config.sweep_ms : 1000) * 1000000;
             int64_t took = track->sweep_cost_ns * 19; /* a twentieth of the time */
@@ -94,7 +96,7 @@ void poll_track_follow(struct poll_track *track)
             !poll_value_set(&mark->top, value))
             mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0}; /* from the beginning */
     }
-    track->horizon = track->loaded ? track->load_horizon : 0;
+    track->horizon = track->look_horizon = track->loaded ? track->load_horizon : 0;
     track->whole = !track->loaded;
     track->sweep_now = track->sweep_now || track->whole;
     track->sweep_deletes = track->sweep_deletes || track->whole;

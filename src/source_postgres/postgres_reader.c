@@ -17,6 +17,7 @@ enum {
     LIST_SHARE = 19, /* and so many times as long as one takes */
     INT8_TYPE = 20,  /* pg_type.oid */
     TEXT_TYPE = 25,
+    XID_TYPE = 28,
 };
 #define XIDS_MOST INT64_C(1000000000) /* V3 */
 
@@ -52,7 +53,7 @@ struct prepared {
     size_t table;
     uint32_t stamp;
     uint8_t order;
-    bool first, from_null;
+    bool first, from_null, since;
 };
 
 struct postgres_reader {
@@ -363,6 +364,12 @@ static const struct postgres_column *value_column(const struct postgres_reader *
                      reader->tables.list[page->table].definition.key_columns[value - (page->order == POLL_BY_STAMP)]);
 }
 
+/* V3: what was written before a horizon needn't be told. */
+static bool by_horizon(const struct postgres_reader *reader, const struct poll_page *page)
+{
+    return page->since != 0 && reader->next_xid - page->since < XIDS_MOST;
+}
+
 static char *page_sql(const struct postgres_reader *reader, const struct poll_page *page)
 {
     const char *stamp = column_of(reader, page->table, page->stamp)->name;
@@ -377,6 +384,9 @@ static char *page_sql(const struct postgres_reader *reader, const struct poll_pa
         base_buffer_text(&sql, from_null(page) ? " IS NOT NULL" : " >= $1");
     if (!page->first)
         put_behind(reader, page, page->order == POLL_BY_STAMP ? stamp : NULL, &sql);
+    if (by_horizon(reader, page))
+        base_buffer_format(&sql, " AND pg_catalog.age(xmin) <= (SELECT pg_catalog.age($%u))",
+                           value_count(reader, page) + 2);
     base_buffer_text(&sql, " ORDER BY ");
     if (page->order == POLL_BY_STAMP) {
         base_buffer_identifier(&sql, stamp);
@@ -396,25 +406,27 @@ static void statement_name(unsigned number, char name[32])
 static rhei_status statement_of(struct postgres_reader *reader, const struct poll_page *page, char name[32],
                                 struct rhei_error *error)
 {
-    const struct prepared now = {page->table, page->stamp, page->order, page->first, from_null(page)};
+    const struct prepared now = {page->table, page->stamp,     page->order,
+                                 page->first, from_null(page), by_horizon(reader, page)};
     for (size_t i = 0; i < reader->prepared_count; i++) {
         const struct prepared *prepared = &reader->prepared[i];
         statement_name((unsigned)i, name);
         if (prepared->table == now.table && prepared->order == now.order && prepared->stamp == now.stamp &&
-            prepared->first == now.first && prepared->from_null == now.from_null)
+            prepared->first == now.first && prepared->from_null == now.from_null && prepared->since == now.since)
             return RHEI_OK;
     }
     name[0] = '\0'; /* those beyond are parsed anew each time */
     if (reader->prepared_count < STATEMENTS_MOST)
         statement_name((unsigned)reader->prepared_count, name);
-    uint32_t types[POLL_KEYS_MOST + 2], count = value_count(reader, page);
+    uint32_t types[POLL_KEYS_MOST + 3], count = value_count(reader, page);
     for (uint32_t i = 0; i < count; i++)
         types[i] = value_column(reader, page, i)->base;
     types[count] = INT8_TYPE;
+    types[count + 1] = XID_TYPE;
     char *sql = page_sql(reader, page);
-    rhei_status status =
-        sql == NULL ? error_no_memory(error)
-                    : postgres_prepare(reader->connection, WHAT, name, sql, (int)count + 1, types, soon(reader), error);
+    rhei_status status = sql == NULL ? error_no_memory(error)
+                                     : postgres_prepare(reader->connection, WHAT, name, sql, (int)count + 1 + now.since,
+                                                        types, soon(reader), error);
     base_free(sql);
     if (status == RHEI_OK && name[0] != '\0')
         reader->prepared[reader->prepared_count++] = now;
@@ -423,19 +435,21 @@ static rhei_status statement_of(struct postgres_reader *reader, const struct pol
 
 static rhei_status ask_page(struct postgres_reader *reader, const struct poll_page *page, struct rhei_error *error)
 {
-    const char *parameters[POLL_KEYS_MOST + 2];
-    char name[32], most[24];
+    const char *parameters[POLL_KEYS_MOST + 3];
+    char name[32], most[24], since[16];
     uint32_t count = value_count(reader, page);
     snprintf(most, sizeof most, "%zu", page->most);
+    snprintf(since, sizeof since, "%" PRIu32, (uint32_t)page->since);
     parameters[count] = most;
+    parameters[count + 1] = since;
     for (uint32_t i = 0; i < count; i++)
         if (!postgres_parameter(value_column(reader, page, i)->form, &page->from[i], &reader->arena, &parameters[i]))
             return error_no_memory(error);
     rhei_status status = statement_of(reader, page, name, error);
     if (status != RHEI_OK)
         return status;
-    return postgres_execute(reader->connection, WHAT, name, (int)count + 1, parameters, INT64_MAX, &reader->result,
-                            error);
+    return postgres_execute(reader->connection, WHAT, name, (int)count + 1 + by_horizon(reader, page), parameters,
+                            INT64_MAX, &reader->result, error);
 }
 
 /* ---- All rows, or those of a horizon: what a cursor finds in one scan, without an order. --------------------------- */
@@ -447,7 +461,7 @@ static rhei_status open_cursor(struct postgres_reader *reader, const struct poll
         base_buffer_format(&sql, "CLOSE %s;", CURSOR);
     base_buffer_format(&sql, "DECLARE %s BINARY NO SCROLL CURSOR FOR ", CURSOR);
     put_from(reader, page->table, &sql);
-    if (page->order == POLL_SINCE && reader->next_xid - page->since < XIDS_MOST) /* V3 */
+    if (page->order == POLL_SINCE && by_horizon(reader, page))
         base_buffer_format(&sql, " WHERE pg_catalog.age(xmin) <= (SELECT pg_catalog.age('%" PRIu32 "'::xid))",
                            (uint32_t)page->since);
     rhei_status status =
