@@ -85,6 +85,33 @@ RHEI_API rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***ta
 RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
                                  struct rhei_error *error);
 
+/** How one sidecar stands: a database of somebody else that is followed. */
+struct rhei_sidecar_status {
+    char name[256];       /**< the schema of its tables */
+    char source_type[16]; /**< "sqlite", "postgres" */
+    char mode[16];        /**< "poll", "snapshot", "logical" */
+    bool away;            /**< it can't be read */
+    int64_t away_us;      /**< since when; 0: it isn't away */
+    char message[256];    /**< why it is away, or what was lost the last time; "": all is well */
+    int64_t position;     /**< last change that the column store shows */
+    int64_t
+        lag_us; /**< since the column store was last known to show everything, by the source's clock where it has one; -1: never */
+    int64_t lag_bytes; /**< of logical mode: WAL that hasn't arrived; else -1 */
+    uint64_t tables, tables_ready;
+    char slot[64];           /**< of logical mode: the replication slot that is read; else "" */
+    char slot_state[16];     /**< "reserved", "extended", "unreserved", "lost" or "" */
+    int64_t slot_held_bytes; /**< WAL that the server keeps for it */
+    int64_t slot_safe_bytes; /**< that may be written before the server gives it up; -1: no limit, or not told */
+    uint64_t reloads;        /**< times that every table was loaded again, because the source had no way to go on */
+    char slots_left[256];    /**< slots of a name like ours that nobody reads, and keep WAL; "": none */
+};
+/**
+ * One entry per sidecar in the order of the settings, an array of pointers as of rhei_table_list(), which the caller frees with rhei_free(). None:
+ * *count is 0. A handle that does nothing in the background looks at each once for it. Errors: RHEI_OLAP_UNAVAILABLE. Any thread.
+ */
+RHEI_API rhei_status rhei_sidecar_list(rhei_db *db, struct rhei_sidecar_status ***sidecars, size_t *count,
+                                       struct rhei_error *error);
+
 /** One number of a metrics snapshot; names are Prometheus's. */
 struct rhei_metric {
     const char *name;   /**< "rhei_query_routed_total" */
@@ -93,7 +120,7 @@ struct rhei_metric {
     bool counter; /**< only grows; else a gauge */
     double value;
 };
-/** Every metric as of now, an array of pointers as of rhei_table_list(), freed with rhei_free(); its texts are static. Any thread. */
+/** Every metric as of now, an array of pointers as of rhei_table_list(), freed with rhei_free(); its texts live as long as the handle. Any thread. */
 RHEI_API rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t *count,
                                       struct rhei_error *error);
 /** The same as an array of structs of the first version's fields, as of rhei_tables(); freed with rhei_free(). Any thread. */

@@ -28,8 +28,10 @@ struct sidecar {
     char *histories;              /* the schema of its histories; NULL: it keeps none */
     struct poll_wanted *wanted;   /* its tables, for the source */
     const char **names;           /* of them, for one that follows by logical decoding */
+    char *labels;                 /* of its metrics */
     atomic_bool shown;            /* `sync` is there to be woken */
     _Atomic uint64_t asked_again; /* builds that were done when a statement was last asked again */
+    atomic_bool looked;           /* by a handle that does nothing in the background, for its status */
     atomic_bool settled;          /* its tables were loaded once, or said why they can't be */
 };
 
@@ -117,6 +119,12 @@ static void wake_sidecar(void *context)
         sync_wake(sidecar->sync);
 }
 
+/* Such a handle leaves no slot behind, and takes nobody's. One with a folder goes on with its own. */
+static bool only_looks(const struct rhei_db *db)
+{
+    return db->config.read_only && db->config.manual_sync && db->sidecar_path == NULL;
+}
+
 static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
 {
     const struct config_sidecar *settings = sidecar->settings;
@@ -129,7 +137,8 @@ static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, 
                                             .tables = sidecar->names,
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
-                                            .slot = settings->slot,
+                                            .slot = only_looks(db) ? NULL : settings->slot,
+                                            .own_slot = settings->slot,
                                             .log = &db->log,
                                             .wake = wake_sidecar,
                                             .wake_context = sidecar};
@@ -168,7 +177,11 @@ static void keep_positions(struct sidecar *sidecar)
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
     rhei_status status = open_source(db, sidecar, error);
-    struct base_buffer histories = {0};
+    struct base_buffer histories = {0}, labels = {0};
+    base_buffer_format(&labels, "source=\"%s\"", sidecar->settings->name);
+    sidecar->labels = base_buffer_take(&labels);
+    if (status == RHEI_OK && sidecar->labels == NULL)
+        status = error_no_memory(error);
     if (status == RHEI_OK && db->config.sync_mode == RHEI_SYNC_TEMPORAL) {
         base_buffer_format(&histories, ENGINE_HISTORY "_%s", sidecar->settings->name);
         sidecar->histories = base_buffer_take(&histories);
@@ -261,6 +274,7 @@ void engine_sidecars_free(struct rhei_db *db)
     for (size_t s = 0; s < db->sidecars->count; s++) {
         engine_sidecar_disk_close(&db->sidecars->list[s].disk);
         base_free(db->sidecars->list[s].histories);
+        base_free(db->sidecars->list[s].labels);
     }
     base_free(db->sidecars->list);
     base_free(db->sidecars);
@@ -478,6 +492,26 @@ uint64_t engine_sidecars_histories(const struct rhei_db *db)
 
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */
 
+bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sidecar *sidecar)
+{
+    if (index >= count_of(db))
+        return false;
+    const struct sidecar *at = &db->sidecars->list[index];
+    *sidecar = (struct engine_sidecar){at->settings, at->source, at->sync, at->labels};
+    return true;
+}
+
+/* One that is away says why in its status. */
+void engine_sidecars_look_once(struct rhei_db *db)
+{
+    for (size_t s = 0; s < count_of(db) && db->config.manual_sync; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        struct sync_report report;
+        if (!atomic_load(&sidecar->settled) && !atomic_exchange(&sidecar->looked, true))
+            (void)sync_cycle(sidecar->sync, &report, NULL);
+    }
+}
+
 /* Those of one that aren't shown, at the end of the list. */
 static rhei_status add_tables(const struct sidecar *sidecar, struct sync_table_status **list, size_t *count,
                               size_t *capacity, struct rhei_error *error)
@@ -510,13 +544,9 @@ rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status 
     rhei_status status = RHEI_OK;
     *tables = NULL;
     *count = 0;
-    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++) {
-        struct sidecar *sidecar = &db->sidecars->list[s];
-        struct sync_report report;
-        if (db->config.manual_sync && !atomic_load(&sidecar->settled))
-            (void)sync_cycle(sidecar->sync, &report, NULL); /* one that is away has none to tell of */
-        status = add_tables(sidecar, tables, count, &capacity, error);
-    }
+    engine_sidecars_look_once(db);
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++)
+        status = add_tables(&db->sidecars->list[s], tables, count, &capacity, error);
     if (status != RHEI_OK) {
         base_free(*tables);
         *tables = NULL;
@@ -550,27 +580,36 @@ static void json_tables(struct base_buffer *out, const struct sidecar *sidecar)
 
 void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
 {
-    static const char *const modes[] = {
-        [CONFIG_SOURCE_POLL] = "poll", [CONFIG_SOURCE_LOGICAL] = "logical", [CONFIG_SOURCE_SNAPSHOT] = "snapshot"};
     if (db->sidecars == NULL)
         return;
+    engine_sidecars_look_once(db);
     base_buffer_text(out, ",\n  \"sidecars\": [");
     for (size_t s = 0; s < db->sidecars->count; s++) {
         const struct sidecar *sidecar = &db->sidecars->list[s];
+        struct rhei_sidecar_status shown;
+        struct engine_sidecar at;
         struct sync_status status;
         sync_get_status(sidecar->sync, &status);
+        engine_sidecar_at(db, s, &at);
+        engine_sidecar_status(&at, &shown);
         base_buffer_text(out, s == 0 ? "{\"name\": " : ", {\"name\": ");
         engine_json_text(out, sidecar->settings->name);
-        json_text(out, "source_type", sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES ? "postgres" : "sqlite");
-        json_text(out, "mode", modes[sidecar->settings->mode]);
-        base_buffer_format(out, ", \"running\": %s, \"away\": %s, \"position\": %" PRId64 ", \"age_ms\": %" PRId64,
-                           status.running ? "true" : "false", sync_is_away(sidecar->sync) ? "true" : "false",
-                           status.position, status.age_ns == INT64_MAX ? -1 : status.age_ns / 1000000);
+        json_text(out, "source_type", shown.source_type);
+        json_text(out, "mode", shown.mode);
+        base_buffer_format(out, ", \"running\": %s, \"away\": %s, \"away_ms\": %" PRId64,
+                           status.running ? "true" : "false", shown.away ? "true" : "false", shown.away_us / 1000);
+        json_text(out, "message", shown.message);
+        base_buffer_format(out,
+                           ", \"position\": %" PRId64 ", \"age_ms\": %" PRId64 ", \"lag_ms\": %" PRId64
+                           ", \"lag_bytes\": %" PRId64,
+                           status.position, status.age_ns == INT64_MAX ? -1 : status.age_ns / 1000000,
+                           shown.lag_us < 0 ? -1 : shown.lag_us / 1000, shown.lag_bytes);
         base_buffer_format(out,
                            ", \"cycles\": %" PRIu64 ", \"inserted\": %" PRIu64 ", \"updated\": %" PRIu64
                            ", \"deleted\": %" PRIu64 ", \"failures\": %" PRIu64,
                            status.cycles, status.inserted, status.updated, status.deleted, status.failures);
         json_text(out, "last_error", status.last_error);
+        engine_sidecar_json(out, &at);
         json_tables(out, sidecar);
         if (db->sidecar_path != NULL)
             engine_sidecar_disk_json(out, &sidecar->disk);

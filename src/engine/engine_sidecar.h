@@ -47,6 +47,19 @@ uint64_t engine_sidecars_histories(const struct rhei_db *db);
 /* The background. */
 rhei_status engine_sidecars_start(struct rhei_db *db, struct rhei_error *error);
 void engine_sidecars_rest(struct rhei_db *db);
+struct engine_sidecar {
+    const struct config_sidecar *settings;
+    struct change_source *source;
+    struct sync *sync;
+    const char *labels; /* of metrics: source="app" */
+};
+/* False: there are no more. */
+bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sidecar *sidecar);
+/* Of a handle that does nothing in the background: each is looked at once. */
+void engine_sidecars_look_once(struct rhei_db *db);
+/* How it stands (engine_sidecar_status.c), and what more logical mode has to tell: , "slots": [...] */
+void engine_sidecar_status(const struct engine_sidecar *sidecar, struct rhei_sidecar_status *status);
+void engine_sidecar_json(struct base_buffer *out, const struct engine_sidecar *sidecar);
 /* ,"sidecars": [...] */
 void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db);
 

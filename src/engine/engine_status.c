@@ -65,17 +65,17 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------ */
 
-enum { METRICS_MAX = 112 };
+enum { METRICS_MAX = 112, SIDECAR_METRICS = 6 };
 
 struct metric_list {
     struct rhei_metric *items;
-    size_t count;
+    size_t count, most;
 };
 
 static void metric(struct metric_list *list, const char *name, const char *labels, const char *help, bool counter,
                    double value)
 {
-    if (list->count < METRICS_MAX)
+    if (list->count < list->most)
         list->items[list->count++] = (struct rhei_metric){name, labels, help, counter, value};
 }
 
@@ -236,6 +236,32 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
            (double)executor.memory_bytes);
 }
 
+static void metrics_sidecars(struct metric_list *list, struct rhei_db *db)
+{
+    struct engine_sidecar sidecar;
+    for (size_t s = 0; engine_sidecar_at(db, s, &sidecar); s++) {
+        struct rhei_sidecar_status status;
+        engine_sidecar_status(&sidecar, &status);
+        metric(list, "rhei_sidecar_away", sidecar.labels, "1: the source can't be read", false, status.away);
+        metric(list, "rhei_sidecar_tables_ready", sidecar.labels, "Tables of the source that the mirror answers for",
+               false, (double)status.tables_ready);
+        if (status.lag_us >= 0)
+            metric(list, "rhei_sidecar_lag_seconds", sidecar.labels,
+                   "Time since the mirror was known to show everything, by the source's clock", false,
+                   (double)status.lag_us / 1e6);
+        if (status.lag_bytes >= 0)
+            metric(list, "rhei_sidecar_lag_bytes", sidecar.labels, "WAL of the source that hasn't arrived", false,
+                   (double)status.lag_bytes);
+        if (status.slot[0] != '\0')
+            metric(list, "rhei_sidecar_slot_held_bytes", sidecar.labels, "WAL that the source keeps for its slot",
+                   false, (double)status.slot_held_bytes);
+        if (strcmp(status.mode, "logical") == 0)
+            metric(list, "rhei_sidecar_reloads_total", sidecar.labels,
+                   "Times that every table was loaded again, because the source could not go on", true,
+                   (double)status.reloads);
+    }
+}
+
 rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error)
 {
     error_clear(error);
@@ -245,10 +271,13 @@ rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t 
     rhei_status status = oltp_get_status(db->oltp, &oltp, error);
     if (status != RHEI_OK)
         return status;
-    struct rhei_metric **made = base_alloc_zero(METRICS_MAX, sizeof(struct rhei_metric *) + sizeof **made);
+    size_t most = METRICS_MAX;
+    for (struct engine_sidecar sidecar; engine_sidecar_at(db, (most - METRICS_MAX) / SIDECAR_METRICS, &sidecar);)
+        most += SIDECAR_METRICS;
+    struct rhei_metric **made = base_alloc_zero(most, sizeof(struct rhei_metric *) + sizeof **made);
     if (made == NULL)
         return error_no_memory(error);
-    struct metric_list list = {.items = (struct rhei_metric *)(made + METRICS_MAX)};
+    struct metric_list list = {.items = (struct rhei_metric *)(made + most), .most = most};
     const struct engine_counters *counters = &db->counters;
     const char *routed = "Queries by the engine that answered";
     metric(&list, "rhei_build_info", "version=\"" RHEI_VERSION "\"", "Always 1", false, 1);
@@ -264,6 +293,7 @@ rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t 
     metrics_buffer(&list, db, oltp.log_position);
     if (db->sync != NULL)
         metrics_sync(&list, db, oltp.log_position);
+    metrics_sidecars(&list, db);
     for (size_t i = 0; i < list.count; i++)
         made[i] = &list.items[i];
     *metrics = made;

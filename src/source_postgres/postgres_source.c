@@ -20,6 +20,7 @@
 #include "source_postgres/postgres_kept.h"
 #include "source_postgres/postgres_load.h"
 #include "source_postgres/postgres_stream.h"
+#include "source_postgres/postgres_watch.h"
 
 struct numbered_shape {
     uint64_t shape;
@@ -31,6 +32,7 @@ struct postgres_source {
     struct source_postgres_config config;
     struct postgres_wanted wanted;
     struct postgres_stream stream;
+    struct postgres_watch watch;
     struct postgres_decoder decoder;
     struct postgres_connection *asker; /* of the thread that runs the cycle */
     base_mutex lock;                   /* of the catalogue's pointer, which loads take */
@@ -86,12 +88,15 @@ static rhei_status ask_position(struct postgres_source *source, int64_t deadline
                                 struct rhei_error *error)
 {
     static const char sql[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
-                              " ELSE pg_catalog.pg_current_wal_flush_lsn() END";
+                              " ELSE pg_catalog.pg_current_wal_flush_lsn() END,"
+                              " (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint";
     PGresult *result = NULL;
     rhei_status status =
         postgres_query(source->asker, "asking for the position", sql, 0, NULL, deadline_ns, &result, error);
     if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(source->asker, result, 0, 0), position))
         status = error_set(error, RHEI_UNSUPPORTED, "the server's position isn't understood");
+    if (status == RHEI_OK)
+        postgres_watch_asked(&source->watch, *position, strtoll(postgres_cell(source->asker, result, 0, 1), NULL, 10));
     postgres_clear(source->asker, &result);
     return status;
 }
@@ -112,6 +117,16 @@ static bool is_idle(void *context, int backend)
                 strncasecmp(postgres_cell(source->asker, result, 0, 0), "WalSenderWaitForWAL", 19) == 0;
     postgres_clear(source->asker, &result);
     return idle;
+}
+
+static rhei_status watch(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    char slot[sizeof source->stream.slot];
+    base_mutex_lock(&source->stream.lock);
+    memcpy(slot, source->stream.slot, sizeof slot);
+    base_mutex_unlock(&source->stream.lock);
+    const char *name = source->config.own_slot != NULL ? source->config.own_slot : slot;
+    return postgres_watch_look(&source->watch, source->asker, name, deadline_ns, error);
 }
 
 /* ---- The publication. -------------------------------------------------------------------------------------------- */
@@ -395,6 +410,8 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
     if (status == RHEI_OK && !source->published)
         status = have_publication(source, deadline_ns, error);
     source->published = status == RHEI_OK;
+    if (status == RHEI_OK) /* whether or not the stream can be had */
+        status = watch(source, deadline_ns, error);
     if (status == RHEI_OK)
         status = postgres_stream_start(&source->stream, start_of(source, after), error);
     if (status == RHEI_OK)
@@ -466,6 +483,7 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     rhei_status status = prepare(source, after, deadline, &behind, &own);
     if (status == RHEI_OK)
         status = pin(source, after, cycle, &own);
+    postgres_watch_told(&source->watch, status, behind);
     if (status != RHEI_OK) {
         ask_drop(source, status);
         op_end(base);
@@ -606,6 +624,7 @@ static void op_close(struct change_source **slot)
         return;
     *slot = NULL;
     postgres_stream_reset(&source->stream);
+    postgres_watch_reset(&source->watch);
     postgres_decoder_reset(&source->decoder);
     postgres_disconnect(&source->asker);
     postgres_catalog_free(&source->catalog);
@@ -641,12 +660,12 @@ static rhei_status check_config(const struct source_postgres_config *config, str
 {
     if (config->durable && config->slot == NULL)
         return error_set(error, RHEI_CONFIG, "positions that are kept need a replication slot of a name");
-    for (const char *at = config->slot; at != NULL && *at != '\0'; at++)
-        if (!((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_') || at - config->slot >= 63)
+    const char *name = config->slot != NULL ? config->slot : config->own_slot;
+    for (const char *at = name; at != NULL && *at != '\0'; at++)
+        if (!((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_') || at - name >= 63)
             return error_set(
                 error, RHEI_CONFIG,
-                "the replication slot can't be called \"%s\": lower-case letters, digits and _, at most 63",
-                config->slot);
+                "the replication slot can't be called \"%s\": lower-case letters, digits and _, at most 63", name);
     return RHEI_OK;
 }
 
@@ -668,7 +687,9 @@ rhei_status source_postgres_open(const struct source_postgres_config *config, st
     source->config.memory = config->memory > 0 ? config->memory : (size_t)256 << 20;
     source->config.publication = config->publication != NULL ? config->publication : "rhei";
     source->wanted = (struct postgres_wanted){config->tables, config->table_count, true, source->config.publication};
+    source->config.held_warning = config->held_warning > 0 ? config->held_warning : INT64_C(1) << 30;
     base_mutex_init(&source->lock);
+    postgres_watch_init(&source->watch, &source->config);
     status = postgres_stream_init(&source->stream, &source->config, error);
     struct change_source *made = &source->base;
     if (status != RHEI_OK)
@@ -698,6 +719,10 @@ void source_postgres_state(struct change_source *base, struct source_postgres_st
                                             .queued_bytes = (int64_t)stream->queue.memory,
                                             .queued = stream->queue.count,
                                             .asked = stream->keepalives,
-                                            .why = stream->why};
+                                            .why = stream->why,
+                                            .reloads = stream->reloads};
+    memcpy(state->reloaded, stream->reloaded, sizeof state->reloaded);
+    uint64_t seen = stream->seen;
     base_mutex_unlock(&stream->lock);
+    postgres_watch_state(&self(base)->watch, seen, state);
 }

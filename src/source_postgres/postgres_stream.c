@@ -95,6 +95,7 @@ struct follower {
     int64_t next_answer_ns; /* to the server */
     uint64_t confirmed;
     bool streaming;
+    char given_up[120]; /* why the server gave the slot up; "": it didn't */
 };
 
 static int64_t limit_of(const struct postgres_stream *stream)
@@ -161,15 +162,30 @@ static rhei_status drop_slot(struct follower *follower)
     return status;
 }
 
+static const char *words_of_loss(const char *reason)
+{
+    static const char *const words[][2] = {
+        {"wal_removed", "it kept more WAL than max_slot_wal_keep_size allows"},
+        {"idle_timeout", "nobody read it for idle_replication_slot_timeout"},
+        {"wal_level_insufficient", "wal_level was lower for a while"},
+        {"rows_removed", "rows of the catalogue that it needs were removed"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i][0], reason) == 0)
+            return words[i][1];
+    return "of a reason that this version of Rhei doesn't know";
+}
+
 /* *confirmed: up to where the slot has let go of changes; *there false: it isn't there, or is past use, and was dropped. */
 static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t *confirmed)
 {
     struct base_buffer sql = {0};
     PGresult *result = NULL;
     const struct postgres_api *api = follower->connection->api;
-    base_buffer_text(&sql,
-                     "SELECT confirmed_flush_lsn, plugin = 'pgoutput' AND database = pg_catalog.current_database(),"
-                     " wal_status = 'lost' FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
+    base_buffer_format(&sql,
+                       "SELECT confirmed_flush_lsn, plugin = 'pgoutput' AND database = pg_catalog.current_database(),"
+                       " wal_status = 'lost', %s FROM pg_catalog.pg_replication_slots WHERE slot_name = ",
+                       follower->connection->version >= 170000 ? "invalidation_reason" : "'wal_removed'");
     base_buffer_literal(&sql, follower->slot, strlen(follower->slot));
     rhei_status status =
         sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, limit_of(follower->stream), &result);
@@ -182,12 +198,14 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
                            follower->slot);
     else if (*there && !lost && !postgres_lsn_parse(postgres_cell(follower->connection, result, 0, 0), confirmed))
         status = error_set(follower->error, RHEI_BUSY, "the replication slot %s is still being made", follower->slot);
+    if (status == RHEI_OK && lost)
+        snprintf(follower->given_up, sizeof follower->given_up, "%s",
+                 words_of_loss(postgres_cell(follower->connection, result, 0, 3)));
     postgres_clear(follower->connection, &result);
     if (status == RHEI_OK && lost) {
         base_log_write(follower->stream->config->log, BASE_LOG_WARN, "source_postgres",
-                       "the server gave up the slot %s, because it kept more WAL than max_slot_wal_keep_size allows: "
-                       "it is made anew",
-                       follower->slot);
+                       "the server gave up the slot %s, because %s: it is made anew", follower->slot,
+                       follower->given_up);
         *there = false;
         status = drop_slot(follower);
     }
@@ -230,10 +248,24 @@ static rhei_status find_start(struct follower *follower)
     }
     stream->seen = follower->start;
     snprintf(stream->system, sizeof stream->system, "%s", system);
+    bool reload = from != 0 && !goes_on;
+    if (reload) {
+        stream->reloads++;
+        snprintf(stream->reloaded, sizeof stream->reloaded, "%s%s",
+                 !same                           ? "it is another database cluster, or another timeline of it"
+                 : stream->config->slot == NULL  ? "the slot went with its connection, as none is named"
+                 : follower->given_up[0] != '\0' ? "the server gave up the slot, because "
+                 : !there                        ? "the slot was gone"
+                 : confirmed > from              ? "somebody else read on from the slot"
+                                                 : "the server is behind what was seen, as one that was restored",
+                 same ? follower->given_up : "");
+    }
     base_mutex_unlock(&stream->lock);
-    if (from != 0 && !goes_on)
+    if (reload)
         base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres",
-                       "the server hasn't the changes any more that follow what was seen: every table is loaded again");
+                       "the server hasn't the changes any more that follow what was seen (%s): every table is loaded "
+                       "again",
+                       stream->reloaded);
     return RHEI_OK;
 }
 
@@ -459,6 +491,9 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
         snprintf(follower.slot, sizeof follower.slot, "%s", stream->config->slot);
     else
         snprintf(follower.slot, sizeof follower.slot, "rhei_%016llx", (unsigned long long)base_random_u64());
+    base_mutex_lock(&stream->lock);
+    memcpy(stream->slot, follower.slot, sizeof stream->slot);
+    base_mutex_unlock(&stream->lock);
     rhei_status status =
         postgres_connect(&stream->config->target, true, &stream->stop, limit_of(stream), &follower.connection, error);
     if (status == RHEI_OK)

@@ -41,6 +41,9 @@ struct postgres_stream {
     bool wake_armed; /* nobody was told since the last cycle */
     struct rhei_error why;
     char system[40]; /* the database cluster's number and its timeline */
+    char slot[80];   /* its name, as of the last connection */
+    uint64_t reloads;
+    char reloaded[200]; /* why the stream couldn't go on where it was, the last time */
     int version, backend;
     uint64_t keepalives, keepalive_at, messages; /* how many came, where the last one was, messages of changes */
     bool ping;                                   /* one is to be asked for */

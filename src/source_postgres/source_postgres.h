@@ -33,6 +33,8 @@ struct source_postgres_config {
      * loaded again.
      */
     const char *slot;
+    const char *own_slot; /* for people, where `slot` isn't used: the one of this name is told of, if it is there */
+    int64_t held_warning; /* bytes of WAL that a slot keeps, above which the log says so; 0: 1 GiB */
     /* Positions are kept somewhere: nothing is confirmed to the server before source_postgres_keep() names it. Needs a slot of that name. */
     bool durable;
     int64_t connect_timeout_ms; /* 0: 10 s */
@@ -83,6 +85,18 @@ void source_postgres_keep(struct change_source *source, int64_t position);
  */
 void source_postgres_interrupt(struct change_source *source);
 
+/* What the server keeps for a reader, as of the last look. */
+struct source_postgres_slot {
+    char name[64];
+    char wal_status[16];  /* "reserved", "extended", "unreserved", "lost"; "": not told */
+    char invalidated[40]; /* why it is lost; "": it isn't, or the server is older than 17 */
+    bool own, active;     /* own: this source's; else one of a name like ours that nobody reads */
+    int64_t held_bytes;   /* of WAL */
+    int64_t safe_bytes;   /* that may still be written before it may be lost; -1: no limit */
+    int64_t idle_ms;      /* since it was last read; -1: it is, or not told */
+};
+enum { SOURCE_POSTGRES_SLOTS_MOST = 8 };
+
 /* For people, of a source that follows by logical decoding; of another nothing. Any thread. */
 struct source_postgres_state {
     bool connected;
@@ -92,6 +106,12 @@ struct source_postgres_state {
     uint64_t queued;       /* transactions that aren't forgotten */
     uint64_t asked;        /* how often the server said where it is */
     struct rhei_error why; /* why it isn't connected */
+    int64_t lag_bytes;     /* of WAL, as of when the server was last asked; -1: it never was */
+    int64_t lag_us;        /* by the server's clock, since everything of a moment was here; -1: it never was */
+    uint64_t reloads;      /* times that changes were gone at the server, so that every table was loaded again */
+    char reloaded[200];    /* why, the last time; "": never */
+    struct source_postgres_slot slots[SOURCE_POSTGRES_SLOTS_MOST]; /* its own first */
+    size_t slot_count;
 };
 void source_postgres_state(struct change_source *source, struct source_postgres_state *state);
 

@@ -264,6 +264,8 @@ struct sync_status {
     uint64_t forgotten;                  /* versions that retention took */
     uint64_t versions;                   /* rows of all tables of histories */
     uint64_t verifications, differences; /* comparisons of all tables in the background; tables that differed */
+    int64_t away_ns;                     /* since cycles began to fail; 0: the last one didn't */
+    char away_why[256];                  /* why the last one did */
 };
 void sync_get_status(struct sync *sync, struct sync_status *status);
 /* Free *tables with base_free. */

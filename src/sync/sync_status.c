@@ -55,6 +55,7 @@ void sync_get_status(struct sync *sync, struct sync_status *status)
     base_mutex_lock(&sync->lock);
     *status = sync->counters;
     status->tables = (uint32_t)sync->table_count;
+    status->away_ns = sync->away_since_ns == 0 ? 0 : base_now_ns() - sync->away_since_ns;
     base_mutex_unlock(&sync->lock);
     status->versions = count_versions(sync);
     status->running = sync_is_running(sync);

@@ -77,6 +77,23 @@ static bool gave_up(rhei_status status)
            status == RHEI_CLOSED;
 }
 
+/* Under `lock`. */
+static void note_away(struct sync *sync, rhei_status status, const struct rhei_error *why)
+{
+    struct sync_status *counters = &sync->counters;
+    atomic_store_explicit(&sync->away, status != RHEI_OK, memory_order_release);
+    if (status == RHEI_OK) {
+        sync->away_since_ns = 0;
+        counters->away_why[0] = '\0';
+        return;
+    }
+    if (sync->away_since_ns == 0)
+        sync->away_since_ns = base_now_ns();
+    size_t len = base_utf8_cut(why->message, strlen(why->message), sizeof counters->away_why - 1);
+    memcpy(counters->away_why, why->message, len);
+    counters->away_why[len] = '\0';
+}
+
 /* Runs the next cycle on this thread. Called and returns under `lock`. */
 static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
                              struct rhei_error *error)
@@ -93,7 +110,7 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
     atomic_store_explicit(&sync->running, false, memory_order_release);
     atomic_store_explicit(&sync->settled, status == RHEI_OK, memory_order_release);
     if (status == RHEI_OK || sync_limit_check(sync, limit, NULL) == RHEI_OK)
-        atomic_store_explicit(&sync->away, status != RHEI_OK, memory_order_release);
+        note_away(sync, status, &failure);
     if (status == RHEI_OK) {
         sync->good = number;
         count_cycle(sync, report);

@@ -23,6 +23,8 @@ struct status {
     size_t table_count;
     struct rhei_metric **metrics;
     size_t metric_count;
+    struct rhei_sidecar_status **sidecars;
+    size_t sidecar_count;
     struct rh_registry registry;
     bool keeps_history;
     struct rh_buffer histories; /* of tables that have one */
@@ -35,6 +37,7 @@ static bool collect(struct rh_tool *tool, struct status *status)
     if (!rh_registry_read(tool, &status->registry))
         return false;
     if (rhei_sync_status(tool->db, &status->sync, &error) == RHEI_OK &&
+        rhei_sidecar_list(tool->db, &status->sidecars, &status->sidecar_count, &error) == RHEI_OK &&
         rhei_metric_list(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
         status->keeps_history = rh_history_kept(tool);
@@ -51,6 +54,7 @@ static void release(struct status *status)
 {
     rhei_free(status->tables);
     rhei_free(status->metrics);
+    rhei_free(status->sidecars);
     rh_registry_free(&status->registry);
     rh_buffer_free(&status->histories);
 }
@@ -262,6 +266,73 @@ static void print_buffer(const struct status *status)
     rh_buffer_free(&text);
 }
 
+static void add_lag(struct rh_buffer *text, const struct rhei_sidecar_status *sidecar)
+{
+    if (sidecar->away) {
+        rh_buffer_add_text(text, "away for ");
+        rh_add_duration(text, sidecar->away_us);
+    } else if (sidecar->lag_us >= 0) {
+        rh_add_duration(text, sidecar->lag_us);
+        rh_buffer_add_text(text, " behind");
+    } else {
+        rh_buffer_add_text(text, "not loaded");
+    }
+    if (sidecar->lag_bytes > 0) {
+        rh_buffer_add_text(text, ", ");
+        rh_add_size(text, (double)sidecar->lag_bytes);
+        rh_buffer_add_text(text, " of WAL behind");
+    }
+}
+
+/* Of its slot, where that may lose something, or fill the server's disk. */
+static void print_slot(const struct rhei_sidecar_status *sidecar, struct rh_buffer *text)
+{
+    if (sidecar->slot[0] != '\0') {
+        rh_buffer_format(text, "  slot %s, for which the server keeps ", sidecar->slot);
+        rh_add_size(text, (double)sidecar->slot_held_bytes);
+        rh_buffer_add_text(text, " of WAL");
+        if (sidecar->slot_state[0] != '\0' && strcmp(sidecar->slot_state, "reserved") != 0)
+            rh_buffer_format(text, " (%s)", sidecar->slot_state);
+        if (sidecar->slot_safe_bytes >= 0) {
+            rh_buffer_add_text(text, ", and may lose it after ");
+            rh_add_size(text, (double)sidecar->slot_safe_bytes);
+            rh_buffer_add_text(text, " more");
+        }
+        line_of("", text);
+    }
+    if (sidecar->slots_left[0] != '\0') {
+        rh_buffer_add_text(text, "  slots that nobody reads: ");
+        rh_add_in_our_words(text, sidecar->slots_left);
+        rh_buffer_add_text(text, " (drop those that aren't wanted: SELECT pg_drop_replication_slot(name))");
+        line_of("", text);
+    }
+}
+
+static void print_sidecars(const struct status *status)
+{
+    struct rh_buffer text = {0};
+    if (status->sidecar_count == 0)
+        return;
+    rh_buffer_format(&text, "%zu", status->sidecar_count);
+    line_of("Sidecars", &text);
+    for (size_t at = 0; at < status->sidecar_count; at++) {
+        const struct rhei_sidecar_status *sidecar = status->sidecars[at];
+        rh_buffer_add_text(&text, "  ");
+        rh_add_visible(&text, sidecar->name, strlen(sidecar->name));
+        rh_buffer_format(&text, ": %s, mode %s, position %" PRId64 ", ", sidecar->source_type, sidecar->mode,
+                         sidecar->position);
+        add_lag(&text, sidecar);
+        line_of("", &text);
+        if (sidecar->message[0] != '\0') {
+            rh_buffer_add_text(&text, "  ");
+            rh_add_in_our_words(&text, sidecar->message);
+            line_of("", &text);
+        }
+        print_slot(sidecar, &text);
+    }
+    rh_buffer_free(&text);
+}
+
 static struct rhei_value text_value(const char *text)
 {
     return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
@@ -408,6 +479,33 @@ static void add_log_json(struct rh_buffer *json, const struct rhei_sync_status *
     add_text_member(json, "log_message", sync->log_message);
 }
 
+static void add_sidecars_json(struct rh_buffer *json, const struct status *status)
+{
+    rh_buffer_add_text(json, "\"sidecars\":[");
+    for (size_t at = 0; at < status->sidecar_count; at++) {
+        const struct rhei_sidecar_status *sidecar = status->sidecars[at];
+        rh_buffer_add_text(json, at > 0 ? ",{" : "{");
+        add_text_member(json, "name", sidecar->name);
+        add_text_member(json, "source_type", sidecar->source_type);
+        add_text_member(json, "mode", sidecar->mode);
+        rh_buffer_format(json, "\"away\":%s,", sidecar->away ? "true" : "false");
+        add_member(json, "away_us", sidecar->away_us);
+        add_text_member(json, "message", sidecar->message);
+        add_member(json, "position", sidecar->position);
+        add_member(json, "lag_us", sidecar->lag_us);
+        add_member(json, "lag_bytes", sidecar->lag_bytes);
+        add_text_member(json, "slot", sidecar->slot);
+        add_text_member(json, "slot_state", sidecar->slot_state);
+        add_member(json, "slot_held_bytes", sidecar->slot_held_bytes);
+        add_member(json, "slot_safe_bytes", sidecar->slot_safe_bytes);
+        add_member(json, "reloads", (int64_t)sidecar->reloads);
+        add_text_member(json, "slots_left", sidecar->slots_left);
+        add_member(json, "tables", (int64_t)sidecar->tables);
+        rh_buffer_format(json, "\"tables_ready\":%" PRIu64 "}", sidecar->tables_ready);
+    }
+    rh_buffer_add_text(json, "],");
+}
+
 static void print_json(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
@@ -447,6 +545,8 @@ static void print_json(const struct status *status)
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
     rh_buffer_add_char(&json, ',');
     add_engines_json(&json, &status->registry, sync->log_position);
+    if (status->sidecar_count > 0)
+        add_sidecars_json(&json, status);
     add_tables_json(&json, status);
     add_metrics_json(&json, status);
     printf("%s}\n", json.bytes);
@@ -471,6 +571,7 @@ int rh_status_command(struct rh_tool *tool)
         print_disk(&status);
         print_history(&status);
         print_buffer(&status);
+        print_sidecars(&status);
         print_tables(tool, &status);
     }
     release(&status);

@@ -78,6 +78,7 @@ static void test_d5_calls_without_a_handle_are_errors(void **state)
     struct rhei_sync_status status = {.struct_size = sizeof status};
     struct rhei_table_status **tables = NULL;
     struct rhei_metric **metrics = NULL;
+    struct rhei_sidecar_status **sidecars = NULL;
     size_t count = 0;
     char *json = NULL;
     const rhei_status got[] = {
@@ -104,6 +105,7 @@ static void test_d5_calls_without_a_handle_are_errors(void **state)
         rhei_sync_status(NULL, &status, NULL),
         rhei_table_list(NULL, &tables, &count, NULL),
         rhei_metric_list(NULL, &metrics, &count, NULL),
+        rhei_sidecar_list(NULL, &sidecars, &count, NULL),
         rhei_info_json(NULL, &json, NULL),
         rhei_oltp_query(NULL, "SELECT 1", NULL, &rows, NULL),
         rhei_olap_query_arrow(NULL, "SELECT 1", NULL, &stream, NULL),
@@ -149,6 +151,7 @@ static void test_d5_calls_without_a_place_for_the_answer_are_errors(void **state
         rhei_unregister_table(db, NULL, NULL),
         rhei_sync_status(db, NULL, NULL),
         rhei_table_list(db, NULL, &count, NULL),
+        rhei_sidecar_list(db, NULL, &count, NULL),
         rhei_metric_list(db, NULL, &count, NULL),
         rhei_info_json(db, NULL, NULL),
         rhei_oltp_query(db, "SELECT 1", NULL, NULL, NULL),
