@@ -209,13 +209,63 @@ static void say_before(const struct engine_histories *histories, struct rhei_db 
                        past->number ? given : "");
 }
 
+/* The next of the table's gaps, as the generation's going ends it. */
+static bool next_gap(const struct engine_histories *histories, const char *table, size_t *at, uint32_t *gap,
+                     struct sync_gap *found)
+{
+    const struct sync_generation *generation;
+    for (; *at < histories->book.count; ++*at, *gap = 0) {
+        generation = histories->book.generations[*at];
+        if (base_fold_compare(generation->table, table) != 0 || *gap >= generation->gap_count)
+            continue;
+        *found = generation->gaps[(*gap)++];
+        if (generation->gone_us != 0 && found->to_seq == INT64_MAX) {
+            found->to_us = generation->gone_us;
+            found->to_seq = generation->gone_seq;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* What isn't known is refused: the rows of before, or none, would be taken for those of then. */
+static rhei_status check_gaps(const struct engine_histories *histories, const char *table,
+                              const struct engine_past *past, struct rhei_error *error)
+{
+    bool position = past->kind == PAST_POSITION;
+    char from[ENGINE_TIME_BYTES], to[ENGINE_TIME_BYTES];
+    struct sync_gap gap;
+    size_t at = 0;
+    uint32_t number = 0;
+    while (past->known && (position || past->kind == PAST_AS_OF) && next_gap(histories, table, &at, &number, &gap)) {
+        if (position && past->point > gap.from_seq && past->point < gap.to_seq)
+            return error_set(error, RHEI_NOT_FOUND,
+                             "the history of table \"%s\" doesn't know what the table was between position %" PRId64
+                             " and %" PRId64
+                             ", where it was loaded again (its schema changed, or its changes couldn't be followed): "
+                             "ask as of one of the two, or of before or later",
+                             table, gap.from_seq, gap.to_seq);
+        if (position || past->point <= gap.from_us || past->point >= gap.to_us)
+            continue;
+        engine_time_show(gap.from_us, from);
+        engine_time_show(gap.to_us, to);
+        return error_set(error, RHEI_NOT_FOUND,
+                         "the history of table \"%s\" doesn't know what the table was between %s and %s, when it was "
+                         "loaded again (its schema changed, or its changes couldn't be followed): ask as of before or "
+                         "later",
+                         table, from, to);
+    }
+    return RHEI_OK;
+}
+
 rhei_status engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
                                         const struct engine_past *past, struct rhei_error *error)
 {
     uint64_t damages = mirror_damages(db->mirror);
     const struct sync_generation *generation;
-    rhei_status status = RHEI_OK;
-    say_before(histories, db, table, past);
+    rhei_status status = check_gaps(histories, table, past, error);
+    if (status == RHEI_OK)
+        say_before(histories, db, table, past);
     for (size_t at = 0; status == RHEI_OK && mirror_damages(db->mirror) != damages &&
                         (generation = next(histories, table, &at)) != NULL;)
         for (int ended = 0; ended < 2 && status == RHEI_OK; ended++) {
@@ -316,9 +366,12 @@ static void put_columns(struct base_buffer *out, const struct sync_generation *g
 
 /* ---- Rows. --------------------------------------------------------------------------------------------------------- */
 
-static void put_point(struct base_buffer *out, const struct sync_generation *generation, const char *point,
-                      bool position, bool ended)
+static void put_point(struct base_buffer *out, const struct engine_histories *histories,
+                      const struct sync_generation *generation, const char *point, bool position, bool ended)
 {
+    struct sync_gap gap;
+    size_t at = 0;
+    uint32_t number = 0;
     int64_t gone = position ? generation->gone_seq : generation->gone_us;
     int64_t kept = position ? generation->kept_seq : generation->kept_us;
     base_buffer_text(out, " WHERE "); /* no format: each question about the past is written anew */
@@ -332,6 +385,9 @@ static void put_point(struct base_buffer *out, const struct sync_generation *gen
         base_buffer_format(out, " AND %s < %" PRId64, point, gone);
     if (generation->kept_us != 0)
         base_buffer_format(out, " AND %s >= %" PRId64, point, kept);
+    while (next_gap(histories, generation->table, &at, &number, &gap)) /* a point that wasn't known has no rows there */
+        base_buffer_format(out, " AND (%s <= %" PRId64 " OR %s >= %" PRId64 ")", point,
+                           position ? gap.from_seq : gap.from_us, point, position ? gap.to_seq : gap.to_us);
 }
 
 static void put_range(struct base_buffer *out, const struct sync_generation *generation, const struct engine_past *past,
@@ -360,7 +416,7 @@ static void put_part(struct base_buffer *out, const struct engine_histories *his
     base_buffer_text(out, ".");
     base_buffer_identifier(out, definition->name);
     if (!versions)
-        put_point(out, generation, past->first.data, past->kind == PAST_POSITION, ended);
+        put_point(out, histories, generation, past->first.data, past->kind == PAST_POSITION, ended);
     else if (past->kind != PAST_ALL)
         put_range(out, generation, past, ended);
 }

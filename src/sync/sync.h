@@ -213,6 +213,11 @@ void sync_verify_resume(struct sync *sync);
  * The history of a table, generation by generation: its columns changed from one to the next. Each has a table of the mirror with the
  * versions that ended, and the newest one another with those that are valid.
  */
+/* Between the two nothing is known of the table: it wasn't followed, and changes came. Both ends are known. Open: INT64_MAX. */
+struct sync_gap {
+    int64_t from_us, to_us, from_seq, to_seq;
+};
+enum { SYNC_GAPS_MOST = 32 };
 struct sync_generation {
     uint32_t number;
     int64_t origin; /* of its table (source_table); 0: unknown */
@@ -224,7 +229,10 @@ struct sync_generation {
     int64_t
         gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
     int64_t gone_seq;
-    bool lost;       /* of this one or another of the table's, versions couldn't be read when the mirror was opened */
+    bool lost; /* of this one or another of the table's, versions couldn't be read when the mirror was opened */
+    struct sync_gap
+        gaps[SYNC_GAPS_MOST]; /* in their order; the last one may be open, and is until the table went, if it did */
+    uint32_t gap_count;
     int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are; HISTORY_KEPT_NEVER */
     int64_t kept_seq;
     /* In the book of a sync: of which list of tables it was found gone; */

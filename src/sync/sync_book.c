@@ -2,6 +2,7 @@
 /*
  *   1. A row of the book is stored with the change that makes it true, under one publish; so every state that is shown, or kept in a
  *      folder, tells of itself what it has.
+ *   4. Behind the names of its columns stand its gaps, each behind a "!", for the same reason.
  *   2. Numbers are given once: a generation that ends never comes back under its number.
  *   3. The column is_current has the origin of the table, or 1 where that is unknown, so that books have the form that they had before there
  *      were origins.
@@ -184,6 +185,27 @@ static void write_names(const struct sync_generation *generation, struct base_bu
         base_buffer_format(out, "%zu:", strlen(generation->names[n]));
         base_buffer_text(out, generation->names[n]);
     }
+    for (uint32_t g = 0; g < generation->gap_count; g++) {
+        const struct sync_gap *gap = &generation->gaps[g];
+        base_buffer_format(out, "!%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, gap->from_us, gap->to_us,
+                           gap->from_seq, gap->to_seq);
+    }
+}
+
+/* 4. */
+static bool read_gaps(const char *from, const char *end, struct sync_generation *generation)
+{
+    char *gaps = base_strndup(from, (size_t)(end - from)), *at = gaps;
+    bool ok = gaps != NULL;
+    while (ok && *at == '!' && generation->gap_count < SYNC_GAPS_MOST) {
+        struct sync_gap *gap = &generation->gaps[generation->gap_count++];
+        int64_t *const parts[] = {&gap->from_us, &gap->to_us, &gap->from_seq, &gap->to_seq};
+        for (int p = 0; p < 4; p++)
+            *parts[p] = strtoll(at + (*at != '\0'), &at, 10);
+    }
+    ok = ok && *at == '\0';
+    base_free(gaps);
+    return ok;
 }
 
 static bool read_names(const struct rhei_value *value, struct sync_generation *generation)
@@ -192,6 +214,8 @@ static bool read_names(const struct rhei_value *value, struct sync_generation *g
     size_t capacity = 0;
     while (at < end) {
         size_t len = 0;
+        if (*at == '!')
+            return read_gaps(at, end, generation);
         for (; at < end && *at >= '0' && *at <= '9' && len < UINT32_MAX; at++)
             len = len * 10 + (size_t)(*at - '0');
         if (at == end || *at != ':' || len > (size_t)(end - at - 1))

@@ -332,7 +332,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     struct change_source *source = sync->config.source;
     *report = (struct sync_report){0};
     BASE_INVARIANT(atomic_load_explicit(&sync->running, memory_order_relaxed)); /* the owner */
-    int64_t began_ns = base_now_ns();
+    int64_t began_ns = base_now_ns(), began_us = base_wall_ms() * 1000;
     bool requested = atomic_load_explicit(&sync->request, memory_order_acquire);
     if (requested)
         sync_tables_serve_requests(sync);
@@ -373,6 +373,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (status != RHEI_OK)
         return status;
 
+    sync->looked_us = began_us;
     atomic_store_explicit(&sync->token, token, memory_order_release);
     if (began_ns > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, began_ns, memory_order_relaxed);

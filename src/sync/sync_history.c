@@ -9,6 +9,8 @@
  *      row, of what the version before it had.
  *   3. What ended a row (DELETE) is a version too, of operation D: the row as it was, valid for no time at all.
  *   4. Times are those of the changes, but never fall within a table; the sequence orders versions of equal times.
+ *   6. From when a table isn't followed any more until it was loaded again nothing is known of it, if there were changes meanwhile: a gap,
+ *      which the book has, and in which nobody is told of the table as of then.
  *   5. A load's rows begin when it was begun, but for those that are as they were in the version that was valid before: that goes on
  *      (sync_history_past.c). So a table that is loaded again loses nothing of its history. One that can't go on goes, with a
  *      reason in the log; its table stays.
@@ -326,6 +328,39 @@ static void begin_lost_anew(struct sync *sync, const struct sync_history *histor
     }
 }
 
+static void open_gap(struct sync_generation *generation, int64_t us, int64_t seq)
+{
+    struct sync_gap *gaps = generation->gaps;
+    if (generation->gap_count == SYNC_GAPS_MOST) { /* the two oldest become one */
+        gaps[0].to_us = gaps[1].to_us;
+        gaps[0].to_seq = gaps[1].to_seq;
+        memmove(&gaps[1], &gaps[2], (SYNC_GAPS_MOST - 2) * sizeof *gaps);
+        generation->gap_count--;
+    }
+    gaps[generation->gap_count++] =
+        (struct sync_gap){.from_us = us, .to_us = INT64_MAX, .from_seq = seq, .to_seq = INT64_MAX};
+}
+
+static bool gap_is_open(const struct sync_generation *generation)
+{
+    return generation->gap_count > 0 && generation->gaps[generation->gap_count - 1].to_seq == INT64_MAX;
+}
+
+/* 6. The load goes on from the versions of that generation. */
+static void close_gap(struct sync *sync, const struct sync_history *history, struct sync_generation *generation)
+{
+    if (sync->config.source_number !=
+        0) /* what others tell has looks of its own, and numbers that may be those of looks */
+        return;
+    if (!gap_is_open(generation))
+        open_gap(generation, history->known_us,
+                 sync->config.histories_position >= 0 ? sync->config.histories_position : history->known_seq);
+    struct sync_gap *gap = &generation->gaps[generation->gap_count - 1];
+    gap->to_us = history->clock_us;
+    gap->to_seq = history->clock_seq;
+    generation->gap_count -= gap->to_seq <= gap->from_seq;
+}
+
 /* Under `lock`. */
 static rhei_status enter_in_book(struct sync *sync, struct sync_history *history, const struct source_table *table,
                                  struct rhei_error *error)
@@ -350,6 +385,9 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         status = error_no_memory(error);
     if (status != RHEI_OK)
         return status;
+    struct sync_generation *goes_on = history->past == NULL ? NULL : sync_book_find(sync, history->past->number);
+    if (goes_on != NULL)
+        close_gap(sync, history, goes_on);
     generation->current = true;
     generation->origin = table->origin;
     if (before != NULL) {
@@ -486,10 +524,15 @@ bool sync_history_failed(const struct sync_history *history)
     return history->failed;
 }
 
-void sync_history_release(struct sync *sync, struct sync_history *history)
+void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied)
 {
     if (history == NULL || !history->attached)
         return;
+    struct sync_generation *generation = sync_book_find(sync, history->number);
+    if (generation != NULL && !gap_is_open(generation) && sync->config.source_number == 0) {
+        open_gap(generation, sync->looked_us > history->clock_us ? sync->looked_us : history->clock_us, applied);
+        (void)sync_book_store(sync, generation, NULL); /* else the load stores it */
+    }
     (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
     atomic_fetch_add(&sync->histories_changed, 1);
     history->attached = false;

@@ -307,12 +307,14 @@ static void note_newest(struct sync *sync, struct sync_history *history)
         if (views[v] == NULL)
             continue;
         if (mirror_view_range(views[v], past->visible + (v == 0 ? SINCE : UNTIL), &low, &high) &&
-            (int64_t)high > history->clock_us)
-            history->clock_us = (int64_t)high;
+            (int64_t)high > history->known_us)
+            history->known_us = (int64_t)high;
         if (mirror_view_range(views[v], past->visible + (v == 0 ? SEQUENCE : ENDED_AT), &low, &high) &&
-            (int64_t)high > history->clock_seq)
-            history->clock_seq = (int64_t)high;
+            (int64_t)high > history->known_seq)
+            history->known_seq = (int64_t)high;
     }
+    history->clock_us = history->known_us > history->clock_us ? history->known_us : history->clock_us;
+    history->clock_seq = history->known_seq > history->clock_seq ? history->known_seq : history->clock_seq;
 }
 
 rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,

@@ -20,6 +20,7 @@ struct sync_history {
     bool hidden_rowid; /* the open table has it, as its key */
     int64_t clock_us;  /* newest time given */
     int64_t clock_seq; /* and newest number */
+    int64_t known_us, known_seq; /* of a load: the newest ones of the versions that it goes on from */
     int64_t next_row;
     bool attached;
     bool failed; /* a change couldn't be followed: it has to be dropped before anything is published */

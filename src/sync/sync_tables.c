@@ -152,7 +152,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
     sync_tell_changed(sync, table);
     sync_turn_take(sync);
     mirror_drop(sync->config.mirror, table->definition->id);
-    sync_history_release(sync, table->history);
+    sync_history_release(sync, table->history, sync_table_applied(sync, table));
     sync->dirty = true;
     sync_turn_give(sync);
     BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
