@@ -383,11 +383,14 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
  * A history may get another form, or a table of it cease to be followed, between the making of the text and the state that the rows are
  * of: then the text is made anew.
  */
-static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
-                               struct rhei_error *error)
+static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
+                               rhei_status (*once)(struct rhei_db *db, const struct engine_ask *ask,
+                                                   struct rhei_rows **rows, struct rhei_error *error),
+                               struct rhei_rows **rows, struct rhei_error *error)
 {
     enum { PAST_TRIES = 8 };
-    rhei_status status = ask_until_settled(db, ask, rows, error);
+    engine_fault(db, "query.past");
+    rhei_status status = once(db, ask, rows, error);
     engine_history_place(ask->asked, ask->sql, error);
     uint64_t known = ask->histories;
     for (int tries = 0; status != RHEI_IO && known != engine_sidecars_histories(db); tries++) {
@@ -404,7 +407,7 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
         status = ask_past(db, &anew, error);
         known = anew.histories;
         if (status == RHEI_OK)
-            status = ask_until_settled(db, &anew, rows, error);
+            status = once(db, &anew, rows, error);
         engine_history_place(ask->asked, anew.rewritten, error);
         base_free(anew.rewritten);
         base_free(anew.times);
@@ -473,7 +476,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = ask_plain_write(db, ask, rows, error);
         engine_history_place(ask->asked, ask->rewritten, error);
     } else if (ask->rewritten != NULL)
-        status = ask_of_past(db, ask, rows, error);
+        status = ask_of_past(db, ask, ask_until_settled, rows, error);
     else
         status = ask_until_settled(db, ask, rows, error);
     status = engine_history_explain(db, status, error);
@@ -542,8 +545,8 @@ rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_para
     struct engine_ask ask;
     rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
     if (status == RHEI_OK)
-        status = oltp_query(db, &ask, rows, error);
-    engine_history_place(ask.asked, ask.rewritten, error);
+        status =
+            ask.rewritten != NULL ? ask_of_past(db, &ask, oltp_query, rows, error) : oltp_query(db, &ask, rows, error);
     engine_ask_reset(&ask, *rows);
     return status;
 }

@@ -251,8 +251,11 @@ struct sync_book {
 rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t source, struct sync_book *book,
                            struct rhei_error *error);
 void sync_book_free(struct sync_book *book);
-/* Grows before and behind a publish in which a history has another form or isn't followed any more. Nanoseconds. Any thread. */
-uint64_t sync_histories_changed(const struct sync *sync);
+/*
+ * Grows with a publish in which a history has another form, begins at another time or isn't followed any more: what was read between two calls that
+ * return the same is of one side of it. Nanoseconds, but for one that is under way, which is waited for. Any thread.
+ */
+uint64_t sync_histories_changed(struct sync *sync);
 /* Their tables' numbers. */
 void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended);
 

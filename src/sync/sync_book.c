@@ -277,20 +277,32 @@ static rhei_status apply_row(struct sync *sync, const struct rhei_value *row, en
     struct change_batch batch = {
         .table = base_of(sync), .column_count = BOOK_COLUMNS, .row_count = 1, .op = ops, .columns = columns};
     sync->dirty = sync->histories_shown = true;
-    atomic_fetch_add(&sync->histories_changed, 1);
     return mirror_apply(sync->config.mirror, &batch, NULL, error);
 }
 
-void sync_book_published(struct sync *sync)
+/* The count is odd from before others can see the state until behind that: whoever finds the same even number twice saw it on one side alone. */
+rhei_status sync_book_publish(struct sync *sync, int64_t position, struct rhei_error *error)
 {
-    if (sync->histories_shown)
-        atomic_fetch_add(&sync->histories_changed, 1); /* who counted in between read the state before */
-    sync->histories_shown = false;
+    bool shows = sync->histories_shown;
+    if (shows)
+        atomic_fetch_add(&sync->histories_changed, 1);
+    rhei_status status = mirror_publish_source(sync->config.mirror, sync->config.source_number, position, error);
+    if (shows)
+        atomic_fetch_add(&sync->histories_changed, 1);
+    sync->histories_shown = shows && status != RHEI_OK;
+    return status;
 }
 
-uint64_t sync_histories_changed(const struct sync *sync)
+uint64_t sync_histories_changed(struct sync *sync)
 {
-    return atomic_load(&sync->histories_changed);
+    uint64_t changed = atomic_load(&sync->histories_changed);
+    if (changed % 2 == 0)
+        return changed;
+    sync_turn_take(sync); /* until that publish is over */
+    changed = atomic_load(&sync->histories_changed);
+    sync_turn_give(sync);
+    BASE_INVARIANT(changed % 2 == 0);
+    return changed;
 }
 
 rhei_status sync_book_store(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error)

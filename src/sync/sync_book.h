@@ -24,8 +24,8 @@ rhei_status sync_book_add(struct sync *sync, uint32_t number, const char *table,
                           uint32_t name_count, struct sync_generation **generation, struct rhei_error *error);
 /* As it is now, to be shown with the next publish. */
 rhei_status sync_book_store(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error);
-/* A state was published. */
-void sync_book_published(struct sync *sync);
+/* Shows the working state, with what is stored. With the turn. */
+rhei_status sync_book_publish(struct sync *sync, int64_t position, struct rhei_error *error);
 /* The mirror's table of it is damaged: all of it anew. */
 rhei_status sync_book_rewrite(struct sync *sync, struct rhei_error *error);
 /* With all that it tells of. */

@@ -292,11 +292,10 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
         return RHEI_OK;
     sync_turn_take(sync);
     int64_t before = atomic_load_explicit(&sync->position, memory_order_relaxed);
-    rhei_status status = mirror_publish_source(sync->config.mirror, sync->config.source_number, position, error);
+    rhei_status status = sync_book_publish(sync, position, error);
     if (status == RHEI_OK) {
         sync->dirty = false;
         atomic_store_explicit(&sync->position, position, memory_order_release);
-        sync_book_published(sync);
     }
     sync_turn_give(sync);
     if (status != RHEI_OK)

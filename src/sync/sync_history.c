@@ -534,7 +534,8 @@ void sync_history_release(struct sync *sync, struct sync_history *history, int64
         (void)sync_book_store(sync, generation, NULL); /* else the load stores it */
     }
     (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
-    atomic_fetch_add(&sync->histories_changed, 1);
+    sync->histories_shown = true;
+    atomic_fetch_add(&sync->histories_changed, 2); /* its table may go with the publish of another source */
     history->attached = false;
 }
 

@@ -12,7 +12,7 @@
  */
 #include "base/base_error.h"
 #include "base/base_memory.h"
-#include "sync_internal.h"
+#include "sync_book.h"
 
 static rhei_status share_new(struct sync *sync, struct rhei_error *error)
 {
@@ -93,10 +93,9 @@ void sync_share_publish_again(struct sync *sync)
 {
     sync_turn_take(sync);
     for (uint32_t s = 0; s < TABLE_SOURCES_MOST; s++) {
-        const struct sync *member = sync->share->members[s];
+        struct sync *member = sync->share->members[s];
         if (member != NULL && !member->dirty && atomic_load_explicit(&member->primed, memory_order_relaxed))
-            (void)mirror_publish_source(sync->config.mirror, s,
-                                        atomic_load_explicit(&member->position, memory_order_relaxed), NULL);
+            (void)sync_book_publish(member, atomic_load_explicit(&member->position, memory_order_relaxed), NULL);
     }
     sync_turn_give(sync);
 }

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rh_program import rh  # noqa: F401 (a fixture)
-from rhei_engine import LIMIT, EngineDied, RheiError
+from rhei_engine import LIMIT, EngineDied, RheiError, answer
 
 ROWS = 70000  # more than a segment has
 FIRST = f"AS OF POSITION {ROWS}"
@@ -231,3 +231,38 @@ def test_a6_verify_finds_damage_in_a_history_that_nobody_read_and_repair_mends_i
     assert "2 tables" in run("verify").stdout
     assert run("query", f"SELECT count(*) FROM t {FIRST}").stdout.splitlines()[1] == "0"
     assert run("query", f"SELECT count(*), min(v) FROM t {NOW}").stdout.splitlines()[1] == f"{ROWS},t2 1"
+
+
+@pytest.mark.parametrize("mends", ("cycle", "retention"))
+@pytest.mark.parametrize("route", ("auto", "oltp"))
+def test_a9_a_question_whose_text_is_older_than_what_its_rows_are_of(mends, route, place, start, folder):
+    """All rows of that time, or none, or the error: never those that are left by then."""
+    more = "history_max_age = 1\n" if mends == "retention" else ""
+    fill(start())
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n' + more)
+    engine = start(manual_sync=mends == "cycle")
+    engine.initial_sync()
+    waits_for_background(engine)
+    question = f"SELECT count(*) FROM t AS OF POSITION {3 * ROWS + 7}"
+    asking = engine.on("asking")
+    if mends == "cycle":
+        flip(files(place, "ended")[0])
+    engine.faults(hold="query.past")
+    pending = asking.start_query(question, freshness="eventual", route=route)
+    engine.wait_point("query.past")
+    if mends == "cycle":
+        with pytest.raises(RheiError):
+            engine.verify("t")
+        engine.repair("t")
+    else:
+        until = time.monotonic() + LIMIT
+        while engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value is None:
+            assert time.monotonic() < until
+    engine.release()
+    try:
+        rows = answer(pending.wait()).value
+    except RheiError as told:
+        assert told.name == "IO", told
+    else:
+        assert rows == 0  # what is told by then
+
