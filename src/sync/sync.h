@@ -229,7 +229,6 @@ struct sync_generation {
     int64_t
         gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
     int64_t gone_seq;
-    bool lost; /* of this one or another of the table's, versions couldn't be read when the mirror was opened */
     struct sync_gap
         gaps[SYNC_GAPS_MOST]; /* in their order; the last one may be open, and is until the table went, if it did */
     uint32_t gap_count;

@@ -402,7 +402,6 @@ static rhei_status adopt(struct sync *sync, uint32_t id, struct rhei_error *erro
         names && table ? sync_book_add(sync, number, table, names, visible, &made, error) : error_no_memory(error);
     if (status == RHEI_OK) {
         made->current = mirror_definition(sync->config.mirror, sync_book_open_id(sync, number)) != NULL;
-        made->lost = true;
         made->began_us = made->kept_us = base_wall_ms() * 1000;
         made->kept_seq = sync->config.restored_position;
         base_log_write(

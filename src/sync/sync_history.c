@@ -321,10 +321,8 @@ static void begin_lost_anew(struct sync *sync, const struct sync_history *histor
 {
     for (size_t g = 0; g < sync->book.count; g++) {
         struct sync_generation *generation = sync->book.generations[g];
-        if (!generation->lost || base_fold_compare(generation->table, table) != 0)
-            continue;
-        raise_kept(generation, history->clock_us, history->clock_seq);
-        generation->lost = false;
+        if (generation->kept_us == HISTORY_KEPT_NEVER && base_fold_compare(generation->table, table) == 0)
+            raise_kept(generation, history->clock_us, history->clock_seq);
     }
 }
 
@@ -466,22 +464,38 @@ rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us,
     return status;
 }
 
-/* What is left of a history that isn't whole would be a part of the rows, and taken for all of them. */
+rhei_status sync_history_never(struct sync *sync, const char *table, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (base_fold_compare(generation->table, table) != 0)
+            continue;
+        generation->kept_us = generation->kept_seq = HISTORY_KEPT_NEVER;
+        status = sync_book_store(sync, generation, error);
+    }
+    return status;
+}
+
+/*
+ * What is left of a history that isn't whole would be a part of the rows, and taken for all of them: nothing is told of before now. Where valid
+ * versions were lost their rows begin with the load that follows, and until it came, whoever dies before it, nothing is told at all.
+ */
 rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     for (size_t g = 0; g < sync->book.count && sync->config.lost_versions != NULL && status == RHEI_OK; g++) {
         const struct sync_generation *found = sync->book.generations[g];
         uint32_t open = sync_book_open_id(sync, found->number), ended = sync_book_ended_id(sync, found->number);
-        if (!sync->config.lost_versions(sync->config.lost_context, open) &&
-            !sync->config.lost_versions(sync->config.lost_context, ended))
+        bool valid = sync->config.lost_versions(sync->config.lost_context, open);
+        if (!valid && !sync->config.lost_versions(sync->config.lost_context, ended))
             continue;
         int64_t now = base_wall_ms() * 1000;
         int64_t last = newest(sync, open, found->name_count + SINCE, ended, found->name_count + UNTIL);
-        for (size_t i = 0; i < sync->book.count; i++)
-            if (base_fold_compare(sync->book.generations[i]->table, found->table) == 0)
-                sync->book.generations[i]->lost = true;
-        status = sync_history_raise(sync, found->table, last > now ? last : now, sync->config.restored_position, error);
+        bool over = found->gone_us != 0 && found->gone_seq != sync->config.histories_position; /* it has no heir */
+        status = valid && !over ? sync_history_never(sync, found->table, error)
+                                : sync_history_raise(sync, found->table, last > now ? last : now,
+                                                     sync->config.restored_position, error);
     }
     return status;
 }
@@ -498,8 +512,8 @@ bool sync_history_resume(struct sync *sync, const struct source_table *table, st
     history->name = base_strdup(table->name);
     const struct source_table *open = mirror_definition(mirror, sync_book_open_id(sync, history->number));
     const struct source_table *ended = mirror_definition(mirror, sync_book_ended_id(sync, history->number));
-    bool ok = open != NULL && ended != NULL && history->name != NULL && history_same_names(generation, table) &&
-              open->column_count >= generation->name_count + HISTORY_COLUMNS &&
+    bool ok = open != NULL && ended != NULL && history->name != NULL && generation->kept_us != HISTORY_KEPT_NEVER &&
+              history_same_names(generation, table) && open->column_count >= generation->name_count + HISTORY_COLUMNS &&
               mirror_rows(mirror, open->id) == mirror_rows(mirror, table->id) &&
               history_define(sync, history, table, open, ended, "") && parts_are(history, open, ended, table);
     if (ok) {

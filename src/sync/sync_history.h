@@ -44,6 +44,8 @@ void sync_history_drop(struct sync *sync, struct sync_history *history);
 void sync_history_pass_on(struct sync *sync, const struct sync_table *gone);
 /* Of versions that ended by then, in any generation of the table, not all are here any more: the book says so. */
 rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us, int64_t seq, struct rhei_error *error);
+/* HISTORY_KEPT_NEVER, for all generations of the table; the load that has to follow says from when on all is told. Under `lock`, with the turn. */
+rhei_status sync_history_never(struct sync *sync, const char *table, struct rhei_error *error);
 /* The book was just read: those of which versions were lost with files (sync_config.lost_versions) are whole from now on only. */
 rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error);
 /* Goes on without versions that can't be read from their files any more: they are lost, and rows that were valid begin anew. Nothing held. */

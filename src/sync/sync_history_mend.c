@@ -103,21 +103,12 @@ static void note_now(const struct sync *sync, const struct sync_generation *gene
 static rhei_status say_lost(struct sync *sync, const char *table, bool whole, int64_t us, int64_t seq,
                             struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
     (void)snprintf(
         sync->lost_message, sizeof sync->lost_message,
         "versions of the history of table \"%.80s\" were lost with a damaged file: of before, nothing is told", table);
     if (whole)
         return sync_history_raise(sync, table, us, seq, error);
-    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
-        struct sync_generation *generation = sync->book.generations[g];
-        if (base_fold_compare(generation->table, table) != 0)
-            continue;
-        generation->lost = true;
-        generation->kept_us = generation->kept_seq = HISTORY_KEPT_NEVER;
-        status = sync_book_store(sync, generation, error);
-    }
-    return status;
+    return sync_history_never(sync, table, error);
 }
 
 static rhei_status mend(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error)

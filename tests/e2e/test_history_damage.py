@@ -14,6 +14,7 @@ from rhei_engine import LIMIT, EngineDied, RheiError, answer
 ROWS = 70000  # more than a segment has
 FIRST = f"AS OF POSITION {ROWS}"
 NOW = "FOR SYSTEM_TIME AS OF '2099-01-01'"
+NEVER = (1 << 63) - 1
 
 
 @pytest.fixture
@@ -33,6 +34,11 @@ def start(folder, place, open_engine):
 
 
 def fill(engine):
+    fill_open(engine)
+    engine.close()
+
+
+def fill_open(engine):
     """Three versions of each row: t has positions 1 to ROWS, and then in turn with u."""
     engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)")
     engine.initial_sync()
@@ -45,7 +51,6 @@ def fill(engine):
             engine.execute(f"UPDATE {table} SET v = '{table}' || ? || ' ' || id", generation)
             engine.sync()
     engine.checkpoint()
-    engine.close()
 
 
 def part_of(file):
@@ -233,6 +238,73 @@ def test_a6_verify_finds_damage_in_a_history_that_nobody_read_and_repair_mends_i
     assert run("query", f"SELECT count(*), min(v) FROM t {NOW}").stdout.splitlines()[1] == f"{ROWS},t2 1"
 
 
+def spoil(files, harm):
+    assert files
+    for file in files:
+        harm(file)
+
+
+def remove(file):
+    file.unlink()
+
+
+def nothing_short(engine, moment):
+    """At any time either all rows are told or none."""
+    rows = engine.query("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF ?", moment).value
+    assert rows in (0, ROWS), rows
+
+
+def moment_of(engine):
+    return engine.query("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+0.002 seconds')", route="oltp").value
+
+
+@pytest.mark.parametrize("harm", (remove, cut))
+def test_a9_a_death_between_an_opening_that_lost_valid_versions_and_the_load(harm, place, start):
+    """Their rows begin with a load that never came: times between the two openings aren't told of either, not even in part."""
+    fill(start())
+    harm(files(place, "open")[0])
+    engine = start()
+    engine.sync()
+    assert engine.query("SELECT kept_from FROM history.tables WHERE table_name = 't'").value == NEVER
+    moments = [moment_of(engine)]
+    engine.checkpoint()
+    engine.kill()
+    engine = start()  # it has all that the checkpoint says
+    engine.sync()
+    moments.append(moment_of(engine))
+    engine.checkpoint()
+    engine.kill()
+    engine = start()
+    engine.initial_sync()
+    for moment in moments:
+        nothing_short(engine, moment)
+    nothing_of_before(engine)
+    for moment in moments:
+        nothing_short(engine, moment)
+
+
+@pytest.mark.parametrize("which", ("ended", "open"))
+def test_a6_a_damaged_file_of_what_is_in_memory_is_written_anew(which, place, start):
+    """What repair finds is set aside, and nothing is lost."""
+    engine = start()
+    fill_open(engine)
+    victims = files(place, which)
+    spoil(victims, flip)
+    with pytest.raises(RheiError) as told:
+        engine.verify()
+    assert told.value.name == "STALE" and any(file.name in told.value.message for file in victims), told.value
+    engine.repair()
+    engine.verify()
+    engine.checkpoint()
+    engine.close()
+    engine = start()
+    engine.initial_sync()
+    assert not [text for _, _, text in engine.log if "lost" in text or "found again" in text], engine.log
+    assert engine.query(f"SELECT count(*), min(v) FROM t {FIRST}").rows == [(ROWS, "t0 1")]
+    assert engine.query(f"SELECT count(*), min(v) FROM t {NOW}").rows == [(ROWS, "t2 1")]
+    engine.verify()
+
+
 @pytest.mark.parametrize("mends", ("cycle", "retention"))
 @pytest.mark.parametrize("route", ("auto", "oltp"))
 def test_a9_a_question_whose_text_is_older_than_what_its_rows_are_of(mends, route, place, start, folder):
@@ -256,7 +328,7 @@ def test_a9_a_question_whose_text_is_older_than_what_its_rows_are_of(mends, rout
         engine.repair("t")
     else:
         until = time.monotonic() + LIMIT
-        while engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value is None:
+        while (engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value or 0) <= 3 * ROWS + 7:
             assert time.monotonic() < until
     engine.release()
     try:
