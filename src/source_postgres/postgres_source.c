@@ -84,7 +84,7 @@ static void ask_drop(struct postgres_source *source, rhei_status status)
         postgres_disconnect(&source->asker);
 }
 
-static rhei_status ask_position(struct postgres_source *source, int64_t deadline_ns, uint64_t *position,
+static rhei_status ask_position(struct postgres_source *source, int64_t deadline_ns, struct postgres_moment *moment,
                                 struct rhei_error *error)
 {
     static const char sql[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
@@ -93,16 +93,18 @@ static rhei_status ask_position(struct postgres_source *source, int64_t deadline
     PGresult *result = NULL;
     rhei_status status =
         postgres_query(source->asker, "asking for the position", sql, 0, NULL, deadline_ns, &result, error);
-    if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(source->asker, result, 0, 0), position))
+    if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(source->asker, result, 0, 0), &moment->position))
         status = error_set(error, RHEI_UNSUPPORTED, "the server's position isn't understood");
-    if (status == RHEI_OK)
-        postgres_watch_asked(&source->watch, *position, strtoll(postgres_cell(source->asker, result, 0, 1), NULL, 10));
+    if (status == RHEI_OK) {
+        moment->clock_us = strtoll(postgres_cell(source->asker, result, 0, 1), NULL, 10);
+        postgres_watch_asked(&source->watch, moment->position, moment->clock_us);
+    }
     postgres_clear(source->asker, &result);
     return status;
 }
 
-/* P2, where the server's position lies within a record: has it sent all that it can? */
-static bool is_idle(void *context, int backend)
+/* R5. The clock is read behind the look (a view of functions is there before its rows are told), so what was sent later than it was sent after the look. */
+static bool is_idle(void *context, int backend, int64_t *clock_us)
 {
     struct postgres_source *source = context;
     char pid[16];
@@ -111,10 +113,13 @@ static bool is_idle(void *context, int backend)
     snprintf(pid, sizeof pid, "%d", backend);
     rhei_status status =
         postgres_query(source->asker, "asking for the position",
-                       "SELECT wait_event FROM pg_catalog.pg_stat_activity WHERE pid = $1::int", 1, parameters,
-                       base_now_ns() + source->config.connect_timeout_ms * 1000000, &result, NULL);
-    bool idle = status == RHEI_OK && source->asker->api->ntuples(result) == 1 &&
-                strncasecmp(postgres_cell(source->asker, result, 0, 0), "WalSenderWaitForWAL", 19) == 0;
+                       "SELECT wait_event, (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint"
+                       " FROM pg_catalog.pg_stat_activity WHERE pid = $1::int",
+                       1, parameters, base_now_ns() + source->config.connect_timeout_ms * 1000000, &result, NULL);
+    bool there = status == RHEI_OK && source->asker->api->ntuples(result) == 1;
+    if (there)
+        *clock_us = strtoll(postgres_cell(source->asker, result, 0, 1), NULL, 10);
+    bool idle = there && strncasecmp(postgres_cell(source->asker, result, 0, 0), "WalSenderWaitForWAL", 19) == 0;
     postgres_clear(source->asker, &result);
     return idle;
 }
@@ -321,16 +326,16 @@ static rhei_status check_files(struct postgres_source *source, const struct post
                                int64_t deadline_ns, bool *moved, struct rhei_error *error)
 {
     bool rewritten = false;
-    uint64_t target = 0;
+    struct postgres_moment moment = {0};
     rhei_status status = take_truncated(source, error);
     if (status == RHEI_OK)
         compare_files(source, catalog, false, moved, &rewritten);
     if (status != RHEI_OK || !rewritten)
         return status;
-    status = ask_position(source, deadline_ns, &target, error);
+    status = ask_position(source, deadline_ns, &moment, error);
     struct rhei_error late = RHEI_ERROR_INIT;
     if (status == RHEI_OK)
-        postgres_stream_reach(&source->stream, target, deadline_ns, is_idle, source, &late);
+        postgres_stream_reach(&source->stream, moment, deadline_ns, is_idle, source, &late);
     if (status == RHEI_OK)
         status = take_truncated(source, error);
     if (status == RHEI_OK)
@@ -403,7 +408,7 @@ static uint64_t start_of(struct postgres_source *source, int64_t after)
 static rhei_status prepare(struct postgres_source *source, int64_t after, int64_t deadline_ns, bool *behind,
                            struct rhei_error *error)
 {
-    uint64_t target = 0;
+    struct postgres_moment moment = {0};
     rhei_status status = let_go(source, error); /* first: a full queue is waited for by nobody else */
     if (status == RHEI_OK)
         status = ask_connect(source, deadline_ns, error);
@@ -417,11 +422,11 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
     if (status == RHEI_OK)
         status = postgres_stream_await(&source->stream, deadline_ns, error);
     if (status == RHEI_OK)
-        status = ask_position(source, deadline_ns, &target, error);
+        status = ask_position(source, deadline_ns, &moment, error);
     if (status != RHEI_OK)
         return status;
     struct rhei_error late = RHEI_ERROR_INIT;
-    rhei_status reached = postgres_stream_reach(&source->stream, target, deadline_ns, is_idle, source, &late);
+    rhei_status reached = postgres_stream_reach(&source->stream, moment, deadline_ns, is_idle, source, &late);
     *behind = reached != RHEI_OK;
     if (reached == RHEI_TIMEOUT || reached == RHEI_BUSY) {
         base_mutex_lock(&source->stream.lock);

@@ -18,6 +18,7 @@
 /* Between two questions where the server is, while changes come: twice as long each time, so at most as long as was waited before. */
 #define PAUSE_LEAST_NS INT64_C(100000)
 #define PAUSE_MOST_NS  INT64_C(20000000)
+#define IDLE_ROUNDS    2 /* R5 */
 
 static const char WHAT[] = "following the changes";
 
@@ -344,7 +345,7 @@ static rhei_status take_keepalive(struct follower *follower, const char *data, s
     if (stream->queue.current == NULL && end > stream->seen)
         stream->seen = end;
     stream->keepalives++;
-    stream->keepalive_at = end;
+    stream->keepalive_us = (int64_t)postgres_u64(data + 9) + POSTGRES_EPOCH_US;
     base_cond_broadcast(&stream->changed);
     base_mutex_unlock(&stream->lock);
     if (data[17] != 0)
@@ -572,10 +573,7 @@ rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadli
     return status;
 }
 
-/*
- * Under `lock`. The server's flush position may lie within a record, behind which nothing can be sent. It has sent all that it can if two keepalives that were asked
- * for have one position, nothing came between, and it then waits for more.
- */
+/* Under `lock`. Waits for the next keepalive, which needn't be the answer to this question. */
 static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
 {
     uint64_t before = stream->keepalives;
@@ -599,32 +597,52 @@ static void let_come(struct postgres_stream *stream, uint64_t target, int64_t pa
         continue;
 }
 
-rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
-                                  bool (*idle)(void *context, int backend), void *context, struct rhei_error *error)
+/* What is known of one sender while it is waited for (R5). */
+struct idleness {
+    int backend;
+    int64_t clock_us; /* of the server, when it was asked for the last time */
+    bool idle;        /* it waited for more WAL then, after a keepalive that was sent after the time before */
+    int rounds;       /* how often everything that it had sent by then has arrived since */
+};
+
+/* Under `lock`, which is left for the question. A keepalive has arrived, and no change; true: so has everything. */
+static bool has_all(struct postgres_stream *stream, struct idleness *seen, postgres_idle *idle, void *context)
+{
+    int backend = stream->backend;
+    int64_t sent_us = stream->keepalive_us;
+    bool later = sent_us > seen->clock_us && backend == seen->backend;
+    seen->rounds = later && seen->idle ? seen->rounds + 1 : 0;
+    if (seen->rounds >= IDLE_ROUNDS)
+        return true;
+    base_mutex_unlock(&stream->lock);
+    bool is_idle = idle(context, backend, &seen->clock_us);
+    base_mutex_lock(&stream->lock);
+    seen->idle = later && is_idle && seen->clock_us >= sent_us;
+    seen->backend = backend;
+    return false;
+}
+
+rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgres_moment moment, int64_t deadline_ns,
+                                  postgres_idle *idle, void *context, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     int64_t pause_ns = PAUSE_LEAST_NS;
+    uint64_t target = moment.position;
+    bool all = false;
     base_mutex_lock(&stream->lock);
-    uint64_t stood_at = 0, messages = stream->messages;
+    struct idleness seen = {.backend = stream->backend, .clock_us = moment.clock_us};
+    uint64_t messages = stream->messages;
     stream->awaited = target;
-    while (stream->seen < target && status == RHEI_OK) {
+    while (stream->seen < target && !all && status == RHEI_OK) {
         status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
         bool moved = messages != stream->messages;
-        bool stands = status == RHEI_OK && stood_at == stream->keepalive_at && !moved && stream->seen < target;
-        stood_at = stream->keepalive_at;
         messages = stream->messages;
         if (status == RHEI_OK && moved) {
             let_come(stream, target, pause_ns, deadline_ns);
             pause_ns = pause_ns < PAUSE_MOST_NS ? pause_ns * 2 : pause_ns;
+        } else if (status == RHEI_OK && stream->seen < target) {
+            all = has_all(stream, &seen, idle, context);
         }
-        if (!stands)
-            continue;
-        int backend = stream->backend;
-        base_mutex_unlock(&stream->lock);
-        bool is_idle = idle(context, backend);
-        base_mutex_lock(&stream->lock);
-        if (is_idle && messages == stream->messages)
-            break;
     }
     stream->awaited = UINT64_MAX;
     base_mutex_unlock(&stream->lock);

@@ -10,6 +10,12 @@
  *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has; where positions are kept, it is one that was
  *       kept (`kept`), and never more.
  *   R4. A stream that goes on from a position that was kept begins there only on the server, and the timeline, that it is of.
+ *   R5. Who waits for a position leaves off before it only if everything that ended up to it is in the queue all the same: the server's flush position may lie
+ *       within a record, behind which nothing is sent. A keepalive is sent before its sender looks how far the server has flushed, and the connection keeps the
+ *       order. So it is enough that of one sender a keepalive that was sent after the position was asked for has arrived, that the sender was then seen to wait
+ *       for more WAL, and that a keepalive sent after that has arrived, too. What was sent when is told by the server's clock alone: answers to questions of
+ *       earlier waits, and keepalives that nobody asked for, look the same. A clock that was seen to go back makes it begin anew, and one step back that isn't
+ *       seen can only spoil the first of the two rounds that are asked for.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_STREAM_H
 #define SOURCE_POSTGRES_POSTGRES_STREAM_H
@@ -45,8 +51,9 @@ struct postgres_stream {
     uint64_t reloads;
     char reloaded[200]; /* why the stream couldn't go on where it was, the last time */
     int version, backend;
-    uint64_t keepalives, keepalive_at, messages; /* how many came, where the last one was, messages of changes */
-    bool ping;                                   /* one is to be asked for */
+    uint64_t keepalives, messages; /* how many came; messages of changes */
+    int64_t keepalive_us;          /* when the last one was sent, by the server's clock */
+    bool ping;                     /* one is to be asked for */
 };
 
 rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
@@ -58,12 +65,19 @@ void postgres_stream_reset(struct postgres_stream *stream); /* ends the thread *
 rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after, struct rhei_error *error);
 /* Waits until a connection was made or failed, since the call or before; RHEI_OK: it is connected. */
 rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error);
+/* How far the server had flushed, and what its clock said then or later, but before the wait; microseconds since 1970. */
+struct postgres_moment {
+    uint64_t position;
+    int64_t clock_us;
+};
+/* Does that process of the server wait for more WAL? Sets *clock_us to the server's clock of when it was looked, or leaves it alone where it can't be had. */
+typedef bool postgres_idle(void *context, int backend, int64_t *clock_us);
 /*
- * Waits until everything that ended up to `target` is there. *idle(context) tells, when the stream stands still before it, whether the server has nothing more
- * to send. RHEI_TIMEOUT: not in time; RHEI_BUSY: the queue is full, read it first.
+ * Waits until everything that ended up to `moment` is there (R5); `idle` is asked when the stream stands still before it. RHEI_TIMEOUT: not in time; RHEI_BUSY:
+ * the queue is full, read it first.
  */
-rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
-                                  bool (*idle)(void *context, int backend), void *context, struct rhei_error *error);
+rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgres_moment moment, int64_t deadline_ns,
+                                  postgres_idle *idle, void *context, struct rhei_error *error);
 /* Under no lock: what ends up to there may go, and be confirmed. */
 void postgres_stream_forget(struct postgres_stream *stream, uint64_t end);
 /* The same: positions are kept elsewhere, up to there by now. */

@@ -14,6 +14,7 @@
 #include "base/base_memory.h"
 #include "postgres_model.h"
 #include "tests/support/postgres_fixture.h"
+#include "tests/support/postgres_relay.h"
 
 static void start(struct model *model, struct test_server *server, struct source_postgres_config config)
 {
@@ -316,6 +317,42 @@ static void test_s6_a_backlog_isnt_held_up_by_questions(void **state)
     }
 }
 
+/*
+ * Keepalives of an earlier wait, which ran out, come in before a commit that the server has sent already, and it is idle: they don't stand for the whole stream,
+ * though each comes after a question.
+ */
+static void test_s2_answers_to_earlier_questions_end_no_wait(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = test_servers[i];
+        struct model model;
+        char conninfo[160];
+        struct test_server through = *server;
+        struct test_relay *relay = test_relay_open(server->port);
+        snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d user=postgres dbname=postgres",
+                 test_relay_port(relay));
+        memcpy(through.conninfo, conninfo, sizeof conninfo);
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)");
+        start(&model, &through, (struct source_postgres_config){.fresh_timeout_ms = 500});
+        cycle(&model);
+        test_relay_hold(relay);
+        test_server_sql(server, "SELECT pg_logical_emit_message(true, 'nothing', 'of it is sent')");
+        for (int tries = 0; tries < 2; tries++)
+            assert_int_equal(model_cycle(&model), RHEI_TIMEOUT);
+        test_server_sql(server, "UPDATE t SET n = 1");
+        test_server_until(server,
+                          "SELECT wait_event ILIKE 'WalSenderWaitForWAL' AND sent_lsn >= "
+                          "pg_current_wal_flush_lsn() FROM pg_stat_activity JOIN pg_stat_replication USING (pid)");
+        test_relay_answer(relay, 2);
+        cycle(&model);
+        assert_table(&model, server, "t");
+        assert_int_equal(model.loads, 1);
+        end(&model);
+        test_relay_close(relay);
+    }
+}
+
 /* The queue holds little, the server waits, and every transaction comes. */
 static void test_s2_a_full_queue_loses_nothing(void **state)
 {
@@ -345,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_s5_what_cant_be_followed_says_why),
         cmocka_unit_test(test_s2_cut_connections_and_killed_servers),
         cmocka_unit_test(test_s6_a_backlog_isnt_held_up_by_questions),
+        cmocka_unit_test(test_s2_answers_to_earlier_questions_end_no_wait),
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
     };
     return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
