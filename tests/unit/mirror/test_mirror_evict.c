@@ -381,6 +381,65 @@ static void test_a1_beside_readers_and_a_writer(void **state)
     fixture_end(&going);
 }
 
+/* ---- Gone on without. ---------------------------------------------------------------------------------------------- */
+
+/* Of keys from 0 on, in segments of LOSE_SEGMENT, those of one can't be read any more. */
+static void lose_one(bool integer_key)
+{
+    enum { LOSE_SEGMENT = 2048, KEYS = 8192, AT_ONCE = 4096 };
+    struct fixture *f = fixture_new(2, AT_ONCE);
+    struct file *files[FILES_MOST];
+    struct mirror_snapshot before, snapshot;
+    struct mirror_apply_counts counts = {0};
+    uint64_t rows = 0;
+    model_reset(&f->model);
+    model_init(&f->model, 1, 2, 1, integer_key);
+    f->mirror->segment_rows = LOSE_SEGMENT;
+    model_attach(f->mirror, &f->model);
+    for (int64_t k = 0; k < KEYS; k += AT_ONCE)
+        put_keys(f, k, AT_ONCE);
+    assert_int_equal(mirror_publish(f->mirror, ++f->position, NULL), RHEI_OK);
+    assert_true(evict_all(f->mirror, files, ++f->position) >= 3);
+    assert_int_equal(mirror_lose_damaged(f->mirror, 1, &rows, NULL), RHEI_OK);
+    assert_int_equal(rows, 0); /* all are whole */
+    while (mirror_cache_evict(f->mirror))
+        continue;
+    atomic_store(&files[1]->gone, true);
+    (void)model_sum_cells(image_take(f->mirror, &before));
+    assert_true(mirror_table_is_damaged(f->mirror, 1));
+    assert_int_equal(mirror_lose_damaged(f->mirror, 1, &rows, NULL), RHEI_OK);
+    assert_int_equal(rows, LOSE_SEGMENT);
+    assert_int_equal(mirror_rows(f->mirror, 1), KEYS - LOSE_SEGMENT);
+    assert_false(mirror_table_is_damaged(f->mirror, 1));
+    assert_int_equal(mirror_publish(f->mirror, ++f->position, NULL), RHEI_OK);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
+    assert_false(mirror_view_is_damaged(view));
+    assert_int_equal(model_sum_vectors(view).rows, KEYS - LOSE_SEGMENT);
+    assert_true(mirror_view_is_damaged(mirror_view(&before, 1))); /* an older state stays one that can't be read */
+    mirror_snapshot_release(&snapshot);
+    mirror_snapshot_release(&before);
+    /* the keys that went are none that the index knows, and the others are */
+    static char text[] = "anew";
+    f->batch.batch.row_count = 0;
+    for (int64_t k = 0; k < AT_ONCE; k++) {
+        const struct rhei_value row[] = {model_integer(k), model_text(text)};
+        model_batch_add(&f->batch, CHANGE_UPSERT, row);
+    }
+    assert_int_equal(mirror_apply(f->mirror, &f->batch.batch, &counts, NULL), RHEI_OK);
+    assert_int_equal(counts.inserted, LOSE_SEGMENT);
+    assert_int_equal(counts.updated, AT_ONCE - LOSE_SEGMENT);
+    assert_int_equal(mirror_rows(f->mirror, 1), KEYS);
+    void *going = f;
+    fixture_end(&going);
+}
+
+static void test_a9_a_table_goes_on_without_what_cannot_be_read(void **state)
+{
+    (void)state;
+    lose_one(true);
+    lose_one(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +449,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a11_a_table_bigger_than_the_limit, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a10_a_file_that_changed_is_told_and_never_believed, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a1_beside_readers_and_a_writer, setup, fixture_end),
+        cmocka_unit_test(test_a9_a_table_goes_on_without_what_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
