@@ -2,11 +2,14 @@
 
 import socket
 import threading
+import time
 
 
 class TcpProxy:
-    def __init__(self, port):
-        self.target = port
+    """`delay`: seconds that each piece takes, in either direction."""
+
+    def __init__(self, port, delay=0.0):
+        self.target, self.delay = port, delay
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
@@ -38,6 +41,8 @@ class TcpProxy:
                     if counts and self.left is not None:
                         data, self.left = data[:self.left], self.left - len(data)
                     cut = counts and self.left is not None and self.left <= 0
+                if self.delay:
+                    time.sleep(self.delay)
                 target.sendall(data)
                 if cut:
                     self.cut()
