@@ -123,7 +123,7 @@ static void condemn(struct checkpoint *checkpoint, const struct mirror_table_vie
 rhei_status checkpoint_check(struct checkpoint *checkpoint, const struct checkpoint_checking *checking, uint32_t table,
                              const struct mirror_table_view *view, uint32_t *damaged, struct rhei_error *error)
 {
-    struct checkpoint_known file;
+    struct checkpoint_known file = {0};
     rhei_status status = RHEI_OK;
     *damaged = 0;
     for (uint32_t number = 0; status == RHEI_OK && next_file(checkpoint, table, &number, &file);) {
