@@ -66,8 +66,25 @@ static const char LEAVES[] =
     " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE l.isleaf ORDER BY r.oid, c.oid";
 
 static const char PUBLICATION[] =
-    "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, oid FROM pg_catalog.pg_publication"
+    "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, oid, xmin FROM pg_catalog.pg_publication"
     " WHERE pubname = $1";
+
+/*
+ * Of each leaf, which transactions wrote the rows that its being told of hangs on: that it is a partition, lies in its schema, and is published, as are the tables
+ * above it. No VACUUM, ANALYZE or CREATE INDEX writes these rows, as they do those of pg_class.
+ */
+static const char TIES[] =
+    "SELECT l.oid, pg_catalog.string_agg(t.tie, ' ' ORDER BY a.up, t.tie) FROM pg_catalog.unnest($1::oid[]) l(oid)"
+    " CROSS JOIN LATERAL (SELECT l.oid AS up UNION SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(l.oid)) a"
+    " CROSS JOIN LATERAL (SELECT 'i' || i.xmin::text AS tie FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.up"
+    " UNION ALL SELECT 's' || d.xmin::text FROM pg_catalog.pg_depend d"
+    " WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.up AND d.objsubid = 0"
+    " AND d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+    " UNION ALL SELECT 'r' || r.xmin::text FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = a.up AND r.prpubid = "
+    "$2::oid%s) t GROUP BY l.oid ORDER BY l.oid";
+static const char TIES_15[] =
+    " UNION ALL SELECT 'n' || n.xmin::text FROM pg_catalog.pg_publication_namespace n JOIN pg_catalog.pg_class c"
+    " ON c.relnamespace = n.pnnspid WHERE c.oid = a.up AND n.pnpubid = $2::oid";
 
 /* Each published table, whether only some of its rows are, and its columns where only some of them are. */
 static const char PUBLISHED[] =
@@ -461,6 +478,33 @@ static void check_published(struct reading *reading, const PGresult *result, str
         table->reason = say(reading, "the publication %s has only some of its columns", reading->wanted->publication);
 }
 
+static rhei_status read_ties(struct reading *reading)
+{
+    struct postgres_catalog *catalog = reading->catalog;
+    struct base_buffer oids = {0};
+    char publication[16], sql[sizeof TIES + sizeof TIES_15];
+    snprintf(publication, sizeof publication, "%u", (unsigned)(catalog->publication >> 32));
+    snprintf(sql, sizeof sql, TIES, reading->connection->version >= 150000 ? TIES_15 : "");
+    base_buffer_char(&oids, '{');
+    for (size_t i = 0; i < catalog->count; i++)
+        for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++)
+            base_buffer_format(&oids, oids.len == 1 ? "%u" : ",%u", (unsigned)catalog->tables[i].leaves[l].oid);
+    base_buffer_char(&oids, '}');
+    PGresult *result = NULL;
+    rhei_status status =
+        oids.failed ? error_no_memory(reading->error) : ask(reading, sql, oids.data, publication, &result);
+    base_buffer_reset(&oids);
+    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++)
+        for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++) {
+            struct postgres_leaf *leaf = &catalog->tables[i].leaves[l];
+            int row = find_row(reading, result, leaf->oid);
+            if (row < reading->connection->api->ntuples(result) && number(reading, result, row, 0) == leaf->oid)
+                leaf->ties = keep(reading, cell(reading, result, row, 1));
+        }
+    postgres_clear(reading->connection, &result);
+    return status;
+}
+
 static rhei_status read_publication(struct reading *reading)
 {
     const char *name = reading->wanted->publication;
@@ -478,7 +522,7 @@ static rhei_status read_publication(struct reading *reading)
                            name);
     bool by_root = status == RHEI_OK && is_true(reading, result, 0, 1);
     if (status == RHEI_OK)
-        reading->catalog->publication = number(reading, result, 0, 2);
+        reading->catalog->publication = (uint64_t)number(reading, result, 0, 2) << 32 | number(reading, result, 0, 3);
     postgres_clear(reading->connection, &result);
     if (status != RHEI_OK)
         return status;
@@ -493,7 +537,7 @@ static rhei_status read_publication(struct reading *reading)
             check_published(reading, result, table, &table->leaves[l]);
     }
     postgres_clear(reading->connection, &result);
-    return status;
+    return status == RHEI_OK ? read_ties(reading) : status;
 }
 
 /* ---- All of it. -------------------------------------------------------------------------------------------------- */
@@ -504,8 +548,8 @@ static void add_text(struct base_summing *sum, const char *text)
 }
 
 /*
- * K2. Which partitions there are belongs to it: what one that comes or goes had in it is told by nobody. And which publication it was: what happens
- * while one isn't there is told by nobody, either.
+ * K2. Which partitions there are belongs to it: what one that comes or goes had in it is told by nobody. And which publication it was,
+ * and since when all is tied to it: what happens between leaving it and coming back is told by nobody, either.
  */
 static uint64_t shape_of(const struct postgres_catalog *catalog, const struct postgres_table *table)
 {
@@ -526,6 +570,7 @@ static uint64_t shape_of(const struct postgres_catalog *catalog, const struct po
     for (uint32_t i = 0; i < table->leaf_count; i++) {
         base_summing_add(&sum, &table->leaves[i].oid, sizeof table->leaves[i].oid);
         base_summing_add(&sum, &table->leaves[i].published, sizeof table->leaves[i].published);
+        add_text(&sum, table->leaves[i].ties);
     }
     return base_summing_end(&sum);
 }

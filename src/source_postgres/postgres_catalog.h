@@ -4,7 +4,8 @@
  *
  *   K1. A table's key is what the stream names its rows by: the primary key, or the index of its REPLICA IDENTITY. A table without one, and one of which something
  *       can't be read, kept or published, has a reason instead, and the others go on.
- *   K2. Two readings of a table that have equal `shape` are the same definition, column by column.
+ *   K2. Two readings of a table that have equal `shape` are the same definition, column by column, and followed by logical decoding it didn't cease to be published,
+ *       nor its partitions to be its own, between the two.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_CATALOG_H
 #define SOURCE_POSTGRES_POSTGRES_CATALOG_H
@@ -32,6 +33,7 @@ struct postgres_leaf {
     const char *schema, *name;
     uint32_t file;      /* pg_class.relfilenode */
     uint32_t published; /* pg_publication_rel.oid; 0: by the publication of all tables, or of a parent */
+    const char *ties;   /* when what makes it published was last written; NULL: that wasn't asked */
 };
 
 struct postgres_table {
@@ -59,7 +61,7 @@ struct postgres_catalog {
     struct base_arena arena;
     struct postgres_table *tables;
     size_t count;
-    uint32_t publication; /* its number */
+    uint64_t publication; /* its number, and which transaction last wrote its row */
     uint64_t shape;       /* of all */
 };
 

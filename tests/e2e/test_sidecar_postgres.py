@@ -127,3 +127,78 @@ def test_s5_a_password_in_the_settings_is_refused_unseen(rh, tmp_path, line, wor
     (tmp_path / "side.toml").write_text(f'[sidecar]\nsource_type = "postgres"\nmode = "logical"\n{line}\n')
     done = rh.run("query", "--config", tmp_path / "side.toml", "SELECT 1", code=None)
     assert done.returncode != 0 and words in done.stderr and "secret-word" not in done.stderr + done.stdout
+
+
+PLAIN = "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 5) n;"
+BY_SCHEMA = PLAIN + "CREATE SCHEMA other; CREATE PUBLICATION rhei FOR TABLES IN SCHEMA public"
+PARTED = ("CREATE TABLE t (id int, part int, a text, PRIMARY KEY (id, part)) PARTITION BY LIST (part);"
+          "CREATE TABLE mid PARTITION OF t FOR VALUES IN (1, 2) PARTITION BY LIST (part); CREATE TABLE p1 PARTITION OF mid FOR VALUES IN (1);"
+          "INSERT INTO t SELECT n, 1, 'row ' || n FROM generate_series(1, 5) n;")
+THERE_AND_BACK = {
+    "partition": (PARTED, "ALTER TABLE mid DETACH PARTITION p1; UPDATE p1 SET a = 'untold'; DELETE FROM p1 WHERE id = 3;"
+                          "ALTER TABLE mid ATTACH PARTITION p1 FOR VALUES IN (1)"),
+    "above": (PARTED, "ALTER TABLE t DETACH PARTITION mid; UPDATE p1 SET a = 'untold';"
+                      "ALTER TABLE t ATTACH PARTITION mid FOR VALUES IN (1, 2)"),
+    "kinds": (PLAIN, "ALTER PUBLICATION rhei SET (publish = 'insert'); UPDATE t SET a = 'untold' WHERE id = 1; DELETE FROM t WHERE id = 2;"
+                     "ALTER PUBLICATION rhei SET (publish = 'insert, update, delete, truncate')"),
+    "schema": (BY_SCHEMA, "ALTER PUBLICATION rhei DROP TABLES IN SCHEMA public; INSERT INTO t VALUES (20, 'untold');"
+                          "ALTER PUBLICATION rhei ADD TABLES IN SCHEMA public"),
+    "moved": (BY_SCHEMA, "ALTER TABLE t SET SCHEMA other; UPDATE other.t SET a = 'untold'; ALTER TABLE other.t SET SCHEMA public"),
+}
+
+
+@pytest.mark.parametrize("what", THERE_AND_BACK)
+def test_what_ceases_to_be_published_between_two_looks_is_loaded_anew(engine, server, tmp_path, what):
+    before, steps = THERE_AND_BACK[what]
+    server.sql(before)
+    engine.open(None, config_file=settings(tmp_path, server))
+    same = lambda: rows_here(engine, "SELECT id, a FROM app.t") == rows_there(server, "SELECT id, a FROM t")
+    assert same()
+    server.sql(f"BEGIN; {steps}; COMMIT")  # no look comes between
+    until_seen(same)
+
+
+def until_seen(condition):
+    """What the stream tells nothing of is seen by the next look."""
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            if condition():
+                return
+        except RheiError:
+            pass
+        assert time.monotonic() < end, "it was never seen"
+
+
+def test_what_ceases_to_be_published_while_nobody_looks_is_loaded_anew(spawn, server, tmp_path):
+    server.sql(PARTED)
+    config = settings(tmp_path, server, 'slot = "rhei_app"')
+    config.write_text(f'[engine]\nolap_path = "{tmp_path}/olap"\n' + config.read_text())
+    first = spawn()
+    first.open(None, config_file=config)
+    assert rows_here(first, "SELECT count(*) FROM app.t") == [["5"]]
+    first.close()
+    server.sql(f"BEGIN; {THERE_AND_BACK['partition'][1]}; COMMIT")
+    second = spawn()
+    second.open(None, config_file=config)
+    until_seen(lambda: rows_here(second, "SELECT id, a FROM app.t") == rows_there(server, "SELECT id, a FROM t"))
+
+
+@pytest.mark.parametrize("version", [15, 18])
+def test_upkeep_and_writes_load_nothing_anew(engine, tmp_path, version):
+    with PostgresServer(version, {"log_statement": "all"}) as server:
+        server.sql(PARTED + "CREATE TABLE q (id int PRIMARY KEY); CREATE PUBLICATION rhei FOR TABLES IN SCHEMA public")
+        engine.open(None, config_file=settings(tmp_path, server))
+        same = lambda: rows_here(engine, "SELECT id, a FROM app.t") == rows_there(server, "SELECT id, a FROM t")
+        until_seen(same)
+        log = lambda: (server.folder / "log").read_text()
+        loads, looks = log().count("COPY (SELECT"), log().count("pg_partition_ancestors")
+        assert loads > 0 and looks > 0
+        for statement in ("VACUUM FREEZE", "ANALYZE", "CREATE INDEX ON t (a)", "UPDATE t SET a = 'told'", "VACUUM FULL pg_inherits",
+                          "VACUUM FULL pg_depend", "TRUNCATE q"):
+            server.sql(statement)
+            assert same(), statement
+        end, looks = time.monotonic() + LIMIT, log().count("pg_partition_ancestors")
+        while log().count("pg_partition_ancestors") < looks + 3:
+            assert same() and time.monotonic() < end
+        assert log().count("COPY (SELECT") == loads
