@@ -8,6 +8,7 @@
 #include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_names.h"
 
 #define SYSTEM_SCHEMAS "('pg_catalog', 'information_schema')"
 
@@ -381,6 +382,12 @@ static rhei_status read_columns_of(struct reading *reading, const PGresult *resu
     }
     if (table->reason == NULL && table->column_count == 0)
         table->reason = "it has no columns";
+    if (table->reason == NULL && reading->wanted->logical) { /* what is polled may leave columns out */
+        rhei_status status =
+            postgres_names_columns(arena, table->source_columns, table->column_count, &table->reason, reading->error);
+        if (status != RHEI_OK)
+            return status;
+    }
     return table->reason == NULL ? take_key(reading, attnum_of, table) : RHEI_OK;
 }
 
@@ -583,6 +590,8 @@ static rhei_status read_all(struct reading *reading)
         status = read_columns(reading);
     if (status == RHEI_OK)
         status = read_leaves(reading);
+    if (status == RHEI_OK)
+        status = postgres_names_check(catalog, reading->error);
     if (status == RHEI_OK && reading->wanted->publication != NULL)
         status = read_publication(reading);
     struct base_summing sum;

@@ -7,6 +7,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_names.h"
 
 /* One row for each column of an index, and whether the index makes rows unique; all indexes that can find or tell rows. */
 static const char INDEXES[] =
@@ -249,7 +250,9 @@ static rhei_status define(struct describing *now, struct rhei_error *error)
     definition->without_rowid = !definition->key_is_integer;
     if (definition->key_is_integer)
         columns[key[0]].is_rowid_alias = true;
-    return RHEI_OK;
+    return definition->unmirrored_reason != NULL ? RHEI_OK
+                                                 : postgres_names_columns(arena, columns, definition->column_count,
+                                                                          &definition->unmirrored_reason, error);
 }
 
 /* G2. */
