@@ -9,6 +9,7 @@
  *  3. What a build fills beyond half of the limit is put in files as it comes, so that a table bigger than the limit can be built at all. Those files
  *     are known by the lineage of their segments, and the next checkpoint names them.
  *  4. A file that can't be opened is set aside, and the segment, which is resident still, is written anew by the next checkpoint.
+ *  5. No snapshot is held while a cycle is waited for: it would keep what that cycle may need the memory of.
  */
 #include <stdio.h>
 
@@ -63,9 +64,13 @@ static void flush(struct evicting *evicting)
     if (evicting->count == 0)
         return;
     checkpoint_fault(checkpoint, "evict.prepared");
+    mirror_snapshot_release(&evicting->snapshot); /* 5. */
     checkpoint->exchange(checkpoint->exchange_context, swap_all, evicting);
     evicting->count = 0;
     evicting->gone = true;
+    evicting->snapshot = (struct mirror_snapshot){.version = NULL};
+    if (mirror_snapshot_take(checkpoint->config.mirror, &evicting->snapshot) != RHEI_OK)
+        evicting->left = 0;
     checkpoint_fault(checkpoint, "evict.swapped");
 }
 
@@ -110,10 +115,13 @@ static void prepare(struct evicting *evicting, const struct mirror_table_view *v
 static void go_through(struct evicting *evicting, struct checkpoint_known_table *table)
 {
     struct checkpoint *checkpoint = evicting->checkpoint;
-    const struct mirror_table_view *view = mirror_view(&evicting->snapshot, table->id);
-    for (; view != NULL && checkpoint->hand_number < table->count && evicting->left > 0; checkpoint->hand_number++) {
+    for (; checkpoint->hand_number < table->count && evicting->left > 0; checkpoint->hand_number++) {
+        const struct mirror_table_view *view =
+            mirror_view(&evicting->snapshot, table->id); /* another one after a flush */
         uint32_t number = checkpoint->hand_number;
         struct checkpoint_known *known = &table->segments[number];
+        if (view == NULL)
+            return;
         size_t bytes = mirror_view_segment_resident(view, number);
         if (known->lineage == 0 || known->in_pieces || bytes == 0 ||
             mirror_view_segment_lineage(view, number) != known->lineage)
@@ -195,6 +203,7 @@ void checkpoint_evict_init(struct checkpoint *checkpoint)
     checkpoint->limit = mirror_memory_limit(checkpoint->config.mirror);
     if (checkpoint->limit == 0)
         return;
-    const struct mirror_spill to = {.spill = spill, .above = checkpoint->limit / 2, .context = checkpoint};
+    const struct mirror_spill to = {
+        .spill = spill, .above = checkpoint->limit / 2, .above_in_cycle = high(checkpoint), .context = checkpoint};
     mirror_set_spill(checkpoint->config.mirror, &to);
 }

@@ -371,8 +371,10 @@ size_t mirror_memory_limit(const struct mirror *mirror);
 /* Bytes of rows that were applied since the opening, about. */
 uint64_t mirror_written_bytes(const struct mirror *mirror);
 size_t mirror_garbage_bytes(const struct mirror *mirror);
-/* Bytes that are free under the limit; SIZE_MAX without one. */
+/* Bytes that are free under the limit, or that nobody need be refused for; SIZE_MAX without one. */
 size_t mirror_room(const struct mirror *mirror);
+/* Full segments go to files when memory is short, so that rows needn't fit. */
+bool mirror_spills(const struct mirror *mirror);
 
 /* ---- Ranges and whole-table aggregates. Any thread. ---------------------------------------------------------------- */
 

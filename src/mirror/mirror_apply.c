@@ -326,6 +326,14 @@ static size_t chunk_end(struct apply *apply, size_t first)
     return first + count;
 }
 
+/* Between chunks, when nothing borrows from segments any more. */
+static void tidy(struct mirror_table *table)
+{
+    (void)mirror_table_drop_empties(table); /* failing is harmless: tried again */
+    if (table->sealed > 0)
+        mirror_spill_applied(table);
+}
+
 static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
 {
     struct mirror_table *table = apply->table;
@@ -354,7 +362,7 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
     if (portion || mirror_table_tail_is_hollow(table))
         mirror_table_close_tail(table);
     if (!apply->borrows)
-        (void)mirror_table_drop_empties(table); /* failing is harmless: tried again */
+        tidy(table);
     return RHEI_OK;
 }
 
@@ -403,7 +411,7 @@ static rhei_status apply_clear(struct apply *apply, struct mirror_before *before
     return mirror_table_clear(apply->table);
 }
 
-/* Rows up to the next CLEAR, at most as many as are looked up together. */
+/* Rows up to the next CLEAR, at most as many as may be looked up together. */
 static size_t run_end(const struct change_batch *batch, size_t first, size_t most)
 {
     size_t end = first;
@@ -412,9 +420,9 @@ static size_t run_end(const struct change_batch *batch, size_t first, size_t mos
     return end;
 }
 
-static rhei_status apply_run(struct apply *apply, struct mirror_before *before, size_t first, size_t end)
+static rhei_status apply_run(struct apply *apply, struct mirror_before *before, size_t first, size_t *end)
 {
-    rhei_status status = check_keys(apply, first, end);
+    rhei_status status = check_keys(apply, first, *end);
     if (status == RHEI_OK)
         status = mirror_before_chunk(before, first, end);
     if (status != RHEI_OK) {
@@ -438,13 +446,13 @@ static rhei_status apply_looking_back(struct apply *apply)
     for (size_t row = 0, end; row < batch->row_count && status == RHEI_OK; row = end) {
         end = run_end(batch, row, before.capacity);
         if (end > row)
-            status = apply_run(apply, &before, row, end);
+            status = apply_run(apply, &before, row, &end);
         else
             status = apply_clear(apply, &before, row);
         end += end == row;
         apply->batch = batch;
         if (status == RHEI_OK)
-            (void)mirror_table_drop_empties(apply->table);
+            tidy(apply->table);
     }
     mirror_before_close(&before);
     return status;

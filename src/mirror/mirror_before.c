@@ -11,6 +11,7 @@
  *  5. A version that can't be read from its file any more is none that a sink is told of: the row begins anew.
  *  6. A sink that takes many versions at once gets those of a chunk before it is applied, column by column. It may write them into
  *     another table: segments that this one holds for the chunk stay held.
+ *  6. What lies in files is in memory while it is held, whatever the limit: so a chunk ends where it holds enough of that.
  */
 #include "mirror_before.h"
 
@@ -18,7 +19,7 @@
 
 #include "base/base_error.h"
 
-enum { SHORT_BYTES = 12, LEAST_ROWS = 64, MOST_CELLS = 64 << 10, AHEAD_ROWS = 16 };
+enum { SHORT_BYTES = 12, LEAST_ROWS = 64, MOST_CELLS = 64 << 10, AHEAD_ROWS = 16, MOST_HELD = 8 };
 
 /* ---- Memory of one call. -------------------------------------------------------------------------------------------- */
 
@@ -118,12 +119,14 @@ static void give(struct mirror_table *table, const struct mirror_ended_some *ver
 {
     struct mirror *mirror = table->mirror;
     struct mirror_segment *held = mirror->held_segments;
+    uint32_t count = mirror->held_count;
     if (table->sink.ended_some == NULL || versions->count == 0)
         return;
     mirror->held_segments = NULL; /* what the sink's own writing lets go of (6.) */
     rhei_status status = table->sink.ended_some(table->sink.context, versions);
     BASE_INVARIANT(mirror->held_segments == NULL);
     mirror->held_segments = held;
+    mirror->held_count = count;
     if (status != RHEI_OK)
         mirror_sink_fail(table, status);
 }
@@ -438,13 +441,23 @@ static bool look_up(struct mirror_before *before, size_t first, size_t i, uint8_
     return true;
 }
 
-/* Rows are looked up first, and read and handed over together then; patches are whole rows by that time. */
-static rhei_status chunk_together(struct mirror_before *before, size_t first, size_t rows)
+/* 6. */
+static bool holds_enough(const struct mirror_before *before)
+{
+    return before->table->mirror->held_count >= MOST_HELD;
+}
+
+/*
+ * Rows are looked up first, and read and handed over together then; patches are whole rows by that time. *rows: of the chunk, and how many of them it is of
+ * then.
+ */
+static rhei_status chunk_together(struct mirror_before *before, size_t first, size_t *rows)
 {
     const uint8_t *ops = before->rows.op;
-    for (size_t i = 0; i < rows; i++) {
+    size_t i = 0;
+    for (; i < *rows && !holds_enough(before); i++) {
         uint8_t how = ops == NULL ? CHANGE_UPSERT : ops[i];
-        look_ahead(before, i, rows);
+        look_ahead(before, i, *rows);
         bool there = look_up(before, first, i, how);
         if (how != CHANGE_PATCH)
             continue;
@@ -452,18 +465,16 @@ static rhei_status chunk_together(struct mirror_before *before, size_t first, si
             return RHEI_NOT_FOUND;
         fill_up(before, first + i, i);
     }
+    *rows = i;
     hand_over_some(before);
     return RHEI_OK;
 }
 
-rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t end)
+static rhei_status chunk_one_by_one(struct mirror_before *before, size_t first, size_t *rows)
 {
     const struct change_batch *from = before->from;
-    BASE_INVARIANT(first < end && end - first <= before->capacity && end <= from->row_count);
-    begin_chunk(before, first, end - first);
-    if (before->old != NULL && mirror_table_has_sink(before->table))
-        return chunk_together(before, first, end - first);
-    for (size_t i = 0; i < end - first; i++) {
+    size_t i = 0;
+    for (; i < *rows && !holds_enough(before); i++) {
         uint8_t how = from->op == NULL ? CHANGE_UPSERT : from->op[first + i];
         int64_t began = MIRROR_NO_SEQUENCE;
         bool there = old_row(before, i, &began);
@@ -474,7 +485,21 @@ rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size
         if (how == CHANGE_PATCH)
             fill_up(before, first + i, i);
     }
+    *rows = i;
     return RHEI_OK;
+}
+
+rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t *end)
+{
+    size_t rows = *end - first;
+    BASE_INVARIANT(first < *end && rows <= before->capacity && *end <= before->from->row_count);
+    begin_chunk(before, first, rows);
+    bool together = before->old != NULL && mirror_table_has_sink(before->table);
+    rhei_status status = together ? chunk_together(before, first, &rows) : chunk_one_by_one(before, first, &rows);
+    BASE_INVARIANT(status != RHEI_OK || rows > 0);
+    before->rows.row_count = rows;
+    *end = first + rows;
+    return status;
 }
 
 void mirror_before_applied(struct mirror_before *before)

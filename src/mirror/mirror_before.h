@@ -43,10 +43,10 @@ rhei_status mirror_before_open(struct mirror_table *table, const struct change_b
                                struct mirror_before *before);
 void mirror_before_close(struct mirror_before *before);
 /*
- * The rows [first, end) of the batch, none of them a CLEAR, at most `capacity`: into before->rows, from row 0 on. Strings borrow
+ * The rows [first, *end) of the batch, none of them a CLEAR, at most `capacity`, or fewer, which *end says then: into before->rows, from row 0 on. Strings borrow
  * from segments of the table, none of which may be freed until they are applied. RHEI_NOT_FOUND: a patch has no row.
  */
-rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t end);
+rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t *end);
 /* The chunk has been applied. */
 void mirror_before_applied(struct mirror_before *before);
 /* Every row is about to go. */

@@ -212,46 +212,6 @@ static rhei_status index_rows(struct mirror_build *build, struct loader *loader,
 
 /* ---- Rows. ----------------------------------------------------------------------------------------------------------- */
 
-/* Tables that only the mirror has, histories, are read row by row by whoever changes or shows them: what was read of them stays. */
-static bool may_leave(const struct mirror_build *build)
-{
-    return mirror_may_leave(&build->table->definition);
-}
-
-/* One that stands for it and lies in a file; NULL: there is none. */
-static struct mirror_segment *spill_to(const struct mirror_spill *to, struct mirror_build *build,
-                                       const struct mirror_segment *segment)
-{
-    struct segment_image image, file;
-    struct mirror_keeper keeper;
-    struct mirror_segment *spilled = NULL;
-    if (mirror_segment_image_private(segment, &build->table->definition, &image, NULL) != RHEI_OK)
-        return NULL;
-    rhei_status status = to->spill(to->context, segment->lineage + 1, &image, &file, &keeper);
-    image.release(&image);
-    if (status != RHEI_OK)
-        return NULL;
-    status = mirror_evicted_new(build->mirror, segment, &file, &keeper, &spilled);
-    file.release(&file);
-    if (status == RHEI_OK)
-        mirror_evicted_inherit(spilled, segment);
-    return spilled;
-}
-
-/* The segment, or, where memory is short, another in its place. Nobody else knows it yet. */
-static struct mirror_segment *spill(struct mirror_build *build, struct mirror_segment *segment)
-{
-    struct mirror_spill to;
-    if (segment->rows < MIRROR_VECTOR_ROWS || !may_leave(build) || !mirror_spill_begin(build->mirror, &to))
-        return segment;
-    struct mirror_segment *spilled = spill_to(&to, build, segment);
-    mirror_spill_end(build->mirror);
-    if (spilled == NULL)
-        return segment;
-    mirror_segment_free(build->mirror, segment);
-    return spilled;
-}
-
 static void seal(struct mirror_build *build, struct loader *loader)
 {
     struct mirror_segment *segment = loader->tail.segment;
@@ -259,7 +219,7 @@ static void seal(struct mirror_build *build, struct loader *loader)
         return;
     segment->live_rows = loader->tail.rows;
     mirror_tail_seal(build->mirror, &loader->tail);
-    segment = spill(build, segment);
+    segment = mirror_spill_built(build->mirror, &build->table->definition, segment);
     segment->next_empty = loader->sealed;
     loader->sealed = segment;
 }
@@ -480,7 +440,7 @@ static rhei_status adopt(struct mirror_build *build, struct loader *loader, cons
         mirror_adopt_seen(segment, c, &seen);
         see(&loader->seen[c], &seen);
     }
-    if (!may_leave(build))
+    if (!mirror_may_leave(&build->table->definition))
         mirror_segment_hold(segment); /* for good */
     loader->tail.passed += segment->rows;
     segment->next_empty = loader->sealed;

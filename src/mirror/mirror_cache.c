@@ -163,12 +163,15 @@ void mirror_cache_make_room(struct mirror *mirror, size_t run, size_t heap)
 
 void mirror_writer_hold(struct mirror *mirror, struct mirror_segment *segment)
 {
+    if (!segment->remote && !atomic_load_explicit(&segment->used, memory_order_relaxed))
+        atomic_store_explicit(&segment->used, true, memory_order_relaxed);
     if (!segment->remote || segment->writer_holds)
         return;
     mirror_segment_hold(segment);
     segment->writer_holds = true;
     segment->next_held = mirror->held_segments;
     mirror->held_segments = segment;
+    mirror->held_count++;
 }
 
 void mirror_writer_let_go(struct mirror *mirror)
@@ -179,4 +182,5 @@ void mirror_writer_let_go(struct mirror *mirror)
         segment->writer_holds = false;
         mirror_segment_let_go(segment);
     }
+    mirror->held_count = 0;
 }

@@ -32,35 +32,6 @@ size_t mirror_resident_bytes(const struct mirror *mirror)
     return used > other ? used - other : 0;
 }
 
-void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill)
-{
-    base_mutex_lock(&mirror->spill_lock);
-    mirror->spill = spill == NULL ? (struct mirror_spill){.spill = NULL} : *spill;
-    atomic_store_explicit(&mirror->memory.elastic, spill == NULL ? 0 : mirror->memory.limit / 4, memory_order_relaxed);
-    while (spill == NULL && mirror->spilling > 0)
-        base_cond_wait(&mirror->spill_ends, &mirror->spill_lock);
-    base_mutex_unlock(&mirror->spill_lock);
-}
-
-bool mirror_spill_begin(struct mirror *mirror, struct mirror_spill *to)
-{
-    base_mutex_lock(&mirror->spill_lock);
-    *to = mirror->spill;
-    bool begun = to->spill != NULL && mirror_resident_bytes(mirror) > to->above;
-    mirror->spilling += begun;
-    base_mutex_unlock(&mirror->spill_lock);
-    return begun;
-}
-
-void mirror_spill_end(struct mirror *mirror)
-{
-    base_mutex_lock(&mirror->spill_lock);
-    BASE_INVARIANT(mirror->spilling > 0);
-    mirror->spilling--;
-    base_cond_broadcast(&mirror->spill_ends);
-    base_mutex_unlock(&mirror->spill_lock);
-}
-
 static size_t data_bytes(const struct mirror_segment *segment)
 {
     size_t bytes = segment->heap == NULL ? 0 : segment->heap->bytes - segment->heap->borrowed;

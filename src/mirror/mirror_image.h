@@ -77,10 +77,10 @@ uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t loader)
 
 struct mirror_eviction;
 
-/* Segments of the table may lie in files and leave memory: it is one of our own file's, and no history. */
+/* Segments of the table may lie in files and leave memory: it is one of our own file's, or of a history of one. */
 static inline bool mirror_may_leave(const struct source_table *table)
 {
-    return table->id >> TABLE_SOURCE_SHIFT == 0;
+    return source_of_table(table->id) == 0;
 }
 
 /* Bytes of memory that a sealed segment would give back if it lay in a file; 0: it is open, or lies in one. Any thread. */
@@ -104,14 +104,14 @@ rhei_status mirror_evict_swap(struct mirror *mirror, struct mirror_eviction **ev
 size_t mirror_resident_bytes(const struct mirror *mirror);
 
 /*
- * Where a build puts full segments when memory is short: called with each that was filled while more than `above` bytes are resident, by the loader's thread, with
- * no lock held. It writes the image to a file, under a name of its own for the lineage, and opens that: *file, to be released by the mirror, and *keeper.
+ * Where full segments go when memory is short: called with each that a build filled while more than `above` bytes are resident, by the loader's thread, and
+ * with those that a cycle filled while more than `above_in_cycle` are, by the writer. No lock of the mirror's is held. It writes the image to a file, under a name of its own for the lineage, and opens that: *file, to be released by the mirror, and *keeper.
  * Anything but RHEI_OK leaves the segment in memory.
  */
 struct mirror_spill {
     rhei_status (*spill)(void *context, uint64_t lineage, const struct segment_image *image, struct segment_image *file,
                          struct mirror_keeper *keeper);
-    size_t above;
+    size_t above, above_in_cycle;
     void *context;
 };
 /* NULL: nowhere, and no call is under way when this returns. Any thread. */
@@ -149,9 +149,9 @@ rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_ima
 /* The same of a sealed segment that only the caller knows, without a dead row. */
 rhei_status mirror_segment_image_private(const struct mirror_segment *segment, const struct source_table *definition,
                                          struct segment_image *image, struct rhei_error *error);
-/* Should a segment be spilled now? Then *to is where, until the end. */
-bool mirror_spill_begin(struct mirror *mirror, struct mirror_spill *to);
-void mirror_spill_end(struct mirror *mirror);
+/* The full segment of a build, or where memory is short another in its place, which lies in a file. Nobody else knows it yet. */
+struct mirror_segment *mirror_spill_built(struct mirror *mirror, const struct source_table *definition,
+                                          struct mirror_segment *segment);
 /* A remote segment that stands for a sealed one: everything that isn't in the image is taken from it. Its own thread. */
 rhei_status mirror_evicted_new(struct mirror *mirror, const struct mirror_segment *from,
                                const struct segment_image *image, const struct mirror_keeper *keeper,

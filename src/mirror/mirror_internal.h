@@ -110,6 +110,7 @@ struct mirror_table {
     bool narrow;                      /* of some column */
     struct mirror_trie segments, deletions;
     uint32_t segment_count, used_segments, free_hint;
+    uint32_t sealed; /* segments closed since it was looked whether they should go to files (mirror_spill.c) */
     struct mirror_tail tail;
     uint32_t published_number, published_rows; /* rows of this segment from there on are unpublished */
     uint64_t live, dead;
@@ -217,6 +218,8 @@ rhei_status mirror_table_extend_tail(struct mirror_table *table);
 void mirror_table_close_tail(struct mirror_table *table);
 /* Is most of the tail dead, and enough to be worth it: closed, it can be compacted or goes. All its rows must be written. */
 bool mirror_table_tail_is_hollow(struct mirror_table *table);
+/* Where memory is short: full segments that came in this cycle go to files. Nothing may borrow their rows' strings. */
+void mirror_spill_applied(struct mirror_table *table);
 void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment);
 /* Takes every row out, segment by segment. On failure the table must become unsound. */
 rhei_status mirror_table_clear(struct mirror_table *table);
@@ -312,6 +315,7 @@ struct mirror {
     struct mirror_trie catalog;  /* of the version being built */
     struct mirror_table *dirty, *held, *zombies;
     struct mirror_segment *held_segments; /* mirror_writer_hold's */
+    uint32_t held_count;
     struct mirror_garbage_list retired;
     const struct mirror_garbage_care *care; /* [MIRROR_KINDS], of those from MIRROR_KIND_SMALL on */
     size_t reclaim_at, reclaim_at_bytes;    /* garbage at which the next pass is due, by either measure */

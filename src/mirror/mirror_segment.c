@@ -216,7 +216,8 @@ static rhei_status copy_column(struct mirror *mirror, const struct mirror_segmen
 }
 
 /* Two bitmaps, one behind the other (mirror_apply.c). */
-static rhei_status copy_origin(struct mirror *mirror, const struct mirror_segment *from, struct mirror_segment *to)
+rhei_status mirror_segment_copy_origin(struct mirror *mirror, const struct mirror_segment *from,
+                                       struct mirror_segment *to)
 {
     void *memory;
     rhei_status status = mirror_memory_alloc_zero(&mirror->memory, 2 * bitmap_bytes(to), &memory);
@@ -239,7 +240,7 @@ rhei_status mirror_segment_grow(struct mirror *mirror, struct mirror_segment *fr
     for (uint32_t c = 0; c < from->column_count && status == RHEI_OK; c++)
         status = copy_column(mirror, from, to, c, rows);
     if (status == RHEI_OK)
-        status = copy_origin(mirror, from, to);
+        status = mirror_segment_copy_origin(mirror, from, to);
     if (status != RHEI_OK) {
         mirror_segment_free(mirror, to);
         *out = NULL;

@@ -150,6 +150,9 @@ uint8_t mirror_layout_of(uint32_t classes); /* of a set of class bits */
 /* Another segment with the first `rows` rows of this one at the same places and room for more; shares its heap. */
 rhei_status mirror_segment_grow(struct mirror *mirror, struct mirror_segment *from, uint32_t capacity, uint32_t rows,
                                 struct mirror_segment **out);
+/* What the unpublished rows of a segment stand for, for another one of the same rows. */
+rhei_status mirror_segment_copy_origin(struct mirror *mirror, const struct mirror_segment *from,
+                                       struct mirror_segment *to);
 /* Gives back what lies far behind the first `rows` rows. Nobody may write behind `capacity` then. */
 void mirror_segment_trim(struct mirror *mirror, struct mirror_segment *segment, uint32_t rows);
 /* Bytes of a slot over all columns, without long strings. */

@@ -25,7 +25,15 @@ size_t mirror_garbage_bytes(const struct mirror *mirror)
 size_t mirror_room(const struct mirror *mirror)
 {
     size_t limit = mirror->memory.limit, used = mirror_memory_bytes(mirror);
+    size_t spare = atomic_load_explicit(&mirror->memory.pool_free, memory_order_relaxed) +
+                   atomic_load_explicit(&mirror->cache_bytes, memory_order_relaxed);
+    used = used > spare ? used - spare : 0; /* which goes before anybody is refused */
     return limit == 0 ? SIZE_MAX : used < limit ? limit - used : 0;
+}
+
+bool mirror_spills(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->memory.elastic, memory_order_relaxed) > 0;
 }
 
 size_t mirror_trim(struct mirror *mirror)

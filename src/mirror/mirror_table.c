@@ -269,6 +269,7 @@ void mirror_table_close_tail(struct mirror_table *table)
         return;
     size_t live = heap_live(table);
     mirror_tail_seal(table->mirror, &table->tail);
+    table->sealed++;
     BASE_INVARIANT(table->tail.segment == NULL && segment->live_rows <= segment->rows);
     atomic_store_explicit(&segment->heap_live, live, memory_order_relaxed);
     if (segment->live_rows == 0)

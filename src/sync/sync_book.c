@@ -470,7 +470,9 @@ static rhei_status read_vector(const struct mirror_table_view *view, uint32_t se
 {
     struct mirror_vector vector;
     struct rhei_value row[BOOK_COLUMNS];
+    struct mirror_hold hold = {NULL};
     rhei_status status = RHEI_OK;
+    mirror_hold(view, segment, &hold);
     mirror_view_vector(view, segment, number, &vector);
     for (uint32_t r = 0; r < vector.rows && status == RHEI_OK; r++) {
         if (vector.dead && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
@@ -479,6 +481,7 @@ static rhei_status read_vector(const struct mirror_table_view *view, uint32_t se
             mirror_view_value(view, segment, number * MIRROR_VECTOR_ROWS + r, c, &row[c]);
         status = take_row(book, row);
     }
+    mirror_hold_end(&hold);
     return status;
 }
 

@@ -128,9 +128,11 @@ static bool segment_is_good(const struct history_past *past, uint32_t segment)
 static rhei_status enter_segment(struct history_past *past, uint32_t segment, struct rhei_error *error)
 {
     uint32_t rows = mirror_view_segment_rows(past->open, segment);
+    struct mirror_hold hold = {NULL};
     rhei_status status = RHEI_OK;
-    if (rows == 0 || !segment_is_good(past, segment))
-        return RHEI_OK;
+    mirror_hold(past->open, segment, &hold);
+    if (rows > 0 && !segment_is_good(past, segment))
+        rows = 0;
     for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows; v++) {
         struct mirror_vector vector;
         mirror_view_vector(past->open, segment, v, &vector);
@@ -138,6 +140,7 @@ static rhei_status enter_segment(struct history_past *past, uint32_t segment, st
             if (!vector.dead || (vector.dead[r / 64] >> (r % 64) & 1) == 0)
                 status = enter(past, segment, v * MIRROR_VECTOR_ROWS + r, error);
     }
+    mirror_hold_end(&hold);
     return status;
 }
 
@@ -267,23 +270,27 @@ static bool same_row(const struct history_past *past, const struct history_entry
     return true;
 }
 
-bool history_past_meets(struct history_past *past, uint32_t visible, const struct change_batch *batch, size_t row,
-                        struct history_version *version, bool *key)
+/* Of those with the key's hash from entry `at` - 1 on, the one that has it; 0: none. *hold: on its segment. */
+static uint32_t find_key(const struct history_past *past, uint32_t at, uint32_t hash, const struct change_batch *batch,
+                         size_t row, struct mirror_hold *hold)
 {
-    struct rhei_value value;
-    uint32_t hash = 0;
-    *key = false;
-    if (!past->open || !past->comparable || past->count == 0)
-        return false;
-    for (uint32_t k = 0; k < past->key_count; k++)
-        hash = hash_value(&batch->columns[past->new_key[k]][row], hash);
-    uint32_t at = past->heads[hash & past->mask];
-    while (at != 0 && !(past->entries[at - 1].hash == hash && same_key(past, &past->entries[at - 1], batch, row)))
-        at = past->entries[at - 1].next;
-    if (at == 0)
-        return false;
+    for (; at != 0; at = past->entries[at - 1].next) {
+        const struct history_entry *entry = &past->entries[at - 1];
+        if (entry->hash != hash)
+            continue;
+        mirror_hold(past->open, entry->segment, hold);
+        if (same_key(past, entry, batch, row))
+            return at;
+    }
+    return 0;
+}
+
+/* The version of entry `at` - 1, whose segment is held and whose key is the row's: is it as the row is? */
+static bool goes_on(struct history_past *past, uint32_t at, uint32_t visible, const struct change_batch *batch,
+                    size_t row, struct history_version *version)
+{
     const struct history_entry *entry = &past->entries[at - 1];
-    *key = true;
+    struct rhei_value value;
     set_bit(past->met, at - 1);
     if (!same_row(past, entry, visible, batch, row))
         return false;
@@ -297,6 +304,23 @@ bool history_past_meets(struct history_past *past, uint32_t visible, const struc
     mirror_view_value(past->open, entry->segment, entry->offset, past->visible + OPERATION, &value);
     version->inserted = value.length == 1 && memcmp(value.as.bytes, "I", 1) == 0;
     return true;
+}
+
+bool history_past_meets(struct history_past *past, uint32_t visible, const struct change_batch *batch, size_t row,
+                        struct history_version *version, bool *key)
+{
+    struct mirror_hold hold = {NULL};
+    uint32_t hash = 0;
+    *key = false;
+    if (!past->open || !past->comparable || past->count == 0)
+        return false;
+    for (uint32_t k = 0; k < past->key_count; k++)
+        hash = hash_value(&batch->columns[past->new_key[k]][row], hash);
+    uint32_t at = find_key(past, past->heads[hash & past->mask], hash, batch, row, &hold);
+    *key = at != 0;
+    bool same = at != 0 && goes_on(past, at, visible, batch, row, version);
+    mirror_hold_end(&hold);
+    return same;
 }
 
 bool history_past_fits(const struct history_past *past, uint64_t loaded)
@@ -351,20 +375,33 @@ static rhei_status flush(struct sync *sync, struct closing *closing, struct rhei
     return status;
 }
 
+/* Entries lie in the order of their segments, and what is put of one borrows its strings: so it is written before the next is held. */
 static rhei_status close_all(struct sync *sync, struct closing *closing, struct rhei_error *error)
 {
     const struct history_past *past = closing->past;
+    struct mirror_hold hold = {NULL};
+    uint32_t held = UINT32_MAX;
     rhei_status status = RHEI_OK;
     for (size_t e = 0; e < past->count && status == RHEI_OK; e++) {
         if (bit(past->kept, e))
             continue;
+        if (past->entries[e].segment != held) {
+            status = flush(sync, closing, error);
+            held = past->entries[e].segment;
+            mirror_hold(past->open, held, &hold);
+        }
+        if (status != RHEI_OK)
+            break;
         put(closing, &past->entries[e], false);
         if (!bit(past->met, e))
             put(closing, &past->entries[e], true);
         if (closing->rows + 2 > CLOSE_ROWS)
             status = flush(sync, closing, error);
     }
-    return status == RHEI_OK ? flush(sync, closing, error) : status;
+    if (status == RHEI_OK)
+        status = flush(sync, closing, error);
+    mirror_hold_end(&hold);
+    return status;
 }
 
 rhei_status history_past_close(struct sync *sync, struct history_past *past, int64_t until_us, int64_t until_seq,

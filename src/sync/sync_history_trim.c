@@ -80,15 +80,18 @@ static rhei_status look_at_vector(struct trimming *trimming, uint32_t segment, u
 static rhei_status look_by_age(struct trimming *trimming, int64_t before_us)
 {
     const struct rhei_value low = {.type = RHEI_NULL}, high = history_integer(before_us);
+    struct mirror_hold hold = {NULL};
     rhei_status status = RHEI_OK;
     for (uint32_t s = 0; s < mirror_view_segment_count(trimming->view) && status == RHEI_OK; s++) {
         uint32_t rows = mirror_view_segment_rows(trimming->view, s);
         if (rows == 0 || !mirror_view_may_match(trimming->view, s, UINT32_MAX, trimming->visible + UNTIL, &low, &high))
             continue;
+        mirror_hold(trimming->view, s, &hold);
         for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows && status == RHEI_OK; v++)
             if (mirror_view_may_match(trimming->view, s, v, trimming->visible + UNTIL, &low, &high))
                 status = look_at_vector(trimming, s, v, before_us);
     }
+    mirror_hold_end(&hold);
     return status;
 }
 
@@ -107,22 +110,27 @@ static int newest_first(const void *a, const void *b)
 
 static rhei_status list_versions(struct trimming *trimming, struct place **places, size_t *count)
 {
+    struct mirror_hold hold = {NULL};
     size_t capacity = 0;
-    for (uint32_t s = 0; s < mirror_view_segment_count(trimming->view); s++)
-        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(trimming->view, s); v++) {
+    bool ok = true;
+    for (uint32_t s = 0; s < mirror_view_segment_count(trimming->view) && ok; s++) {
+        mirror_hold(trimming->view, s, &hold);
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(trimming->view, s) && ok; v++) {
             struct mirror_vector vector;
             mirror_view_vector(trimming->view, s, v, &vector);
-            for (uint32_t r = 0; r < vector.rows; r++) {
+            for (uint32_t r = 0; r < vector.rows && ok; r++) {
                 uint32_t offset = v * MIRROR_VECTOR_ROWS + r;
                 if (is_dead(&vector, r))
                     continue;
-                if (!base_grow((void **)places, &capacity, *count + 1, sizeof(struct place)))
-                    return error_no_memory(trimming->error);
-                (*places)[(*count)++] =
-                    (struct place){cell(trimming, s, offset, trimming->visible + HISTORY_COLUMNS), s, offset};
+                ok = base_grow((void **)places, &capacity, *count + 1, sizeof(struct place));
+                if (ok)
+                    (*places)[(*count)++] =
+                        (struct place){cell(trimming, s, offset, trimming->visible + HISTORY_COLUMNS), s, offset};
             }
         }
-    return RHEI_OK;
+    }
+    mirror_hold_end(&hold);
+    return ok ? RHEI_OK : error_no_memory(trimming->error);
 }
 
 /* The key's columns as bytes: equal where they are, and only there. */
@@ -148,8 +156,10 @@ static rhei_status count_versions(struct trimming *trimming, const struct source
                                   const struct place *places, size_t count, uint32_t most)
 {
     struct base_buffer key = {0};
+    struct mirror_hold hold = {NULL};
     rhei_status status = RHEI_OK;
     for (size_t p = 0; p < count && status == RHEI_OK; p++) {
+        mirror_hold(trimming->view, places[p].segment, &hold);
         put_key(trimming, open, &places[p], &key);
         uintptr_t ends = key.failed ? 0 : (uintptr_t)base_map_find(seen, key.data, key.len);
         bool deletion = cell(trimming, places[p].segment, places[p].offset, trimming->visible + SINCE) ==
@@ -163,6 +173,7 @@ static rhei_status count_versions(struct trimming *trimming, const struct source
         else if (!deletion && !base_map_put(seen, key.data, key.len, (void *)(ends + 1), NULL)) /* NOLINT: a number */
             status = error_no_memory(trimming->error);
     }
+    mirror_hold_end(&hold);
     base_buffer_reset(&key);
     return status;
 }

@@ -242,6 +242,98 @@ static void test_a11_a_table_bigger_than_the_limit(void **state)
     assert_true(atomic_load(&released) >= 30);
 }
 
+/* Changes of one cycle, told the model: rows that are new in it, are changed in it again and go in it. */
+static void change_within(struct fixture *f, struct mirror *mirror, uint64_t first, uint64_t keys, uint32_t rows,
+                          struct mirror_apply_counts *counts)
+{
+    struct rhei_value row[IMAGE_COLUMNS] = {0};
+    struct rhei_error error = {0};
+    for (uint32_t i = 0; i < rows;) {
+        f->batch.batch.row_count = 0;
+        for (uint32_t k = 0; k < IMAGE_ROWS && i < rows; k++, i++) {
+            bool fresh = i < rows / 2;
+            uint8_t op = !fresh && model_below(&f->random, 5) == 0 ? CHANGE_DELETE : CHANGE_UPSERT;
+            image_row(f, fresh ? first + i : first + model_below(&f->random, keys), row);
+            model_batch_add(&f->batch, op, row);
+            model_apply(&f->model, op, row);
+        }
+        if (mirror_apply(mirror, &f->batch.batch, counts, &error) != RHEI_OK)
+            fail_msg("%s", error.message);
+    }
+}
+
+/* Nothing of it is published before all of it is, and far more comes than fits. */
+static void test_a11_a_cycle_bigger_than_the_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct mirror *small;
+    struct mirror_status status;
+    struct mirror_snapshot snapshot;
+    struct mirror_apply_counts counts = {0};
+    enum { ROWS = 160000, KEYS = ROWS / 2, LIMIT = 8 << 20 };
+    const struct mirror_config config = {.memory_limit = LIMIT};
+    assert_int_equal(mirror_open(&config, &small, NULL), RHEI_OK);
+    small->segment_rows = 4096;
+    const struct mirror_spill to = {.spill = spill, .above = LIMIT / 2, .above_in_cycle = LIMIT / 2};
+    mirror_set_spill(small, &to);
+    model_attach(small, &f->model);
+    change_within(f, small, 1000000, KEYS, ROWS, &counts);
+    assert_int_equal(counts.inserted, f->model.sum.rows); /* whatever lies in files: nothing was there before */
+    assert_true(counts.updated == 0 && counts.deleted == 0);
+    assert_int_equal(mirror_publish(small, ++f->position, NULL), RHEI_OK);
+    mirror_status(small, &status);
+    assert_true(status.remote_segments >= 10 && status.memory_bytes <= LIMIT + LIMIT / 4);
+    uint64_t there = f->model.sum.rows;
+    counts = (struct mirror_apply_counts){0};
+    change_within(f, small, 1000000, KEYS, ROWS, &counts); /* over segments of files, into others */
+    assert_int_equal(there + counts.inserted - counts.deleted, f->model.sum.rows);
+    assert_int_equal(mirror_publish(small, ++f->position, NULL), RHEI_OK);
+    const struct mirror_table_view *view = image_take(small, &snapshot);
+    model_assert_equal(&f->model, view);
+    model_assert_facts(view);
+    mirror_snapshot_release(&snapshot);
+    mirror_status(small, &status);
+    assert_true(status.memory_bytes <= LIMIT + LIMIT / 4);
+    assert_int_equal(atomic_load(&damaged), 0);
+    uint32_t files = atomic_load(&released);
+    mirror_close(&small);
+    assert_true(atomic_load(&released) > files);
+}
+
+struct watching {
+    struct mirror *mirror;
+    uint32_t most_held;
+    size_t versions;
+};
+
+static rhei_status watch(void *context, const struct mirror_ended_some *versions)
+{
+    struct watching *watching = context;
+    watching->versions += versions->count;
+    watching->most_held =
+        watching->mirror->held_count > watching->most_held ? watching->mirror->held_count : watching->most_held;
+    return RHEI_OK;
+}
+
+/* Rows as they were lie all over the files: no more of them is held at a time than a few segments. */
+static void test_a11_a_sink_over_segments_that_went(void **state)
+{
+    struct fixture *f = *state;
+    struct mirror_snapshot snapshot;
+    struct watching watching = {.mirror = f->mirror};
+    const struct mirror_sink sink = {.ended_some = watch, .no_began = true, .context = &watching};
+    for (uint32_t i = 0; i < 20; i++)
+        image_change(f, f->mirror, 40000, IMAGE_ROWS);
+    assert_true(evict_all(f->mirror, NULL, ++f->position) >= 12);
+    assert_int_equal(mirror_set_sink(f->mirror, 1, &sink, NULL), RHEI_OK);
+    uint64_t before = f->model.ended.rows;
+    image_change(f, f->mirror, 40000, IMAGE_ROWS);
+    assert_int_equal(watching.versions, f->model.ended.rows - before);
+    assert_true(watching.versions > 1000 && watching.most_held > 2 && watching.most_held <= 8);
+    model_assert_equal(&f->model, image_take(f->mirror, &snapshot));
+    mirror_snapshot_release(&snapshot);
+}
+
 /* ---- Files that aren't as they were. ------------------------------------------------------------------------------- */
 
 static void test_a10_a_file_that_changed_is_told_and_never_believed(void **state)
@@ -447,6 +539,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a1_changes_go_on_over_segments_that_went, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a2_a_segment_that_was_swapped_meanwhile_stays, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a11_a_table_bigger_than_the_limit, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_cycle_bigger_than_the_limit, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_sink_over_segments_that_went, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a10_a_file_that_changed_is_told_and_never_believed, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a1_beside_readers_and_a_writer, setup, fixture_end),
         cmocka_unit_test(test_a9_a_table_goes_on_without_what_cannot_be_read),
