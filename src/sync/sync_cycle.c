@@ -22,6 +22,8 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
+enum { ROOM_WAITS = 200 }; /* of a cycle, 10 ms each */
+
 /* The index of the first change that the table has not seen. Numbers grow within a batch. */
 static size_t first_unseen(const int64_t *seq, size_t count, int64_t applied)
 {
@@ -60,15 +62,15 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
 }
 
 /* With the turn. What comes of it is settled behind the turn. */
-static void apply_history(struct sync *sync, struct sync_history *history, const struct change_batch *batch)
+static void apply_history(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
+                          struct rhei_error *why)
 {
-    struct rhei_error why = RHEI_ERROR_INIT;
-    if (sync_history_apply(sync, history, batch, &why) != RHEI_OK)
+    if (sync_history_apply(sync, history, batch, why) != RHEI_OK)
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "the history of table %" PRIu32 " ended: %s",
-                       batch->table, why.message);
+                       batch->table, why->message);
 }
 
-/* The history of a table that can't go on goes; the table stays. */
+/* The history of a table that can't go on goes. */
 static void drop_failed(struct sync *sync, struct sync_history *history)
 {
     base_mutex_lock(&sync->lock);
@@ -78,21 +80,49 @@ static void drop_failed(struct sync *sync, struct sync_history *history)
     base_mutex_unlock(&sync->lock);
 }
 
+/*
+ * What was replaced is kept while somebody shows it, a checkpoint that is written above all. Near the limit that is waited for, though not for long: a
+ * reader that stays is a reason to fail. Where segments go to files alone: elsewhere it is no more than what is there.
+ */
+static void make_room(struct sync *sync)
+{
+    enum { WAIT_NS = 10000000 };
+    const struct mirror *mirror = sync->config.mirror;
+    size_t least = mirror_memory_limit(mirror) / 8;
+    for (; mirror_spills(mirror) && mirror_room(mirror) < least && mirror_garbage_bytes(mirror) > least / 2 &&
+           sync->room_waits > 0;
+         sync->room_waits--) {
+        atomic_uint never = 0;
+        sync_turn_take(sync);
+        mirror_collect(sync->config.mirror);
+        sync_turn_give(sync);
+        if (mirror_room(mirror) < least)
+            base_word_wait(&never, 0, base_now_ns() + WAIT_NS);
+    }
+}
+
 static rhei_status apply_rows(struct sync *sync, const struct sync_table *table, const struct change_batch *batch,
                               struct mirror_apply_counts *counts, struct rhei_error *error)
 {
     if (batch->column_count != table->definition->column_count)
         return error_set(error, RHEI_INTERNAL, "a change has %" PRIu32 " columns, the table %" PRIu32,
                          batch->column_count, table->definition->column_count);
+    make_room(sync);
     sync_turn_take(sync);
     sync->dirty = true;
+    struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = mirror_apply(sync->config.mirror, batch, counts, error);
     if (status == RHEI_OK && table->history)
-        apply_history(sync, table->history, batch);
+        apply_history(sync, table->history, batch, &why);
     sync_turn_give(sync);
-    if (table->history && sync_history_failed(table->history))
-        drop_failed(sync, table->history);
-    return status;
+    if (!table->history || !sync_history_failed(table->history))
+        return status;
+    drop_failed(sync, table->history);
+    bool starved = why.code == RHEI_MEMORY_LIMIT && mirror_spills(sync->config.mirror);
+    if (status != RHEI_OK || !starved) /* the table stays, without one */
+        return status;
+    *error = why; /* rows needn't fit: built again when there is room for the rest, it keeps one from then on */
+    return why.code;
 }
 
 static rhei_status note_seen(struct sync *sync, struct sync_table *table, struct rhei_error *error)
@@ -351,6 +381,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (sync->restored && !cycle.lost) /* nobody saw what happened to its tables since */
         sync_verify_want(sync);
     sync->reading = false;
+    sync->room_waits = ROOM_WAITS;
     atomic_store_explicit(&sync->cycle_done, 0, memory_order_relaxed);
     atomic_store_explicit(&sync->cycle_total, cycle.position > after && after > 0 ? cycle.position - after : -1,
                           memory_order_relaxed);

@@ -538,6 +538,25 @@ bool sync_history_failed(const struct sync_history *history)
     return history->failed;
 }
 
+void sync_history_tear(struct sync *sync, struct sync_history *history)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    int64_t shown = atomic_load_explicit(&sync->position, memory_order_relaxed);
+    rhei_status status = RHEI_OK;
+    if (history == NULL || !history->attached || !history->changed || history->pinned == shown)
+        return;
+    struct sync_generation *generation = sync_book_find(sync, history->number);
+    if (sync->config.source_number != 0) {
+        status = sync_history_never(sync, history->name, &why);
+    } else if (generation != NULL && !gap_is_open(generation)) { /* 6. */
+        open_gap(generation, history->unshown_us - 1, shown);
+        status = sync_book_store(sync, generation, &why); /* else the load stores it */
+    }
+    if (status != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "the history of table \"%s\": %s", history->name,
+                       why.message);
+}
+
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied)
 {
     if (history == NULL || !history->attached)
@@ -663,6 +682,16 @@ static void date_changes(struct sync_history *history, const struct change_batch
     }
 }
 
+/* The changes are applied; when the first was made that no published state has. */
+static void note_unshown(const struct sync *sync, struct sync_history *history)
+{
+    bool shown = !history->changed || history->pinned == atomic_load_explicit(&sync->position, memory_order_relaxed);
+    if (shown)
+        history->unshown_us = history->cells[SINCE * history->room].as.integer;
+    history->changed = true;
+    history->pinned = sync->pinned;
+}
+
 /* Which columns patches leave as they are, where more columns make longer bitmaps. The history's own are always set. */
 static bool widen_unchanged(struct sync_history *history, const struct change_batch *batch, struct change_batch *wide)
 {
@@ -686,6 +715,7 @@ static rhei_status apply_some(struct sync *sync, struct sync_history *history, c
     struct change_batch wide;
     BASE_INVARIANT(batch->row_count <= history->room);
     date_changes(history, batch);
+    note_unshown(sync, history);
     history->batch = batch;
     history->error = error;
     history->status = RHEI_OK;

@@ -33,6 +33,11 @@ rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, 
 bool sync_history_failed(const struct sync_history *history);
 /* The history that the mirror took over goes on with the table that it took over. False: it has to be loaded. */
 bool sync_history_resume(struct sync *sync, const struct source_table *table, struct sync_history **history);
+/*
+ * Its table failed. Where changes were applied by a cycle that isn't published, the rest of them won't be: so nothing is known from the first of them until
+ * the next load, and nobody is told a part of a transaction. Accepts NULL.
+ */
+void sync_history_tear(struct sync *sync, struct sync_history *history);
 /* Its table is not followed any more beyond that position. Its versions stay, for the next load. Accepts NULL. */
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied);
 /* Takes it out of the mirror. */

@@ -23,7 +23,10 @@ struct sync_history {
     int64_t known_us, known_seq; /* of a load: the newest ones of the versions that it goes on from */
     int64_t next_row;
     bool attached;
-    bool failed; /* a change couldn't be followed: it has to be dropped before anything is published */
+    bool changed; /* by a cycle that was to show `pinned`, */
+    int64_t pinned;
+    int64_t unshown_us; /* first at that time, of what isn't shown yet if that isn't */
+    bool failed;        /* a change couldn't be followed: it has to be dropped before anything is published */
 
     struct mirror_build *building;
     struct loading *loading;

@@ -134,6 +134,7 @@ struct sync {
     char lost_message[256];            /* lock: of sync_lost_versions */
     uint64_t rounds;                   /* how often the list was read; changed under `lock` */
     int64_t looked_us;                 /* when the last cycle that succeeded began, by the wall's clock */
+    unsigned room_waits;               /* of the cycle, for what others show still (sync_cycle.c) */
     int64_t pinned;                    /* position of the state that the cycle is about */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */

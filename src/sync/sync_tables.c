@@ -12,6 +12,8 @@
  */
 #include "sync_history.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -384,6 +386,24 @@ bool sync_is_passing(rhei_status status)
            status == RHEI_CANCELLED || status == RHEI_TIMEOUT;
 }
 
+/* Status says what it waits for. */
+static void tell_starved(const struct sync *sync, struct sync_table *table, const char *why)
+{
+    enum { MIB = 1 << 20, SECOND_NS = 1000000000, SUFFIX_BYTES = 112 };
+    char text[sizeof table->message], wait[SUFFIX_BYTES];
+    int64_t left_ns = table->starved_until_ns - base_now_ns();
+    (void)snprintf(wait, sizeof wait, "; tried again when %zu MiB are free (%zu now), in %" PRId64 " s at the latest",
+                   table->room_wanted / MIB + 1, mirror_room(sync->config.mirror) / MIB,
+                   (left_ns > 0 ? left_ns : 0) / SECOND_NS);
+    size_t cut = base_utf8_cut(why, strlen(why), sizeof text - 1 - strlen(wait));
+    (void)snprintf(text, sizeof text, "%.*s%s", (int)cut, why, wait);
+    set_message(table, text);
+}
+
+/*
+ * Tried again when there is more room than was not enough. Where segments go to files, a load needs little of its own, and whoever has the room gives
+ * it: then it is tried soon, though less and less often.
+ */
 void sync_table_give_up(struct sync *sync, struct sync_table *table, const struct rhei_error *error, size_t room)
 {
     enum { STARVED_TIMES_MOST = 5, PASSING_TIMES_MOST = 3, ROOM_LEAST = 1 << 20 };
@@ -395,13 +415,19 @@ void sync_table_give_up(struct sync *sync, struct sync_table *table, const struc
     table->starved = memory || passing;
     if (!table->starved)
         return;
+    bool spills = memory && mirror_spills(sync->config.mirror);
+    size_t part = mirror_memory_limit(sync->config.mirror) / 4;
     uint32_t most = memory ? STARVED_TIMES_MOST : PASSING_TIMES_MOST;
     uint32_t times = table->starved_times < most ? table->starved_times : most;
     int64_t now = base_now_ns();
     table->starved_times++;
     table->room_wanted = memory && room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
-    table->retry_at_ns = now + SYNC_STARVED_LOOK_NS;
+    if (spills && table->room_wanted > part)
+        table->room_wanted = part;
+    table->retry_at_ns = now + ((int64_t)SYNC_STARVED_LOOK_NS << (spills ? 2 * times : 0));
     table->starved_until_ns = now + ((memory ? STARVED_NS : PASSING_NS) << times);
+    if (table->room_wanted < SIZE_MAX)
+        tell_starved(sync, table, error->message);
     sync_upkeep_tidy(sync);
 }
 
@@ -410,6 +436,9 @@ void sync_table_fail(struct sync *sync, struct sync_table *table, const struct r
 {
     base_mutex_lock(&sync->lock);
     size_t before = mirror_garbage_bytes(sync->config.mirror);
+    sync_turn_take(sync);
+    sync_history_tear(sync, table->history);
+    sync_turn_give(sync);
     table_detach(sync, table);
     size_t garbage = mirror_garbage_bytes(sync->config.mirror); /* its rows, until they are freed */
     size_t room = mirror_room(sync->config.mirror), own = garbage > before ? garbage - before : 0;
