@@ -41,21 +41,44 @@ static const char TABLES[] =
     "i.indisprimary END)"
     " ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) k ON true ORDER BY w.n, s.nspname, c.relname";
 
+/*
+ * The last column is what values of the column's type are printed by, of all types under it: an enum's labels and a composite's attributes. Where they change, every
+ * row is another that nobody wrote.
+ */
 static const char COLUMNS[] =
     "WITH RECURSIVE t AS (SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.atttypid AS "
     "type,"
     " a.atttypmod AS modifier FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0"
-    " AND NOT a.attisdropped AND ($2 = '' OR a.attgenerated = '')"
+    " AND NOT a.attisdropped AND ($2 = '' OR a.attgenerated = ''%s)"
     " UNION ALL SELECT t.attrelid, t.attnum, t.attname, t.attnotnull OR y.typnotnull, t.atttypid, t.atttypmod, "
     "y.typbasetype,"
     " CASE WHEN y.typtypmod >= 0 THEN y.typtypmod ELSE t.modifier END"
     " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type WHERE y.typtype = 'd')"
     " SELECT t.attrelid, t.attnum, t.attname, t.attnotnull, t.atttypid, t.atttypmod, t.type, t.modifier, y.typtype,"
     " pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.proname),"
-    " pg_catalog.format_type(t.atttypid, t.atttypmod), pg_catalog.has_column_privilege(t.attrelid, t.attnum, 'SELECT')"
+    " pg_catalog.format_type(t.atttypid, t.atttypmod), pg_catalog.has_column_privilege(t.attrelid, t.attnum, 'SELECT'),"
+    " CASE WHEN t.atttypid >= 16384 THEN (WITH RECURSIVE u(type) AS (SELECT t.atttypid UNION SELECT n.type FROM u"
+    " JOIN pg_catalog.pg_type y ON y.oid = u.type CROSS JOIN LATERAL (SELECT y.typbasetype UNION ALL SELECT y.typelem"
+    " UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE y.oid IN (g.rngtypid, g.rngmultitypid)"
+    " UNION ALL SELECT m.atttypid FROM pg_catalog.pg_attribute m WHERE m.attrelid = y.typrelid AND m.attnum > 0"
+    " AND NOT m.attisdropped) n(type) WHERE n.type <> 0) SELECT pg_catalog.concat_ws(';',"
+    " (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', e.oid, e.xmin, e.enumlabel), ',' ORDER BY e.oid)"
+    " FROM pg_catalog.pg_enum e WHERE e.enumtypid IN (SELECT u.type FROM u)),"
+    " (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', m.attrelid, m.attnum, m.atttypid, m.atttypmod), ','"
+    " ORDER BY m.attrelid, m.attnum) FROM pg_catalog.pg_attribute m JOIN pg_catalog.pg_type y ON y.typrelid = "
+    "m.attrelid"
+    " WHERE y.oid IN (SELECT u.type FROM u) AND m.attnum > 0 AND NOT m.attisdropped))) END"
     " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type AND y.typtype <> 'd' JOIN pg_catalog.pg_proc p ON p.oid = "
     "y.typoutput"
     " JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace ORDER BY t.attrelid, t.attnum";
+
+/* Of a publication that has them, generated columns are in the stream. */
+static const char GENERATED_18[] =
+    " OR a.attgenerated = 's' AND EXISTS (SELECT FROM pg_catalog.pg_publication_tables p"
+    " JOIN pg_catalog.pg_namespace s ON s.nspname = p.schemaname"
+    " JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = p.tablename"
+    " WHERE p.pubname = $2 AND a.attname = ANY (p.attnames) AND (c.oid = a.attrelid OR c.oid IN"
+    " (SELECT l.relid FROM pg_catalog.pg_partition_tree(a.attrelid) l)))";
 
 static const char LEAVES[] =
     "SELECT r.oid, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode,"
@@ -312,6 +335,7 @@ static void take_column(struct reading *reading, const PGresult *result, int row
     column->form = postgres_form_of(column->base, cell(reading, result, row, 8)[0], column->base_modifier);
     column->output = keep(reading, cell(reading, result, row, 9));
     column->shown_type = keep(reading, cell(reading, result, row, 10));
+    column->labels = keep(reading, cell(reading, result, row, 12));
     if (column->form == 0 && table->reason == NULL)
         table->reason = say(reading, "its column %s has a type whose values can't be kept", column->name);
     if (!is_true(reading, result, row, 11) && table->reason == NULL)
@@ -398,7 +422,11 @@ static rhei_status read_columns(struct reading *reading)
     PGresult *result = NULL;
     if (oids == NULL)
         return error_no_memory(reading->error);
-    rhei_status status = ask(reading, COLUMNS, oids, reading->wanted->logical ? "logical" : "", &result);
+    const struct postgres_wanted *wanted = reading->wanted;
+    const char *stream = wanted->publication != NULL ? wanted->publication : "logical";
+    char sql[sizeof COLUMNS + sizeof GENERATED_18];
+    snprintf(sql, sizeof sql, COLUMNS, reading->connection->version >= 180000 ? GENERATED_18 : "");
+    rhei_status status = ask(reading, sql, oids, wanted->logical ? stream : "", &result);
     base_free(oids);
     for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++)
         if (catalog->tables[i].oid != 0)
@@ -571,6 +599,8 @@ static uint64_t shape_of(const struct postgres_catalog *catalog, const struct po
         uint32_t words[] = {column->type, (uint32_t)column->modifier, (uint32_t)column->form, column->not_null};
         add_text(&sum, column->name);
         base_summing_add(&sum, words, sizeof words);
+        if (column->labels != NULL && column->labels[0] != '\0')
+            add_text(&sum, column->labels);
     }
     if (table->key_count > 0)
         base_summing_add(&sum, table->key, table->key_count * sizeof *table->key);

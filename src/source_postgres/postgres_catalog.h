@@ -24,6 +24,7 @@ struct postgres_column {
     enum postgres_form form; /* of that */
     const char *output;      /* its output function, quoted */
     const char *shown_type;  /* for people */
+    const char *labels;      /* of the enums and attributes of the composites in it; "": there are none */
     bool not_null;
 };
 

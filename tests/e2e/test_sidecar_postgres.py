@@ -109,6 +109,19 @@ def test_a_big_table_is_loaded_by_as_many_connections_as_asked(engine, tmp_path)
         assert len(copies) == 3 and len(set(copies)) == 3 and all("ctid" in line for line in copies), copies
 
 
+def test_generated_columns_are_shown_where_the_publication_has_them(engine, tmp_path):
+    with PostgresServer(18) as server:
+        server.sql("CREATE TABLE t (id int PRIMARY KEY, a text, g int GENERATED ALWAYS AS (id * 2) STORED, v int GENERATED ALWAYS AS (id * 3) VIRTUAL);"
+                   "INSERT INTO t (id, a) VALUES (1, 'a'); CREATE PUBLICATION rhei FOR TABLE t WITH (publish_generated_columns = stored)")
+        engine.open(None, config_file=settings(tmp_path, server))
+        assert engine.query("SELECT * FROM app.t").rows == [(1, "a", 2)]
+        for n in range(2, 42):
+            server.sql(f"INSERT INTO t (id, a) VALUES ({n}, 'b')")
+            assert engine.query("SELECT count(*), sum(g) FROM app.t").rows == [(n, n * (n + 1))]
+        server.sql("ALTER PUBLICATION rhei SET (publish_generated_columns = none); INSERT INTO t (id, a) VALUES (100, 'c')")
+        until_fresh(lambda: engine.query("SELECT * FROM app.t WHERE id = 100").rows == [(100, "c")])
+
+
 def test_s5_what_is_wrong_is_said_and_the_rest_goes_on(engine, server, tmp_path):
     server.sql("CREATE TABLE good (id int PRIMARY KEY); INSERT INTO good VALUES (1); CREATE TABLE nokey (a int)")
     engine.open(None, config_file=settings(tmp_path, server))

@@ -1,4 +1,5 @@
-"""Names that PostgreSQL tells apart and queries here don't: what can't be told apart is refused, and nothing is answered for another."""
+"""Names that PostgreSQL tells apart and queries here don't: what can't be told apart is refused, and nothing is answered for another. And
+names within values, whose rows nobody wrote when they change."""
 
 import json
 import re
@@ -117,3 +118,23 @@ def test_a_table_with_a_name_that_is_sqlite_s_own_is_refused(follow):
     engine = follow.open()
     assert engine.query("SELECT a FROM app.t").rows == [("other",)]
     assert "begins with sqlite_" in follow.message("sqlite_master")
+
+
+def test_labels_that_are_renamed_and_attributes_that_are_added_are_seen(follow):
+    follow.sql("CREATE TYPE m AS ENUM ('a', 'b'); CREATE TYPE pair AS (x int, y m); CREATE DOMAIN mood AS m;"
+               "CREATE TABLE t (id int PRIMARY KEY, a m, l m[], d mood, p pair, updated_at timestamptz DEFAULT now());"
+               "INSERT INTO t VALUES (1, 'a', '{a,b}', 'a', '(1,a)'), (2, 'b', '{}', 'b', '(2,b)')")
+    engine = follow.open()
+
+    def same():
+        try:
+            here = sorted([str(value) for value in row] for row in engine.query("SELECT id, a, l, d, p FROM app.t").rows)
+        except RheiError:
+            return False
+        return here == [line.split("\t") for line in follow.sql("SELECT id, a, l, d, p FROM t ORDER BY id").splitlines()]
+
+    assert same()
+    for statement in ("ALTER TYPE m RENAME VALUE 'a' TO 'aa'", "ALTER TYPE pair ADD ATTRIBUTE z int",
+                      "ALTER TYPE m ADD VALUE 'c'; INSERT INTO t VALUES (3, 'b', '{b}', 'b', '(3,b,4)')"):
+        follow.sql(statement)
+        until(same)
