@@ -8,7 +8,7 @@
 #include "base/base_memory.h"
 #include "base/base_words.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 static void put_word(struct base_buffer *out, uint64_t word)
 {
@@ -31,6 +31,7 @@ rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, 
     put_word(&out, FORMAT);
     put_text(&out, kept->slot);
     put_text(&out, kept->system);
+    put_text(&out, kept->up_since);
     put_word(&out, kept->next_id);
     put_word(&out, count);
     for (size_t i = 0; i < kept->catalog->count; i++) {
@@ -121,6 +122,7 @@ rhei_status postgres_kept_read(const void *bytes, size_t len, struct postgres_ke
     reader.wrong = take(&reader) != FORMAT || reader.wrong;
     kept->slot = take_text(&reader);
     snprintf(kept->system, sizeof kept->system, "%s", take_text(&reader));
+    snprintf(kept->up_since, sizeof kept->up_since, "%s", take_text(&reader));
     kept->next_id = (uint32_t)take(&reader);
     rhei_status status = reader.wrong ? RHEI_OK : take_tables(&reader, catalog);
     if (status != RHEI_OK || reader.wrong || kept->system[0] == '\0')

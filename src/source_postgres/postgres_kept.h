@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is kept of a source beside a position, so that a stream can go on there: whose slot that is, on which server and timeline, the tables' numbers by
+ * What is kept of a source beside a position, so that a stream can go on there: whose slot that is, on which server and timeline, since when that was up, the tables' numbers by
  * their shapes, and in which files their rows lay, for a rewriting ALTER is told by nothing else. Pure: bytes in, bytes out.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_KEPT_H
@@ -10,7 +10,7 @@
 
 struct postgres_kept {
     const char *slot;
-    char system[40];
+    char system[40], up_since[24];
     uint32_t next_id;
     /* Read: of its tables shape, number and leaves alone, each with a reason, so that nobody takes it for one to read from. */
     struct postgres_catalog *catalog;

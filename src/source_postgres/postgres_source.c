@@ -574,6 +574,7 @@ static rhei_status op_remember(struct change_source *base, void **bytes, size_t 
     base_mutex_unlock(&source->lock);
     base_mutex_lock(&source->stream.lock);
     snprintf(kept.system, sizeof kept.system, "%s", source->stream.system);
+    snprintf(kept.up_since, sizeof kept.up_since, "%s", source->stream.up_since);
     known = known && !source->unsettled && !source->stream.gap && kept.system[0] != '\0';
     base_mutex_unlock(&source->stream.lock);
     kept.catalog = catalog;
@@ -612,8 +613,10 @@ static rhei_status op_resume(struct change_source *base, const void *bytes, size
         status = take_kept(source, kept.catalog, kept.next_id, error);
     base_mutex_lock(&source->stream.lock);
     source->stream.gap = !ours;
-    if (ours)
+    if (ours) {
         snprintf(source->stream.system, sizeof source->stream.system, "%s", kept.system);
+        snprintf(source->stream.up_since, sizeof source->stream.up_since, "%s", kept.up_since);
+    }
     base_mutex_unlock(&source->stream.lock);
     if (status == RHEI_OK && !ours)
         base_log_write(source->config.log, BASE_LOG_WARN, "source_postgres",

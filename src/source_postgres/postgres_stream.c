@@ -126,6 +126,19 @@ static rhei_status identify(struct follower *follower, char system[40], uint64_t
     return status;
 }
 
+/* When the server was started, by its clock. */
+static rhei_status look_at_start(struct follower *follower, char up_since[24])
+{
+    PGresult *result = NULL;
+    rhei_status status =
+        ask(follower, "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint",
+            limit_of(follower->stream), &result);
+    if (status == RHEI_OK)
+        snprintf(up_since, 24, "%.23s", postgres_cell(follower->connection, result, 0, 0));
+    postgres_clear(follower->connection, &result);
+    return status;
+}
+
 /* Waits for every transaction that writes at that moment; nobody knows how long, so only closing ends it. */
 static rhei_status make_slot(struct follower *follower, uint64_t *start)
 {
@@ -217,10 +230,12 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
 static rhei_status find_start(struct follower *follower)
 {
     struct postgres_stream *stream = follower->stream;
-    char system[40] = "";
+    char system[40] = "", up_since[24] = "";
     uint64_t now = 0, confirmed = 0, made = 0;
     bool there = false;
     rhei_status status = identify(follower, system, &now);
+    if (status == RHEI_OK && stream->config->slot != NULL)
+        status = look_at_start(follower, up_since);
     if (status == RHEI_OK && stream->config->slot != NULL)
         status = look_at_slot(follower, &there, &confirmed);
     if (status == RHEI_OK && !there)
@@ -232,8 +247,9 @@ static rhei_status find_start(struct follower *follower)
         base_cond_wait_until(&stream->changed, &stream->lock, base_now_ns() + CONFIRM_EVERY_NS);
     bool first = stream->seen == 0;
     uint64_t from = first ? stream->wanted : stream->seen;
-    bool same = stream->system[0] == '\0' || strcmp(stream->system, system) == 0; /* R4 */
-    bool goes_on = from != 0 && same && there && confirmed <= from && from <= now;
+    bool same = stream->system[0] == '\0' || strcmp(stream->system, system) == 0;       /* R4 */
+    bool sure = !first || confirmed == from || strcmp(stream->up_since, up_since) == 0; /* R4 */
+    bool goes_on = from != 0 && same && there && confirmed <= from && from <= now && sure;
     if (goes_on)
         follower->start = from;
     else
@@ -249,6 +265,7 @@ static rhei_status find_start(struct follower *follower)
     }
     stream->seen = follower->start;
     snprintf(stream->system, sizeof stream->system, "%s", system);
+    snprintf(stream->up_since, sizeof stream->up_since, "%s", up_since);
     bool reload = from != 0 && !goes_on;
     if (reload) {
         stream->reloads++;
@@ -258,7 +275,8 @@ static rhei_status find_start(struct follower *follower)
                  : follower->given_up[0] != '\0' ? "the server gave up the slot, because "
                  : !there                        ? "the slot was gone"
                  : confirmed > from              ? "somebody else read on from the slot"
-                                                 : "the server is behind what was seen, as one that was restored",
+                 : from > now                    ? "the server is behind what was seen, as one that was restored"
+                              : "the server was started since and its slot knows less, as if it was restored",
                  same ? follower->given_up : "");
     }
     base_mutex_unlock(&stream->lock);
@@ -411,11 +429,20 @@ static rhei_status ended(struct follower *follower, int got)
     return status;
 }
 
+static bool wants_confirmed(const struct follower *follower)
+{
+    base_mutex_lock(&follower->stream->lock);
+    bool news = confirmable(follower->stream) > follower->confirmed;
+    base_mutex_unlock(&follower->stream->lock);
+    return news;
+}
+
 static bool wants_answer(struct follower *follower)
 {
     struct postgres_stream *stream = follower->stream;
+    bool news = wants_confirmed(follower);
     base_mutex_lock(&stream->lock);
-    bool news = confirmable(stream) > follower->confirmed, ping = stream->ping;
+    bool ping = stream->ping;
     base_mutex_unlock(&stream->lock);
     int64_t now = base_now_ns();
     return ping || now >= follower->next_answer_ns ||
@@ -460,7 +487,8 @@ static rhei_status follow(struct follower *follower)
         if (data != NULL)
             api->freemem(data);
     }
-    return status;
+    bool last = atomic_load(&follower->stream->stop.stopped) && wants_confirmed(follower);
+    return last ? answer(follower) : status; /* R4: what was kept at the end, too */
 }
 
 /* ---- The thread. ------------------------------------------------------------------------------------------------- */

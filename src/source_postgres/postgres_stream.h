@@ -9,7 +9,9 @@
  *       A gap stays one until a cycle was told of it, wherever the positions of before and behind lie: those of another server may be lower.
  *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has; where positions are kept, it is one that was
  *       kept (`kept`), and never more.
- *   R4. A stream that goes on from a position that was kept begins there only on the server, and the timeline, that it is of.
+ *   R4. A stream that goes on from a position that was kept begins there only on the server, and the timeline, that it is of. Where the server was
+ *       started since, its slot has to have let go of what lies before exactly that position: one that knows less may have been restored to an older
+ *       state and have come by its positions again, with other changes. So the last of what may be confirmed is, when it is closed.
  *   R5. Who waits for a position leaves off before it only if everything that ended up to it is in the queue all the same: the server's flush position may lie
  *       within a record, behind which nothing is sent. A keepalive is sent before its sender looks how far the server has flushed, and the connection keeps the
  *       order. So it is enough that of one sender a keepalive that was sent after the position was asked for has arrived, that the sender was then seen to wait
@@ -46,8 +48,9 @@ struct postgres_stream {
     bool paused;     /* the queue is full; the server waits */
     bool wake_armed; /* nobody was told since the last cycle */
     struct rhei_error why;
-    char system[40]; /* the database cluster's number and its timeline */
-    char slot[80];   /* its name, as of the last connection */
+    char system[40];   /* the database cluster's number and its timeline */
+    char up_since[24]; /* when the server was started that `seen` was last seen on; "": unknown */
+    char slot[80];     /* its name, as of the last connection */
     uint64_t reloads;
     char reloaded[200]; /* why the stream couldn't go on where it was, the last time */
     int version, backend;
