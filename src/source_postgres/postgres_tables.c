@@ -175,24 +175,36 @@ static bool has_index(const struct describing *now, uint32_t stamp)
     return has;
 }
 
+static void advise_index(const struct describing *now, uint32_t stamp, struct base_buffer *text)
+{
+    const char *name = now->from->columns[stamp].name;
+    base_buffer_format(text,
+                       "no index begins with its column \"%s\", so every look that finds a commit reads the whole "
+                       "table: CREATE INDEX ON ",
+                       name);
+    postgres_put_name(text, now->from->schema, now->from->name);
+    base_buffer_text(text, " (");
+    base_buffer_identifier(text, name);
+    base_buffer_text(text, ") at the source makes it quick");
+}
+
 /* Without memory nothing is advised. */
 static void advise(struct describing *now)
 {
     struct base_buffer text = {0};
     uint32_t s = 0;
+    bool unseen = now->wishes->soft_delete != NULL && now->gone < 0;
     while (s < now->stamp_count && has_index(now, now->stamps[s]))
         s++;
-    if (s == now->stamp_count)
+    if (s == now->stamp_count && !unseen)
         return;
-    const char *name = now->from->columns[now->stamps[s]].name;
-    base_buffer_format(&text,
-                       "no index begins with its column \"%s\", so every look that finds a commit reads the whole "
-                       "table: CREATE INDEX ON ",
-                       name);
-    postgres_put_name(&text, now->from->schema, now->from->name);
-    base_buffer_text(&text, " (");
-    base_buffer_identifier(&text, name);
-    base_buffer_text(&text, ") at the source makes it quick");
+    if (unseen)
+        base_buffer_format(&text,
+                           "it has no column \"%s\", which [sidecar.delete_detection] names, so rows that are deleted "
+                           "there stay here%s",
+                           now->wishes->soft_delete, s < now->stamp_count ? "; and " : "");
+    if (s < now->stamp_count)
+        advise_index(now, now->stamps[s], &text);
     now->table->advice = text.failed ? NULL : base_arena_text(&now->tables->arena, text.data);
     base_buffer_reset(&text);
 }

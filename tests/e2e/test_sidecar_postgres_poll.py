@@ -219,6 +219,16 @@ def test_s3_deletions_reach_the_mirror(engine, base, tmp_path, detection, gone):
         assert shown()
 
 
+def test_a_table_without_the_column_that_tells_of_deletions_is_followed_and_told(engine, base, tmp_path):
+    for name in ("t", "u"):
+        base.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, updated_at int{', gone boolean' if name == 'u' else ''}); INSERT INTO {name} VALUES (1, 1)")
+    engine.open(None, config_file=settings(tmp_path, base, detection='mode = "soft_delete"\ncolumn = "gone"'))
+    assert engine.query("SELECT id FROM app.t").rows == engine.query("SELECT id FROM app.u").rows == [(1,)]
+    said = lambda: [line[2] for line in engine.log if 'no column "gone"' in line[2]]  # noqa: E731
+    until(said)
+    assert len(said()) == 1 and "table t:" in said()[0] and "CREATE INDEX" in said()[0], said()
+
+
 def test_s4_types_and_names_are_those_of_mode_logical(engine, base, tmp_path):
     base.sql('CREATE SCHEMA "Sales"; GRANT USAGE ON SCHEMA "Sales" TO reader; CREATE TYPE mood AS ENUM (\'sad\', \'ok\'); CREATE DOMAIN price AS numeric(12,2);'
              'CREATE TABLE "Sales"."Order Items" ("Order" uuid, "n""o" smallint, m mood, p price, d date, ts timestamptz, j jsonb, b bytea, r int4range, l int[], f real,'
