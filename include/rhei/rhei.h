@@ -483,7 +483,7 @@ struct rhei_source_position {
  */
 RHEI_API rhei_status rhei_rows_position_list(rhei_rows *rows, struct rhei_source_position ***positions, size_t *count,
                                              struct rhei_error *error);
-/** How old the state was when it was read, in microseconds; 0: nothing newer was committed. Owner thread. */
+/** How old the state was when it was read, in microseconds, by its oldest source; 0: nothing newer was committed; -1: unknown. Owner thread. */
 RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
 /** What a statement that wrote did; zeros otherwise. *result may be NULL. Owner thread. */
 RHEI_API void rhei_rows_result(const rhei_rows *rows, struct rhei_result *result);

@@ -282,6 +282,8 @@ uint32_t engine_shown_bits(const struct rhei_db *db, const struct oltp_facts *fa
 /* Those of these bits, one after another: begins at 0 and goes on with what it returns, until that is 0. *name lives as long as the handle. */
 uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t at, const char **name,
                            uint32_t *number);
+/* When all of them were last known to show every commit, but no later than now_ns; 0: one never was. */
+int64_t engine_shown_fresh_at_ns(const struct rhei_db *db, uint32_t sources, int64_t now_ns);
 /* Does the table of that name keep a history? Any thread. */
 bool engine_keeps_history(const struct rhei_db *db, const char *table);
 /* The same of a table that is there: one with a column that is named as one of a history's own keeps none. */

@@ -9,6 +9,7 @@
 #include "base/base_map.h"
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_positions.h"
 
 /* Ended by the caller's own wish, so not a reason to try SQLite. */
 static bool is_ending(rhei_status status, const struct engine_ask *ask)
@@ -46,14 +47,6 @@ static rhei_status use_stream_columns(struct rhei_rows *rows, struct rhei_error 
     rows->types = NULL;
     rows->column_count = (uint32_t)rows->schema.n_children;
     return RHEI_OK;
-}
-
-static int64_t age_us(const struct rhei_db *db, const struct engine_ask *ask)
-{
-    if (ask->freshness.mode == RHEI_FRESHNESS_LATEST)
-        return 0;
-    int64_t age = base_now_ns() - sync_fresh_at_ns(db->sync);
-    return age > 0 ? age / 1000 : 0;
 }
 
 /* Versions are in the column store alone. Should SQLite read them by the time that they were lost, it would give those that are left. */
@@ -123,7 +116,7 @@ static rhei_status answered_by_stream(struct rhei_rows *rows, const struct engin
 {
     rows->kind = ANSWER_STREAM;
     rows->position = engine_log_position(rows->db, mirror_snapshot_position(&rows->state.snapshot));
-    rows->age_us = age_us(rows->db, ask);
+    rows->age_us = engine_age_us(rows, ask);
     atomic_fetch_add_explicit(&rows->db->counters.routed_olap, 1, memory_order_relaxed);
     *answered = true;
     return route_statement_is_native(rows->statement) ? use_stream_columns(rows, error) : RHEI_OK;
@@ -197,7 +190,7 @@ static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask
     rows->kind = ANSWER_STREAM;
     rows->rule = "olap-direct";
     rows->position = engine_log_position(rows->db, mirror_snapshot_position(&rows->state.snapshot));
-    rows->age_us = age_us(db, ask);
+    rows->age_us = engine_age_us(rows, ask);
     struct executor_query query = {
         .sql = ask->sql,
         .snapshot = &rows->state.snapshot,

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/base_map.h"
+
 /* Bits of source_bit_of_table. A text in the column store's own words may read any: nobody here parsed it. */
 static uint32_t sources_of(const struct rhei_rows *rows)
 {
@@ -47,6 +49,39 @@ int64_t engine_log_position(const struct rhei_db *db, int64_t position)
 struct engine_positions engine_positions_of(const struct rhei_rows *rows)
 {
     return (struct engine_positions){.rows = rows, .sources = sources_of(rows)};
+}
+
+/* Tables of our own file, in the column store; SQLite's rows of them are of the moment. */
+static bool reads_own(const struct rhei_rows *rows)
+{
+    if (rows->kind == ANSWER_CURSOR)
+        return false;
+    if (rows->statement == NULL || route_statement_is_native(rows->statement)) {
+        struct sync_status status = {0};
+        sync_get_status(rows->db->sync, &status);
+        return status.tables > 0 || rows->db->checkpoint != NULL;
+    }
+    const struct oltp_facts *facts = route_statement_facts(rows->statement);
+    bool own = false;
+    for (uint32_t r = 0; r < facts->reference_count && !own; r++) {
+        const char *name = NULL;
+        uint32_t at = 0, number = 0;
+        own = facts->references[r].schema[0] != '\0';
+        while (own && (at = engine_shown_next(rows->db, UINT32_MAX, at, &name, &number)) > 0)
+            own = base_fold_compare(facts->references[r].schema, name) != 0;
+    }
+    return own;
+}
+
+int64_t engine_age_us(const struct rhei_rows *rows, const struct engine_ask *ask)
+{
+    bool own = reads_own(rows);
+    if (ask->freshness.mode == RHEI_FRESHNESS_LATEST || (!own && rows->db->shown == NULL))
+        return 0;
+    int64_t now = base_now_ns(), oldest = engine_shown_fresh_at_ns(rows->db, sources_of(rows), now);
+    int64_t ours = own ? sync_fresh_at_ns(rows->db->sync) : now;
+    oldest = ours < oldest ? ours : oldest;
+    return oldest == 0 ? -1 : (now - oldest) / 1000;
 }
 
 static void measure(const struct rhei_rows *rows, size_t *count, size_t *text)

@@ -7,6 +7,7 @@
 
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_positions.h"
 #include "engine/engine_sidecar.h"
 #include "sql/sql_lexer.h"
 
@@ -161,6 +162,7 @@ static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);
+    rows->age_us = engine_age_us(rows, ask);
     atomic_fetch_add_explicit(&rows->db->counters.routed_oltp, 1, memory_order_relaxed);
     return RHEI_OK;
 }

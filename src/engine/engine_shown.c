@@ -188,6 +188,17 @@ uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t 
     return 0;
 }
 
+int64_t engine_shown_fresh_at_ns(const struct rhei_db *db, uint32_t sources, int64_t now_ns)
+{
+    int64_t oldest = now_ns;
+    for (uint32_t s = 0; db->shown != NULL && s < db->shown->count; s++) {
+        const struct shown_source *source = &db->shown->sources[s];
+        int64_t at = (sources & source->bit) == 0 ? now_ns : source->sync == NULL ? 0 : sync_fresh_at_ns(source->sync);
+        oldest = at < oldest ? at : oldest;
+    }
+    return oldest;
+}
+
 /* The histories of a source, which its own cycles keep. */
 static rhei_status show_histories(struct rhei_db *db, uint8_t number, const char *name, struct sync *sync,
                                   struct rhei_error *error)

@@ -280,3 +280,20 @@ def test_a_server_that_was_started_anew_while_closed_is_gone_on_with(spawn, tmp_
             assert rows_here(engine, "SELECT count(*) FROM app.t") == [[str(5 + more)]]
             # before 17 a server forgets at its end what was confirmed last, which looks as if it was restored
             assert version < 17 or loads() == loaded, engine.log
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_age_of_an_answer_is_that_of_the_source_it_was_read_from(engine, server, tmp_path, local):
+    server.sql(PLAIN)
+    config = settings(tmp_path, server, "enable_local_oltp = true" if local else "")
+    if local:
+        config.write_text(f'[engine]\noltp_path = "{tmp_path}/own.db"\n' + config.read_text())
+    engine.open(None, config_file=config)
+    began = time.monotonic()
+    assert rows_here(engine, "SELECT count(*) FROM app.t") == [["5"]]
+    server.stop()
+    for route in ("olap", "oltp"):
+        end, age = time.monotonic() + LIMIT, 0
+        while age < 1_500_000:
+            age = engine.query("SELECT sum(id) FROM app.t", freshness="eventual", route=route).age_us
+            assert 0 <= age <= (time.monotonic() - began) * 1e6 and time.monotonic() < end
