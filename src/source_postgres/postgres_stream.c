@@ -196,16 +196,20 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
     struct base_buffer sql = {0};
     PGresult *result = NULL;
     const struct postgres_api *api = follower->connection->api;
+    const char *publication = follower->stream->config->publication;
     base_buffer_format(&sql,
                        "SELECT confirmed_flush_lsn, plugin = 'pgoutput' AND database = pg_catalog.current_database(),"
-                       " wal_status = 'lost', %s FROM pg_catalog.pg_replication_slots WHERE slot_name = ",
+                       " wal_status = 'lost', %s, EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = ",
                        follower->connection->version >= 170000 ? "invalidation_reason" : "'wal_removed'");
+    base_buffer_literal(&sql, publication, strlen(publication));
+    base_buffer_text(&sql, ") FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
     base_buffer_literal(&sql, follower->slot, strlen(follower->slot));
     rhei_status status =
         sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, limit_of(follower->stream), &result);
     base_buffer_reset(&sql);
     *there = status == RHEI_OK && api->ntuples(result) == 1;
-    bool lost = *there && postgres_cell(follower->connection, result, 0, 2)[0] == 't';
+    bool blind = *there && follower->stream->blind && postgres_cell(follower->connection, result, 0, 4)[0] == 't';
+    bool lost = blind || (*there && postgres_cell(follower->connection, result, 0, 2)[0] == 't');
     if (*there && postgres_cell(follower->connection, result, 0, 1)[0] != 't')
         status = error_set(follower->error, RHEI_UNSUPPORTED,
                            "the replication slot %s isn't one of pgoutput in this database: name another one",
@@ -214,14 +218,16 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
         status = error_set(follower->error, RHEI_BUSY, "the replication slot %s is still being made", follower->slot);
     if (status == RHEI_OK && lost)
         snprintf(follower->given_up, sizeof follower->given_up, "%s",
-                 words_of_loss(postgres_cell(follower->connection, result, 0, 3)));
+                 blind ? "the publication was dropped and made anew"
+                       : words_of_loss(postgres_cell(follower->connection, result, 0, 3)));
     postgres_clear(follower->connection, &result);
     if (status == RHEI_OK && lost) {
         base_log_write(follower->stream->config->log, BASE_LOG_WARN, "source_postgres",
-                       "the server gave up the slot %s, because %s: it is made anew", follower->slot,
+                       "the slot %s is of no use any more, because %s: it is made anew", follower->slot,
                        follower->given_up);
         *there = false;
         status = drop_slot(follower);
+        follower->stream->blind = follower->stream->blind && status != RHEI_OK;
     }
     return status;
 }
@@ -272,7 +278,7 @@ static rhei_status find_start(struct follower *follower)
         snprintf(stream->reloaded, sizeof stream->reloaded, "%s%s",
                  !same                           ? "it is another database cluster, or another timeline of it"
                  : stream->config->slot == NULL  ? "the slot went with its connection, as none is named"
-                 : follower->given_up[0] != '\0' ? "the server gave up the slot, because "
+                 : follower->given_up[0] != '\0' ? "the slot was of no use any more, because "
                  : !there                        ? "the slot was gone"
                  : confirmed > from              ? "somebody else read on from the slot"
                  : from > now                    ? "the server is behind what was seen, as one that was restored"
@@ -536,13 +542,16 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
     }
     if (error->code == RHEI_OK)
         error_set(error, RHEI_IO, "the connection ended");
-    bool news = follower.streaming || strcmp(said->message, error->message) != 0;
+    if (follower.streaming) /* before 18 a change is read by what the catalogue was then */
+        stream->blind = strcmp(error->sqlstate, "42704") == 0;
+    bool streamed = follower.streaming && !stream->blind;
+    bool news = streamed || strcmp(said->message, error->message) != 0;
     if (news && !atomic_load(&stream->stop.stopped))
         base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres", "%s", error->message);
     *said = own;
     set_connected(stream, NULL, 0, error);
     postgres_disconnect(&follower.connection);
-    return follower.streaming;
+    return streamed;
 }
 
 /* Until its time, or until it is closed. */

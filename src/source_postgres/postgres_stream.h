@@ -30,6 +30,8 @@ struct postgres_stream {
     const struct source_postgres_config *config; /* borrowed */
     struct postgres_stop stop;
     int wake_fd;
+    bool
+        blind; /* of its thread: the slot lies before where the publication was made, and such a server can't read past that */
 
     base_mutex lock; /* of all below */
     base_thread thread;

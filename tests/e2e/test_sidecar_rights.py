@@ -139,7 +139,7 @@ def test_s5_settings_that_cant_be_right_are_named(ask, shop, options, words):
 def refused(engine, file):
     engine.open(None, config_file=file)
     with pytest.raises(RheiError) as caught:
-        engine.query(HERE, timeout_ms=3000)
+        engine.query(HERE, timeout=3000)
     return caught.value.message
 
 
@@ -224,7 +224,7 @@ def test_s5_a_server_that_isnt_set_up_for_it_says_so_and_local_tables_go_on(shop
         engine.open(None, config_file=write_settings(tmp_path, shop, more=f'enable_local_oltp = true\n[engine]\noltp_path = "{tmp_path}/local.db"'))
         engine.script("CREATE TABLE mine (id INTEGER PRIMARY KEY); INSERT INTO mine VALUES (3)")
         with pytest.raises(RheiError) as caught:
-            engine.query(HERE, timeout_ms=2000)
+            engine.query(HERE, timeout=2000)
         assert words in caught.value.message
         assert engine.query("SELECT id FROM mine").rows == [(3,)]
         told = [text for *_, text in engine.log if words in text]

@@ -46,6 +46,41 @@ def same(engine, server, table="t", columns="id, n"):
     return rows_here(engine, f"SELECT {columns} FROM app.{table}") == rows_there(server, f"SELECT {columns} FROM {table}")
 
 
+def refusal(engine, sql):
+    """What it is refused with; "": it isn't."""
+    try:
+        engine.query(sql)
+        return ""
+    except RheiError as error:
+        return error.message
+
+
+@pytest.mark.parametrize("slot", ["", SLOT])
+def test_s2_a_publication_that_is_dropped_while_running_and_made_again(engine, server, tmp_path, slot):
+    """15 ends the stream, 18 leaves the changes out in silence."""
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 50) n")
+    engine.open(None, config_file=settings(tmp_path, server, slot), busy_timeout_ms=2000)
+    assert same(engine, server)
+    server.sql("DROP PUBLICATION rhei")
+    server.sql("UPDATE t SET n = 1; DELETE FROM t WHERE id = 3")
+    until(lambda: "publication" in refusal(engine, "SELECT count(*) FROM app.t"))
+    server.sql("INSERT INTO t VALUES (100, 5)")
+    server.sql("CREATE PUBLICATION rhei FOR TABLE t; UPDATE t SET n = n + 1 WHERE id = 5")
+    until(lambda: same(engine, server))
+    server.sql("UPDATE t SET n = n + 1; INSERT INTO t VALUES (101, 6)")
+    until(lambda: same(engine, server))
+
+
+def test_s1_a_publication_that_is_dropped_and_made_again_between_two_looks(engine, server, tmp_path):
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 50) n")
+    engine.open(None, config_file=settings(tmp_path, server, SLOT), busy_timeout_ms=2000)
+    assert same(engine, server)
+    for _ in range(3):
+        server.sql("DROP PUBLICATION rhei; UPDATE t SET n = n + 1; CREATE PUBLICATION rhei FOR TABLE t")
+        server.sql("UPDATE t SET n = n + 10 WHERE id = 1")
+        until(lambda: same(engine, server))
+
+
 def test_s1_partitions_truncated_attached_and_detached_in_silence(engine, server, tmp_path):
     server.sql("CREATE TABLE t (id int, n int, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
                "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (100) TO (200);"
@@ -127,7 +162,7 @@ def test_s5_a_slot_that_is_left_keeps_a_server_of_lower_wal_level_from_starting(
     server.start()
     engine.open(None, config_file=tmp_path / "side.toml")
     with pytest.raises(RheiError, match="set wal_level = logical"):
-        engine.query("SELECT * FROM app.t", timeout_ms=2000)
+        engine.query("SELECT * FROM app.t", timeout=2000)
 
 
 def test_s2_start_positions_that_others_moved(spawn, server, tmp_path):

@@ -128,7 +128,7 @@ def test_s2_a_slot_that_the_server_gave_up_is_made_anew_and_all_is_loaded_again(
     state = wait_told(engine, lambda state: state["slots"] and state["slots"][0]["active"])
     assert state["reloads"] == 1 and "max_slot_wal_keep_size" in state["reloaded"] and "max_slot_wal_keep_size" in state["message"]
     assert state["slots"][0]["wal_status"] in ("reserved", "extended")
-    assert any("gave up the slot rhei_app, because it kept more WAL" in text for *_, text in engine.log)
+    assert any("the slot rhei_app is of no use any more, because it kept more WAL" in text for *_, text in engine.log)
     assert any("every table is loaded again" in text for *_, text in engine.log)
     server.sql("UPDATE t SET n = n + 100")
     assert same(engine, server)
