@@ -382,9 +382,12 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
         if (settled == RHEI_OK || schema == NULL)
             continue; /* a name alone may be anybody's */
         bool ended = engine_limits_check((void *)(uintptr_t)limits) != RHEI_OK;
+        struct sync_status known;
+        sync_get_status(sidecar->sync, &known);
+        bool more = ended && known.away_why[0] != '\0'; /* why there was something to wait for */
         error_clear(error);
-        *status = error_set(error, ended ? settled : RHEI_STALE, "source \"%.60s\": %s", sidecar->settings->name,
-                            why.message);
+        *status = error_set(error, ended ? settled : RHEI_STALE, "source \"%.60s\": %s%s%s", sidecar->settings->name,
+                            why.message, more ? ": " : "", more ? known.away_why : "");
         return false;
     }
     if (again)

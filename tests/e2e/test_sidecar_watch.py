@@ -48,9 +48,9 @@ def test_s5_status_tells_position_lag_and_slot(rh, engine, server, tmp_path):  #
     file = settings(tmp_path, server, SLOT)
     engine.open(None, config_file=file)
     assert same(engine, server)
-    state = wait_told(engine, lambda state: state["slots"])
+    state = wait_told(engine, lambda state: state["slots"] and state["lag_ms"] == 0)
     assert (state["mode"], state["away"], state["away_ms"], state["message"], state["reloads"]) == ("logical", False, 0, "", 0)
-    assert state["lag_ms"] == 0 and state["lag_bytes"] >= 0 and state["server_version"] // 10000 == server.version
+    assert state["lag_bytes"] >= 0 and state["server_version"] // 10000 == server.version
     slot = state["slots"][0]
     assert (slot["name"], slot["own"], slot["active"], slot["wal_status"], slot["invalidated"]) == ("rhei_app", True, True, "reserved", "")
     assert len(state["slots"]) == 1 and 0 <= slot["held_bytes"] < 64 << 20
