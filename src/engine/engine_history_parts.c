@@ -133,14 +133,27 @@ bool engine_histories_followed(const struct engine_histories *histories, const c
            id >> TABLE_SOURCE_SHIFT == OWN_FILE;
 }
 
+/*
+ * Of the table's versions that ended by then not all are here any more; 0: all are. Of all its generations one: a row of the newest may have been valid
+ * when a row of an older one was that was forgotten.
+ */
+static int64_t kept_from(const struct engine_histories *histories, const char *table, bool position)
+{
+    const struct sync_generation *generation;
+    int64_t kept = 0;
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
+        int64_t own = position ? generation->kept_seq : generation->kept_us;
+        kept = generation->kept_us != 0 && own > kept ? own : kept;
+    }
+    return kept;
+}
+
 int64_t engine_histories_begin(const struct engine_histories *histories, const char *table)
 {
     const struct sync_generation *generation;
-    int64_t begin = INT64_MAX, kept = 0;
-    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
+    int64_t begin = INT64_MAX, kept = kept_from(histories, table, false);
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
         begin = generation->began_us < begin ? generation->began_us : begin;
-        kept = generation->kept_us > kept ? generation->kept_us : kept;
-    }
     return kept > begin ? kept : begin;
 }
 
@@ -169,12 +182,10 @@ static bool is_before(const struct engine_histories *histories, const char *tabl
 {
     const struct sync_generation *generation;
     bool any = false;
-    *kept = 0;
-    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
-        *kept = generation->kept_us != 0 && generation->kept_seq > *kept ? generation->kept_seq : *kept;
+    *kept = kept_from(histories, table, true);
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
         any = any || reaches(part(histories, generation, true), position) ||
               reaches(part(histories, generation, false), position);
-    }
     return position < *kept || !any;
 }
 
@@ -373,7 +384,7 @@ static void put_point(struct base_buffer *out, const struct engine_histories *hi
     size_t at = 0;
     uint32_t number = 0;
     int64_t gone = position ? generation->gone_seq : generation->gone_us;
-    int64_t kept = position ? generation->kept_seq : generation->kept_us;
+    int64_t kept = kept_from(histories, generation->table, position);
     base_buffer_text(out, " WHERE "); /* no format: each question about the past is written anew */
     base_buffer_text(out, own_names[position ? OWN_SEQ : OWN_FROM]);
     base_buffer_text(out, " <= ");
@@ -383,7 +394,7 @@ static void put_point(struct base_buffer *out, const struct engine_histories *hi
         base_buffer_text(out, point);
     } else if (generation->gone_us != 0)
         base_buffer_format(out, " AND %s < %" PRId64, point, gone);
-    if (generation->kept_us != 0)
+    if (kept != 0)
         base_buffer_format(out, " AND %s >= %" PRId64, point, kept);
     while (next_gap(histories, generation->table, &at, &number, &gap)) /* a point that wasn't known has no rows there */
         base_buffer_format(out, " AND (%s <= %" PRId64 " OR %s >= %" PRId64 ")", point,

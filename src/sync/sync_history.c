@@ -378,6 +378,8 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         base_free(names);
         if (status == RHEI_OK)
             generation->began_us = history->clock_us;
+        if (status == RHEI_OK && before != NULL && before->kept_us != 0) /* which may go before this one does */
+            raise_kept(generation, before->kept_us, before->kept_seq);
     }
     if (status == RHEI_OK && !name_past(sync, history, table))
         status = error_no_memory(error);

@@ -4,7 +4,9 @@ that go on, a renamed one is the same. The history lies in a folder.
 """
 
 import json
+import sqlite3
 import subprocess
+import time
 from random import Random
 
 import pytest
@@ -324,3 +326,43 @@ def test_a9_what_was_written_right_behind_a_change_of_the_schema_is_told_as_it_w
     file.end("close")
     engine = file.open()
     assert model.check(engine) == known  # the folder has it
+
+
+@pytest.mark.parametrize("who", ["own", "foreign"])
+@pytest.mark.parametrize("sql", ["ALTER TABLE t ADD COLUMN z", "ALTER TABLE t DROP COLUMN y", "ALTER TABLE t RENAME TO t2"])
+@pytest.mark.parametrize("disk", [False, True])
+def test_a9_what_was_forgotten_stays_so_behind_a_schema_change(disk, sql, who, spawn, folder):
+    """Rows that go on would be shown of a time at which another row, whose version was forgotten, was there, too."""
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\nhistory_max_versions = 1\n')
+    places = {"olap_path": folder / "mirror"} if disk else {}
+    options = dict(config_file=folder / "temporal.toml", **places)
+    path = folder / "shop.db"
+    engine = spawn()
+    engine.open(path, **options)
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v, y)")
+    engine.initial_sync()
+    engine.execute("INSERT INTO t VALUES (1, 1, 1), (2, 1, 1), (3, 1, 1)")  # positions 1 to 3
+    engine.execute("UPDATE t SET v = 2 WHERE id = 1")
+    engine.execute("UPDATE t SET v = 3 WHERE id = 1")
+    engine.sync()
+    forgotten = time.monotonic() + 60
+    while engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value is None:
+        assert time.monotonic() < forgotten, "nothing was forgotten"
+        time.sleep(0.02)
+    assert engine.query("SELECT id, v FROM t AS OF POSITION 3").rows == []
+    if who == "own":
+        engine.execute(sql)
+    else:
+        with sqlite3.connect(path, timeout=60) as file:
+            file.execute(sql)
+        file.close()
+    name = "t2" if "TO t2" in sql else "t"
+    engine.initial_sync()
+    for _ in range(2):
+        assert engine.query(f"SELECT id, v FROM {name} AS OF POSITION 3").rows == []
+        assert sorted(engine.query(f"SELECT id, v FROM {name} FOR SYSTEM_TIME AS OF '9999-01-01'").rows) == [(1, 3), (2, 1), (3, 1)]
+        engine.close()
+        engine.open(path, **options)
+        engine.initial_sync()
+        if not disk:
+            break
