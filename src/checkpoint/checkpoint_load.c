@@ -542,7 +542,8 @@ static void settle(struct loading *loading)
     checkpoint->head = *head;
     checkpoint->next_uid = head->next_uid > 0 ? head->next_uid : 1;
     checkpoint->delta_bytes = loading->delta_bytes;
-    checkpoint->whole_wanted = loading->incomplete;
+    /* A delta tells what is new beside all that the folder has, and what wasn't taken over nobody has any more. */
+    checkpoint->whole_wanted = loading->incomplete || loading->histories;
     loading->restored->any = loading->restored->tables > 0;
     loading->restored->position = head->position;
     checkpoint->status.position = head->position;

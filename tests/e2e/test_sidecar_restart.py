@@ -336,6 +336,23 @@ def test_a9_commands_go_on_with_one_history(rh, spawn, local):  # noqa: F811
     assert "third" in rh.run("query", "SELECT a FROM app.t", "--config", file).stdout
 
 
+@pytest.mark.parametrize("between", [["status"], ["info", "--json"], ["query", "SELECT 1 FROM app.nobody"], ["verify"]])
+@pytest.mark.parametrize("mode", ["poll", "snapshot"])
+def test_a9_commands_that_look_at_nothing_leave_the_folder_whole(rh, mode, between):  # noqa: F811
+    """They close before the source said anything; what they write must not replace the state that the next one goes on from."""
+    source = foreign.connect(rh.folder / "app.db")
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
+    source.execute("INSERT INTO t VALUES (1, 0, 1)")
+    file = sqlite_settings(rh.folder, mode, False)
+    for a in range(1, 7):
+        assert "damaged" not in rh.run("query", "SELECT a FROM app.t", "--config", file).stderr
+        assert "damaged" not in rh.run(*between, "--config", file, code=None).stderr
+        source.execute("UPDATE t SET a = ?, updated_at = ?", (a, a + 1))
+    done = rh.run("query", "SELECT a FROM app.t_history ORDER BY _rhei_seq", "--config", file, "--format", "csv", "--no-header")
+    assert done.stdout.split() == [str(a) for a in range(7)] and "damaged" not in done.stderr
+    assert not list((rh.folder / "mirror" / "sidecar-app").glob("x-*")), "something was set aside"
+
+
 def test_s2_a_polled_server_goes_on_too(spawn, server, tmp_path):
     server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, updated_at timestamptz DEFAULT clock_timestamp());"
                "INSERT INTO t SELECT i, i FROM generate_series(1, 2000) i")
