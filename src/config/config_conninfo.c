@@ -33,7 +33,8 @@ static bool is_secret_parameter(const char *at, size_t length)
     size_t len = 0;
     for (size_t i = 0; i < length && len < sizeof name; i++) {
         bool coded = at[i] == '%' && i + 2 < length && hex(at[i + 1]) >= 0 && hex(at[i + 2]) >= 0;
-        name[len++] = coded ? (char)(hex(at[i + 1]) << 4 | hex(at[i + 2])) : at[i];
+        int decoded = coded ? hex(at[i + 1]) * 16 + hex(at[i + 2]) : at[i];
+        name[len++] = (char)decoded;
         i += coded ? 2 : 0;
     }
     return is_secret(name, len);
