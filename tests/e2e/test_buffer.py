@@ -17,6 +17,7 @@ from rh_program import rh  # noqa: F401
 from rhei_engine import EngineDied, RheiError
 from test_crash import History
 from test_guide import commands
+from test_bad_input import small_disk  # noqa: F401
 from test_disk import TABLES, assert_all, await_all, change, make
 
 
@@ -516,3 +517,24 @@ def test_the_buffer_as_the_guide_shows_it(build, tmp_path):
     done = subprocess.run(["sh", "-e", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Buffer       shop.changes, [^\n]*, up to change 2, 0 changes behind$", done.stdout, re.M), done.stdout
+
+
+@pytest.mark.parametrize("size", [3, 6])
+def test_d6_a_full_disk_under_the_buffer_ends_nothing(size, spawn, small_disk, path):  # noqa: F811
+    """RocksDB's own diary would meet the full disk, too, and ends the process with the second line that it can't write."""
+    disk, wrapper = small_disk
+    engine = spawn(wrapper=[word.replace("size=3m", f"size={size}m") for word in wrapper])
+    engine.open(path, rocksdb_cdc_path=disk / "buffer", prefer_olap=True)
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    engine.initial_sync()
+    engine.changes_open("behind")  # for whom everything is kept
+    for number in range(20):
+        engine.execute("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 4000) "
+                       "INSERT INTO t SELECT x + ?, hex(randomblob(60)) FROM c", number * 10000)
+    await_true(lambda: "FULL" in buffer(engine)["message"] or "space" in buffer(engine)["message"], lambda: buffer(engine))
+    assert engine.query("SELECT count(*) FROM t").value == engine.olap("SELECT count(*) FROM t").value == 80000
+    subprocess.run(["nsenter", f"--target={engine.pid}", "--mount", "mount", "-o", "remount,size=200m", str(disk)], check=True)
+    engine.execute("INSERT INTO t VALUES (-1, 'with room again')")
+    await_moved(engine, path)
+    assert buffer(engine)["message"] == ""
+    assert engine.olap("SELECT count(*) FROM t").value == engine.verify() == 80001
