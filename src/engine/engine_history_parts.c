@@ -248,6 +248,9 @@ static rhei_status check_gaps(const struct engine_histories *histories, const ch
     struct sync_gap gap;
     size_t at = 0;
     uint32_t number = 0;
+    if (past->known &&
+        past->point < kept_from(histories, table, position)) /* nothing is told of then, and that is said */
+        return RHEI_OK;
     while (past->known && (position || past->kind == PAST_AS_OF) && next_gap(histories, table, &at, &number, &gap)) {
         if (position && past->point > gap.from_seq && past->point < gap.to_seq)
             return error_set(error, RHEI_NOT_FOUND,
