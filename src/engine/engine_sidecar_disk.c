@@ -26,11 +26,10 @@ static char *folder_of(const struct rhei_db *db, const char *name)
     return base_buffer_take(&path);
 }
 
-/* Before the first good cycle the source hasn't said whether it goes on from the folder's state: that one is left as it is, and no other is known. */
 static bool ready(void *context)
 {
     const struct engine_sidecar_disk *disk = context;
-    return disk->sync != NULL && sync_is_primed(disk->sync) && sync_fresh_at_ns(disk->sync) != 0;
+    return disk->sync != NULL && sync_is_primed(disk->sync);
 }
 
 struct opening {

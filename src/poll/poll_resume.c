@@ -118,8 +118,11 @@ static void compare_kept(struct poll_source *poll, const char *now, struct poll_
 {
     bool same = poll->kept_identity[0] != '\0' && strcmp(poll->kept_identity, now) == 0;
     poll->keeps = false;
-    if (same)
+    if (same) { /* what is shown is of it already */
+        memcpy(poll->seen_identity, poll->kept_identity, sizeof poll->seen_identity);
+        memcpy(poll->identity, poll->kept_identity, sizeof poll->identity);
         return;
+    }
     state->lost = true;
     for (size_t t = 0; t < poll->track_count; t++) { /* their numbers are of the other one's tables */
         poll->tracks[t]->id = 0;

@@ -339,7 +339,7 @@ def test_a9_commands_go_on_with_one_history(rh, spawn, local):  # noqa: F811
 @pytest.mark.parametrize("between", [["status"], ["info", "--json"], ["query", "SELECT 1 FROM app.nobody"], ["verify"]])
 @pytest.mark.parametrize("mode", ["poll", "snapshot"])
 def test_a9_commands_that_look_at_nothing_leave_the_folder_whole(rh, mode, between):  # noqa: F811
-    """They close before the source said anything; what they write must not replace the state that the next one goes on from."""
+    """They close behind their first look; what they write is gone on from as a state of this database, and no file of it is taken for damaged."""
     source = foreign.connect(rh.folder / "app.db")
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
     source.execute("INSERT INTO t VALUES (1, 0, 1)")
@@ -347,6 +347,8 @@ def test_a9_commands_that_look_at_nothing_leave_the_folder_whole(rh, mode, betwe
     for a in range(1, 7):
         assert "damaged" not in rh.run("query", "SELECT a FROM app.t", "--config", file).stderr
         assert "damaged" not in rh.run(*between, "--config", file, code=None).stderr
+        disk = json.loads(rh.run("info", "--json", "--config", file).stdout)["sidecars"][0]["disk"]
+        assert disk["restored_tables"] == 1, disk
         source.execute("UPDATE t SET a = ?, updated_at = ?", (a, a + 1))
     done = rh.run("query", "SELECT a FROM app.t_history ORDER BY _rhei_seq", "--config", file, "--format", "csv", "--no-header")
     assert done.stdout.split() == [str(a) for a in range(7)] and "damaged" not in done.stderr
