@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words out of bytes that anybody may have written. Any thread. */
+/* Words into bytes, and out of bytes that anybody may have written. Any thread. */
 #ifndef BASE_WORDS_H
 #define BASE_WORDS_H
 
@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/base_buffer.h"
 
 /* The next 8 bytes as a number of this machine, and *at behind them. Where there are less, 0, and *wrong is set for good. */
 static inline uint64_t base_words_take(const char **at, const char *end, bool *wrong)
@@ -19,6 +21,32 @@ static inline uint64_t base_words_take(const char **at, const char *end, bool *w
     memcpy(&word, *at, sizeof word);
     *at += sizeof word;
     return word;
+}
+
+/* The bytes of a text with its NUL, where they lie, and *at behind them. Where there are none, "", and *wrong is set for good. */
+static inline const char *base_words_take_text(const char **at, const char *end, bool *wrong)
+{
+    uint64_t len = base_words_take(at, end, wrong);
+    const char *text = *at;
+    if (*wrong || len == 0 || len > (uint64_t)(end - *at) || text[len - 1] != '\0') {
+        *wrong = true;
+        return "";
+    }
+    *at += len;
+    return text;
+}
+
+static inline void base_words_put(struct base_buffer *out, uint64_t word)
+{
+    base_buffer_append(out, &word, sizeof word);
+}
+
+/* For base_words_take_text. */
+static inline void base_words_put_text(struct base_buffer *out, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    base_words_put(out, len);
+    base_buffer_append(out, text, len);
 }
 
 #endif

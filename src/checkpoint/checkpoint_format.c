@@ -52,15 +52,10 @@ void checkpoint_delta_name(uint64_t base, uint64_t number, char name[CHECKPOINT_
 
 /* ---- Writing. ------------------------------------------------------------------------------------------------------ */
 
-static void put_word(struct base_buffer *out, uint64_t word)
-{
-    base_buffer_append(out, &word, sizeof word);
-}
-
 static void put_bytes(struct base_buffer *out, const void *bytes, size_t len)
 {
     static const char zeros[8];
-    put_word(out, len);
+    base_words_put(out, len);
     base_buffer_append(out, bytes, len);
     base_buffer_append(out, zeros, (8 - len % 8) % 8);
 }
@@ -69,15 +64,15 @@ static void put_bytes(struct base_buffer *out, const void *bytes, size_t len)
 static void put_text(struct base_buffer *out, const char *text)
 {
     if (text == NULL)
-        put_word(out, NO_TEXT);
+        base_words_put(out, NO_TEXT);
     else
         put_bytes(out, text, strlen(text) + 1);
 }
 
 static size_t begin(struct base_buffer *out, enum record what)
 {
-    put_word(out, what);
-    put_word(out, 0);
+    base_words_put(out, what);
+    base_words_put(out, 0);
     return out->len;
 }
 
@@ -90,18 +85,18 @@ static void end(struct base_buffer *out, size_t from)
 
 void checkpoint_put_head(struct base_buffer *out, const struct checkpoint_head *head)
 {
-    put_word(out, first_word);
-    put_word(out, head->stamp.also == 0 ? 1 : CHECKPOINT_FORMAT);
-    put_word(out, head->kind);
-    put_word(out, head->base);
-    put_word(out, head->number);
-    put_word(out, (uint64_t)head->position);
-    put_word(out, (uint64_t)head->made_ms);
-    put_word(out, head->next_uid);
-    put_word(out, head->stamp.row);
+    base_words_put(out, first_word);
+    base_words_put(out, head->stamp.also == 0 ? 1 : CHECKPOINT_FORMAT);
+    base_words_put(out, head->kind);
+    base_words_put(out, head->base);
+    base_words_put(out, head->number);
+    base_words_put(out, (uint64_t)head->position);
+    base_words_put(out, (uint64_t)head->made_ms);
+    base_words_put(out, head->next_uid);
+    base_words_put(out, head->stamp.row);
     put_text(out, head->stamp.file);
     if (head->stamp.also != 0)
-        put_word(out, head->stamp.also);
+        base_words_put(out, head->stamp.also);
 }
 
 static void put_column(struct base_buffer *out, const struct source_column *column)
@@ -109,40 +104,41 @@ static void put_column(struct base_buffer *out, const struct source_column *colu
     put_text(out, column->name);
     put_text(out, column->declared_type);
     put_text(out, column->collation);
-    put_word(out, (uint64_t)column->affinity | (uint64_t)column->not_null << 8 | (uint64_t)column->is_rowid_alias << 9 |
-                      (uint64_t)column->is_rowid << 10 | (uint64_t)column->generated << 11);
+    base_words_put(out, (uint64_t)column->affinity | (uint64_t)column->not_null << 8 |
+                            (uint64_t)column->is_rowid_alias << 9 | (uint64_t)column->is_rowid << 10 |
+                            (uint64_t)column->generated << 11);
 }
 
 void checkpoint_put_table(struct base_buffer *out, const struct source_table *table)
 {
     size_t from = begin(out, RECORD_TABLE);
-    put_word(out, table->id);
-    put_word(out, table->column_count);
-    put_word(out, table->key_count);
-    put_word(out, (uint64_t)table->key_is_integer | (uint64_t)table->without_rowid << 1);
-    put_word(out, (uint64_t)table->estimated_rows);
+    base_words_put(out, table->id);
+    base_words_put(out, table->column_count);
+    base_words_put(out, table->key_count);
+    base_words_put(out, (uint64_t)table->key_is_integer | (uint64_t)table->without_rowid << 1);
+    base_words_put(out, (uint64_t)table->estimated_rows);
     put_text(out, table->name);
     for (uint32_t c = 0; c < table->column_count; c++)
         put_column(out, &table->columns[c]);
     for (uint32_t k = 0; k < table->key_count; k++)
-        put_word(out, table->key_columns[k]);
+        base_words_put(out, table->key_columns[k]);
     end(out, from);
 }
 
 void checkpoint_put_gone(struct base_buffer *out, uint32_t table)
 {
     size_t from = begin(out, RECORD_GONE);
-    put_word(out, table);
+    base_words_put(out, table);
     end(out, from);
 }
 
 void checkpoint_put_segment(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t rows, bool in_pieces)
 {
     size_t from = begin(out, RECORD_SEGMENT);
-    put_word(out, table);
-    put_word(out, uid);
-    put_word(out, rows);
-    put_word(out, in_pieces);
+    base_words_put(out, table);
+    base_words_put(out, uid);
+    base_words_put(out, rows);
+    base_words_put(out, in_pieces);
     end(out, from);
 }
 
@@ -151,17 +147,17 @@ void checkpoint_put_sum(struct base_buffer *out, uint32_t table, uint64_t uid, u
     if (sum == 0)
         return;
     size_t from = begin(out, RECORD_SUM);
-    put_word(out, table);
-    put_word(out, uid);
-    put_word(out, sum);
+    base_words_put(out, table);
+    base_words_put(out, uid);
+    base_words_put(out, sum);
     end(out, from);
 }
 
 void checkpoint_put_removed(struct base_buffer *out, uint32_t table, uint64_t uid)
 {
     size_t from = begin(out, RECORD_REMOVED);
-    put_word(out, table);
-    put_word(out, uid);
+    base_words_put(out, table);
+    base_words_put(out, uid);
     end(out, from);
 }
 
@@ -169,10 +165,10 @@ void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid,
                           const void *bytes, size_t len)
 {
     size_t from = begin(out, RECORD_PIECE);
-    put_word(out, table);
-    put_word(out, uid);
-    put_word(out, first);
-    put_word(out, rows);
+    base_words_put(out, table);
+    base_words_put(out, uid);
+    base_words_put(out, first);
+    base_words_put(out, rows);
     put_bytes(out, bytes, len);
     end(out, from);
 }
@@ -180,7 +176,7 @@ void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid,
 void checkpoint_put_dead(struct base_buffer *out, uint32_t table, const void *bytes, size_t len)
 {
     size_t from = begin(out, RECORD_DEAD);
-    put_word(out, table);
+    base_words_put(out, table);
     put_bytes(out, bytes, len);
     end(out, from);
 }
@@ -194,7 +190,7 @@ void checkpoint_put_state(struct base_buffer *out, const void *bytes, size_t len
 
 void checkpoint_put_end(struct base_buffer *out)
 {
-    put_word(out, out->failed ? 0 : base_checksum(out->data, out->len));
+    base_words_put(out, out->failed ? 0 : base_checksum(out->data, out->len));
 }
 
 /* ---- Reading. ------------------------------------------------------------------------------------------------------ */

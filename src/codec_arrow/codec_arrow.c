@@ -11,6 +11,7 @@
 #include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "base/base_words.h"
 #include "codec_arrow_internal.h"
 
 enum { INVALID_UTF8 = 1 << 11, CLASSES = 5 }; /* the first is mirror.h's MIRROR_INVALID_UTF8 */
@@ -139,11 +140,6 @@ struct directory {
     uint32_t next; /* buffer */
 };
 
-static void put_word(struct base_buffer *out, uint64_t word)
-{
-    base_buffer_append(out, &word, sizeof word);
-}
-
 /* The next buffer of the file that is the image's own: those of a union's children begin with a bitmap that nobody has. */
 static bool put_buffer(void *context, struct segment_buffer *buffer)
 {
@@ -151,9 +147,9 @@ static bool put_buffer(void *context, struct segment_buffer *buffer)
     const struct maker *maker = directory->maker;
     while (maker->buffers[directory->next].bytes != buffer->bytes || maker->buffers[directory->next].len != buffer->len)
         directory->next++;
-    put_word(directory->out, maker->buffers[directory->next++].offset);
-    put_word(directory->out, buffer->len);
-    put_word(directory->out, buffer->checksum);
+    base_words_put(directory->out, maker->buffers[directory->next++].offset);
+    base_words_put(directory->out, buffer->len);
+    base_words_put(directory->out, buffer->checksum);
     return true;
 }
 
@@ -163,26 +159,26 @@ static rhei_status put_directory(void *context, struct base_buffer *out, struct 
     const struct segment_image *image = maker->image;
     struct directory directory = {.maker = maker, .out = out};
     size_t start = out->len;
-    put_word(out, directory_word);
-    put_word(out, image->rows | (uint64_t)image->mark << 32);
-    put_word(out, image->column_count);
+    base_words_put(out, directory_word);
+    base_words_put(out, image->rows | (uint64_t)image->mark << 32);
+    base_words_put(out, image->column_count);
     for (uint32_t c = 0; c < image->column_count; c++) {
         struct segment_column *column = &image->columns[c];
-        put_word(out, column->layout | (uint64_t)column->flags << 32);
+        base_words_put(out, column->layout | (uint64_t)column->flags << 32);
         for (uint32_t i = 0; i < CLASSES; i++)
-            put_word(out, column->counts[i]);
-        put_word(out, column->texts.count | (uint64_t)column->blobs.count << 32);
+            base_words_put(out, column->counts[i]);
+        base_words_put(out, column->texts.count | (uint64_t)column->blobs.count << 32);
         for (uint32_t v = 0; v < segment_vectors(image->rows); v++) {
-            put_word(out, (uint64_t)column->zones[v].low);
-            put_word(out, (uint64_t)column->zones[v].high);
+            base_words_put(out, (uint64_t)column->zones[v].low);
+            base_words_put(out, (uint64_t)column->zones[v].high);
         }
         (void)codec_arrow_visit(column, put_buffer, &directory);
     }
     if (out->failed)
         return error_no_memory(error);
     uint64_t words = (out->len - start) / sizeof(uint64_t);
-    put_word(out, base_checksum(out->data + start, out->len - start));
-    put_word(out, words);
+    base_words_put(out, base_checksum(out->data + start, out->len - start));
+    base_words_put(out, words);
     return RHEI_OK;
 }
 

@@ -17,30 +17,6 @@
 
 enum { FORMAT = 1 };
 
-static void put_word(struct base_buffer *out, uint64_t word)
-{
-    base_buffer_append(out, &word, sizeof word);
-}
-
-/* With its NUL. */
-static void put_text(struct base_buffer *out, const char *text)
-{
-    put_word(out, strlen(text) + 1);
-    base_buffer_append(out, text, strlen(text) + 1);
-}
-
-static const char *take_text(const char **at, const char *end, bool *wrong)
-{
-    uint64_t len = base_words_take(at, end, wrong);
-    const char *text = *at;
-    if (*wrong || len == 0 || len > (uint64_t)(end - *at) || text[len - 1] != '\0') {
-        *wrong = true;
-        return "";
-    }
-    *at += len;
-    return text;
-}
-
 rhei_status poll_remember(struct change_source *source, void **bytes, size_t *len, struct rhei_error *error)
 {
     struct poll_source *poll = (struct poll_source *)source;
@@ -51,15 +27,15 @@ rhei_status poll_remember(struct change_source *source, void **bytes, size_t *le
     uint64_t count = 0;
     for (size_t t = 0; t < poll->track_count; t++)
         count += poll->tracks[t]->id != 0;
-    put_word(&out, FORMAT);
-    put_text(&out, poll->identity);
-    put_word(&out, (uint64_t)poll->settled_us);
-    put_word(&out, poll->next_id);
-    put_word(&out, count);
+    base_words_put(&out, FORMAT);
+    base_words_put_text(&out, poll->identity);
+    base_words_put(&out, (uint64_t)poll->settled_us);
+    base_words_put(&out, poll->next_id);
+    base_words_put(&out, count);
     for (size_t t = 0; t < poll->track_count; t++)
         if (poll->tracks[t]->id != 0) {
-            put_word(&out, poll->tracks[t]->id);
-            put_text(&out, poll->tracks[t]->name);
+            base_words_put(&out, poll->tracks[t]->id);
+            base_words_put_text(&out, poll->tracks[t]->name);
         }
     base_mutex_unlock(&poll->lock);
     *len = out.len;
@@ -79,7 +55,7 @@ static rhei_status take_tables(struct poll_source *poll, const char **at, const 
     uint64_t count = base_words_take(at, end, wrong);
     for (uint64_t t = 0; t < count && !*wrong; t++) {
         uint64_t id = base_words_take(at, end, wrong);
-        const char *name = take_text(at, end, wrong);
+        const char *name = base_words_take_text(at, end, wrong);
         if (*wrong || id == 0 || id > poll->next_id) {
             *wrong = true;
             break;
@@ -100,7 +76,7 @@ rhei_status poll_resume(struct change_source *source, const void *bytes, size_t 
     bool wrong = false;
     base_mutex_lock(&poll->lock);
     wrong = base_words_take(&at, end, &wrong) != FORMAT || wrong;
-    const char *identity = take_text(&at, end, &wrong);
+    const char *identity = base_words_take_text(&at, end, &wrong);
     poll->last_us = poll->settled_us = (int64_t)base_words_take(&at, end, &wrong);
     poll->next_id = (uint32_t)base_words_take(&at, end, &wrong);
     rhei_status status = wrong ? RHEI_OK : take_tables(poll, &at, end, &wrong, error);

@@ -10,40 +10,28 @@
 
 enum { FORMAT = 2 };
 
-static void put_word(struct base_buffer *out, uint64_t word)
-{
-    base_buffer_append(out, &word, sizeof word);
-}
-
-/* With its NUL. */
-static void put_text(struct base_buffer *out, const char *text)
-{
-    put_word(out, strlen(text) + 1);
-    base_buffer_append(out, text, strlen(text) + 1);
-}
-
 rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, size_t *len, struct rhei_error *error)
 {
     struct base_buffer out = {0};
     uint64_t count = 0;
     for (size_t i = 0; i < kept->catalog->count; i++)
         count += kept->catalog->tables[i].reason == NULL;
-    put_word(&out, FORMAT);
-    put_text(&out, kept->slot);
-    put_text(&out, kept->system);
-    put_text(&out, kept->up_since);
-    put_word(&out, kept->next_id);
-    put_word(&out, count);
+    base_words_put(&out, FORMAT);
+    base_words_put_text(&out, kept->slot);
+    base_words_put_text(&out, kept->system);
+    base_words_put_text(&out, kept->up_since);
+    base_words_put(&out, kept->next_id);
+    base_words_put(&out, count);
     for (size_t i = 0; i < kept->catalog->count; i++) {
         const struct postgres_table *table = &kept->catalog->tables[i];
         if (table->reason != NULL)
             continue;
-        put_word(&out, table->shape);
-        put_word(&out, table->definition.id);
-        put_word(&out, table->leaf_count);
+        base_words_put(&out, table->shape);
+        base_words_put(&out, table->definition.id);
+        base_words_put(&out, table->leaf_count);
         for (uint32_t l = 0; l < table->leaf_count; l++) {
-            put_word(&out, table->leaves[l].oid);
-            put_word(&out, table->leaves[l].file);
+            base_words_put(&out, table->leaves[l].oid);
+            base_words_put(&out, table->leaves[l].file);
         }
     }
     *len = out.len;
@@ -65,14 +53,7 @@ static uint64_t take(struct reader *reader)
 
 static const char *take_text(struct reader *reader)
 {
-    uint64_t len = take(reader);
-    const char *text = reader->at;
-    if (reader->wrong || len == 0 || len > (uint64_t)(reader->end - reader->at) || text[len - 1] != '\0') {
-        reader->wrong = true;
-        return "";
-    }
-    reader->at += len;
-    return text;
+    return base_words_take_text(&reader->at, reader->end, &reader->wrong);
 }
 
 /* So many items of that many words each are there at most. */
