@@ -71,18 +71,25 @@ static struct poll_wanted *wanted_of(const struct config_sidecar *settings)
     return tables;
 }
 
+static struct poll_wishes wishes_of(const struct sidecar *sidecar)
+{
+    const struct config_sidecar *settings = sidecar->settings;
+    return (struct poll_wishes){.tables = sidecar->wanted,
+                                .table_count = settings->table_count,
+                                .soft_delete =
+                                    settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
+                                .page_rows = settings->poll_batch_size,
+                                .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
+                                .every = (uint32_t)settings->delete_every_n_cycles};
+}
+
 static rhei_status open_sqlite(const struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
 {
     const struct config_sidecar *settings = sidecar->settings;
     struct sqlite_source_config config = {
         .path = settings->source_path,
         .snapshot = settings->mode == CONFIG_SOURCE_SNAPSHOT,
-        .page_rows = settings->poll_batch_size,
-        .soft_delete = settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
-        .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
-        .every = (uint32_t)settings->delete_every_n_cycles,
-        .tables = sidecar->wanted,
-        .table_count = settings->table_count,
+        .wishes = wishes_of(sidecar),
         .log = &db->log,
     };
     return sqlite_source_open(&config, &sidecar->source, error);
@@ -100,12 +107,7 @@ static rhei_status poll_postgres(const struct rhei_db *db, struct sidecar *sidec
     const struct config_sidecar *settings = sidecar->settings;
     struct source_postgres_polling config = {
         .target = target_of(settings),
-        .page_rows = settings->poll_batch_size,
-        .soft_delete = settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
-        .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
-        .every = (uint32_t)settings->delete_every_n_cycles,
-        .tables = sidecar->wanted,
-        .table_count = settings->table_count,
+        .wishes = wishes_of(sidecar),
         .log = &db->log,
     };
     return source_postgres_poll(&config, &sidecar->source, error);

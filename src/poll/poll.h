@@ -29,6 +29,16 @@ struct poll_wanted {
     size_t column_count;
 };
 
+/* What the settings say of a source that is looked at. */
+struct poll_wishes {
+    const struct poll_wanted *tables; /* [table_count]; none: every table */
+    size_t table_count;
+    const char *soft_delete; /* column of every table that has one of that name; NULL: none */
+    size_t page_rows;        /* 0: the default */
+    bool full_diff;          /* rows that a sweep of all rows doesn't find are gone */
+    uint32_t every;          /* full_diff: with every so many looks that found something changed */
+};
+
 /* A table as a reader describes it. */
 struct poll_table {
     struct source_table definition; /* id is given here; unmirrored_reason: why it can't be followed, for people */

@@ -22,11 +22,12 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
                                  struct rhei_error *error)
 {
     struct postgres_polling *polling = base_alloc_zero(1, sizeof *polling);
+    const struct poll_wishes *wishes = &config->wishes;
     *source = NULL;
     if (polling == NULL)
         return error_no_memory(error);
     polling->config = *config;
-    polling->names = base_alloc_zero(config->table_count + 1, sizeof *polling->names);
+    polling->names = base_alloc_zero(wishes->table_count + 1, sizeof *polling->names);
     rhei_status status = postgres_stop_init(&polling->stop, error);
     if (status == RHEI_OK && polling->names == NULL)
         status = error_no_memory(error);
@@ -34,17 +35,16 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
         close_polling(polling);
         return status;
     }
-    for (size_t t = 0; t < config->table_count; t++)
-        polling->names[t] = config->tables[t].name;
-    polling->wanted = (struct postgres_wanted){polling->names, config->table_count, false, NULL};
-    polling->wishes = (struct postgres_wishes){config->tables, config->table_count, config->soft_delete};
+    for (size_t t = 0; t < wishes->table_count; t++)
+        polling->names[t] = wishes->tables[t].name;
+    polling->wanted = (struct postgres_wanted){polling->names, wishes->table_count, false, NULL};
     const struct poll_config poll = {.open = postgres_reader_open,
                                      .close = close_polling,
                                      .interrupt = interrupt_polling,
                                      .context = polling,
                                      .log = config->log,
-                                     .page_rows = config->page_rows,
-                                     .deletes = config->full_diff,
-                                     .every = config->full_diff ? config->every : 0};
+                                     .page_rows = wishes->page_rows,
+                                     .deletes = wishes->full_diff,
+                                     .every = wishes->full_diff ? wishes->every : 0};
     return poll_source_open(&poll, source, error);
 }

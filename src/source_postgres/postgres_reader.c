@@ -289,8 +289,8 @@ static rhei_status reader_tables(struct poll_reader *base, const struct poll_tab
     if (status == RHEI_OK) {
         reader->asked = reader->asked && reader->prepared_count == 0;
         reader->prepared_count = 0;
-        status = postgres_tables_read(reader->connection, reader->catalog, &reader->polling->wishes, soon(reader),
-                                      &reader->tables, error);
+        status = postgres_tables_read(reader->connection, reader->catalog, &reader->polling->config.wishes,
+                                      soon(reader), &reader->tables, error);
     }
     *tables = reader->tables.list;
     *count = status == RHEI_OK ? reader->tables.count : 0;

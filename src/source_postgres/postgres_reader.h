@@ -23,7 +23,6 @@ struct postgres_polling {
     struct source_postgres_polling config; /* borrowed strings */
     struct postgres_stop stop;
     struct postgres_wanted wanted;
-    struct postgres_wishes wishes;
     const char **names; /* of `wanted` */
 };
 

@@ -19,7 +19,7 @@ static const char INDEXES[] =
 
 struct describing {
     struct postgres_connection *connection;
-    const struct postgres_wishes *wishes;
+    const struct poll_wishes *wishes;
     struct postgres_tables *tables;
     const PGresult *indexes;
     /* The table that is being described. */
@@ -320,8 +320,8 @@ static rhei_status ask_indexes(struct postgres_connection *connection, const str
 }
 
 rhei_status postgres_tables_read(struct postgres_connection *connection, struct postgres_catalog *catalog,
-                                 const struct postgres_wishes *wishes, int64_t deadline_ns,
-                                 struct postgres_tables *tables, struct rhei_error *error)
+                                 const struct poll_wishes *wishes, int64_t deadline_ns, struct postgres_tables *tables,
+                                 struct rhei_error *error)
 {
     PGresult *indexes = NULL;
     rhei_status status = ask_indexes(connection, catalog, deadline_ns, &indexes, error);
@@ -338,7 +338,7 @@ rhei_status postgres_tables_read(struct postgres_connection *connection, struct 
         now.from = &catalog->tables[i];
         now.table = &tables->list[i];
         now.polled = &tables->polled[i];
-        now.settings = i < wishes->count ? &wishes->tables[i] : NULL;
+        now.settings = i < wishes->table_count ? &wishes->tables[i] : NULL;
         status = describe(&now, error);
         tables->count += status == RHEI_OK;
     }

@@ -25,18 +25,13 @@ struct postgres_tables {
     size_t count;
 };
 
-/* What tables are to be, beside their names. */
-struct postgres_wishes {
-    const struct poll_wanted
-        *tables; /* [count], in the order of postgres_wanted's; none: the settings name no tables */
-    size_t count;
-    const char *soft_delete; /* column of every table that has one of that name; NULL: none */
-};
-
-/* Asks for the indexes of the catalogue's tables, beside what the catalogue has. Holds the catalogue until reset. */
+/*
+ * Asks for the indexes of the catalogue's tables, beside what the catalogue has. The tables of `wishes` are in the order of postgres_wanted's. Holds
+ * the catalogue until reset.
+ */
 rhei_status postgres_tables_read(struct postgres_connection *connection, struct postgres_catalog *catalog,
-                                 const struct postgres_wishes *wishes, int64_t deadline_ns,
-                                 struct postgres_tables *tables, struct rhei_error *error);
+                                 const struct poll_wishes *wishes, int64_t deadline_ns, struct postgres_tables *tables,
+                                 struct rhei_error *error);
 void postgres_tables_reset(struct postgres_tables *tables);
 
 #endif

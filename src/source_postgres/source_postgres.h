@@ -59,12 +59,7 @@ rhei_status source_postgres_open(const struct source_postgres_config *config, st
 /* What is looked for, and where. Everything is borrowed for as long as the source is open. */
 struct source_postgres_polling {
     struct postgres_target target;
-    const struct poll_wanted *tables; /* named as above; none: every table that the role may read */
-    size_t table_count;
-    size_t page_rows;           /* 0: the default */
-    const char *soft_delete;    /* column of every table that has one of that name; NULL: none */
-    bool full_diff;             /* rows that a sweep of all rows doesn't find are gone */
-    uint32_t every;             /* full_diff: with every so many looks that found something changed */
+    struct poll_wishes wishes;  /* tables named as above; none: every table that the role may read */
     int64_t connect_timeout_ms; /* 0: 10 s */
     const struct base_log *log; /* may be NULL */
 };

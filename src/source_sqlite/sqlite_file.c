@@ -243,19 +243,20 @@ static const char *copy_text(struct base_arena *arena, const char *text, bool *g
 static bool copy_config(struct sqlite_file *file, const struct sqlite_source_config *config)
 {
     struct base_arena *arena = &file->arena;
-    struct poll_wanted *tables = base_arena_zero(arena, config->table_count + 1, sizeof *tables);
+    struct poll_wanted *tables = base_arena_zero(arena, config->wishes.table_count + 1, sizeof *tables);
     bool good = tables != NULL;
     file->config = *config;
-    file->config.tables = tables;
+    file->config.wishes.tables = tables;
     file->config.path = NULL;
-    file->config.soft_delete = copy_text(arena, config->soft_delete, &good);
-    for (size_t t = 0; good && t < config->table_count; t++) {
-        tables[t] = config->tables[t];
-        tables[t].name = copy_text(arena, config->tables[t].name, &good);
-        tables[t].created_at = copy_text(arena, config->tables[t].created_at, &good);
-        tables[t].updated_at = copy_text(arena, config->tables[t].updated_at, &good);
-        tables[t].key = copy_names(arena, config->tables[t].key, config->tables[t].key_count, &good);
-        tables[t].columns = copy_names(arena, config->tables[t].columns, config->tables[t].column_count, &good);
+    file->config.wishes.soft_delete = copy_text(arena, config->wishes.soft_delete, &good);
+    for (size_t t = 0; good && t < config->wishes.table_count; t++) {
+        tables[t] = config->wishes.tables[t];
+        tables[t].name = copy_text(arena, config->wishes.tables[t].name, &good);
+        tables[t].created_at = copy_text(arena, config->wishes.tables[t].created_at, &good);
+        tables[t].updated_at = copy_text(arena, config->wishes.tables[t].updated_at, &good);
+        tables[t].key = copy_names(arena, config->wishes.tables[t].key, config->wishes.tables[t].key_count, &good);
+        tables[t].columns =
+            copy_names(arena, config->wishes.tables[t].columns, config->wishes.tables[t].column_count, &good);
     }
     return good;
 }
@@ -280,9 +281,9 @@ rhei_status sqlite_source_open(const struct sqlite_source_config *config, struct
                                .close = close_file,
                                .context = file,
                                .log = config->log,
-                               .page_rows = config->page_rows,
+                               .page_rows = config->wishes.page_rows,
                                .snapshot = config->snapshot,
-                               .deletes = config->snapshot || config->full_diff,
-                               .every = config->full_diff ? config->every : 0};
+                               .deletes = config->snapshot || config->wishes.full_diff,
+                               .every = config->wishes.full_diff ? config->wishes.every : 0};
     return poll_source_open(&poll, source, error);
 }

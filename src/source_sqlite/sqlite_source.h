@@ -7,13 +7,8 @@
 
 struct sqlite_source_config {
     const char *path;
-    bool snapshot;           /* all rows are compared when something was committed; no timestamps are needed */
-    size_t page_rows;        /* 0: the default */
-    const char *soft_delete; /* column of every table that has one of that name; NULL: none */
-    bool full_diff;
-    uint32_t every;                   /* full_diff: with every so many looks that found something changed */
-    const struct poll_wanted *tables; /* none: every table; copied */
-    size_t table_count;
+    bool snapshot;              /* all rows are compared when something was committed; no timestamps are needed */
+    struct poll_wishes wishes;  /* copied */
     const struct base_log *log; /* borrowed; may be NULL */
 };
 

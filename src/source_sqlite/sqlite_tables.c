@@ -102,7 +102,7 @@ static bool is_among(const char *name, const char *const *names, size_t count)
 static bool is_wanted(const struct reading *reading, const char *name, bool in_key)
 {
     const struct poll_wanted *settings = reading->settings;
-    const char *gone = reading->file->config.soft_delete;
+    const char *gone = reading->file->config.wishes.soft_delete;
     if (settings == NULL || settings->column_count == 0 || in_key ||
         is_among(name, settings->columns, settings->column_count))
         return true;
@@ -274,7 +274,7 @@ static rhei_status choose_stamps(struct reading *reading)
 /* A deletion may come with a time of its own, which finds it as a stamp does. */
 static void choose_gone(struct reading *reading)
 {
-    const char *name = reading->file->config.soft_delete;
+    const char *name = reading->file->config.wishes.soft_delete;
     int64_t column = name == NULL ? -1 : find_column(reading, name);
     reading->table->gone = (int32_t)column;
     if (column >= 0 && !reading->file->config.snapshot)
@@ -403,9 +403,9 @@ static rhei_status describe(struct reading *reading, const char *name, const cha
 
 static const struct poll_wanted *settings_of(const struct sqlite_file *file, const char *name)
 {
-    for (size_t t = 0; t < file->config.table_count; t++)
-        if (base_fold_compare(file->config.tables[t].name, name) == 0)
-            return &file->config.tables[t];
+    for (size_t t = 0; t < file->config.wishes.table_count; t++)
+        if (base_fold_compare(file->config.wishes.tables[t].name, name) == 0)
+            return &file->config.wishes.tables[t];
     return NULL;
 }
 
@@ -421,8 +421,8 @@ static bool is_listed(const struct sqlite_tables *tables, const char *name)
 static rhei_status tell_absent(struct reading *reading)
 {
     rhei_status status = RHEI_OK;
-    for (size_t t = 0; t < reading->file->config.table_count && status == RHEI_OK; t++) {
-        const char *name = reading->file->config.tables[t].name;
+    for (size_t t = 0; t < reading->file->config.wishes.table_count && status == RHEI_OK; t++) {
+        const char *name = reading->file->config.wishes.tables[t].name;
         if (is_listed(reading->tables, name))
             continue;
         status = add_table(reading, name);
@@ -447,7 +447,7 @@ rhei_status sqlite_tables_read(const struct sqlite_file *file, sqlite3 *db, stru
     while (status == RHEI_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *name = column_text(stmt, 0), *kind = column_text(stmt, 1);
         reading.settings = settings_of(file, name);
-        if (reading.settings == NULL && (file->config.table_count > 0 || strcmp(kind, "table") != 0))
+        if (reading.settings == NULL && (file->config.wishes.table_count > 0 || strcmp(kind, "table") != 0))
             continue;
         reading.without_rowid = sqlite3_column_int(stmt, 2) != 0;
         reading.strict = sqlite3_column_int(stmt, 3) != 0;

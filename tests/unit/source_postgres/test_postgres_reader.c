@@ -35,7 +35,7 @@ static void start(struct world *world, struct test_server *server)
                             .wanted = {{.name = "t"}, {.name = "other"}}};
     world->polling.config.target.conninfo = server->conninfo;
     world->polling.wanted = (struct postgres_wanted){world->names, 1, false, NULL};
-    world->polling.wishes = (struct postgres_wishes){world->wanted, 1, NULL};
+    world->polling.config.wishes = (struct poll_wishes){.tables = world->wanted, .table_count = 1};
     assert_int_equal(postgres_stop_init(&world->polling.stop, NULL), RHEI_OK);
     assert_int_equal(postgres_reader_open(&world->polling, &world->reader, NULL), RHEI_OK);
 }
@@ -245,7 +245,7 @@ static void test_s2_a_table_that_is_emptied_behind_the_state_is_not_taken_for_em
                                 "INSERT INTO t SELECT n, n, n FROM generate_series(1, 3) n");
         start(&world, server);
         world.polling.wanted.count = 2;
-        world.polling.wishes.count = 2;
+        world.polling.config.wishes.table_count = 2;
         begin(&world);
         describe(&world);
         assert_string_equal(find(&world, &all), "1 2 3");
