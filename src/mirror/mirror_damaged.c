@@ -2,8 +2,6 @@
 /* Whether something of a snapshot or a table couldn't be read from its file (mirror_touch.c finds out). */
 #include "mirror_internal.h"
 
-#include <string.h>
-
 #include "base/base_error.h"
 #include "mirror_touch.h"
 
@@ -48,27 +46,14 @@ static const char *file_of(const struct mirror_segment *segment)
     return "";
 }
 
-/* The length of the name of the table whose versions these are; 0: they are none. */
-static size_t length_of_past(const struct source_table *table)
-{
-    static const char *const suffixes[] = {"_history_open", "_history_ended"};
-    size_t len = strlen(table->name);
-    for (size_t s = 0; is_history_table(table->id) && s < sizeof suffixes / sizeof suffixes[0]; s++) {
-        size_t more = strlen(suffixes[s]);
-        if (len > more && strcmp(table->name + len - more, suffixes[s]) == 0)
-            return len - more;
-    }
-    return 0;
-}
-
 rhei_status mirror_view_check(const struct mirror_table_view *view, struct rhei_error *error)
 {
     const struct source_table *table = &view->table->definition;
     const struct mirror_segment *segment =
         mirror_damages(view->table->mirror) == 0 ? NULL : first_damaged(&view->segments);
-    size_t past = length_of_past(table);
     if (segment == NULL)
         return RHEI_OK;
+    size_t past = is_history_table(table->id) ? history_part_of(table->name) : 0;
     if (past > 0)
         return error_set(
             error, RHEI_IO,

@@ -3,6 +3,8 @@
 #ifndef PORT_SOURCE_TABLE_H
 #define PORT_SOURCE_TABLE_H
 
+#include <string.h>
+
 #include "rhei/rhei_types.h"
 
 /* SQLite's affinities: what a column does to values on the way in. */
@@ -43,6 +45,23 @@ static inline uint32_t table_of_source_bit(uint32_t bit)
 {
     uint32_t number = (uint32_t)__builtin_ctz(bit);
     return (number % TABLE_SOURCES_MOST + (number >= TABLE_SOURCES_MOST ? TABLE_HISTORY : 0)) << TABLE_SOURCE_SHIFT;
+}
+
+/* What the names of the two parts of a table's history end in, behind the table's. */
+#define HISTORY_OPEN  "_history_open"
+#define HISTORY_ENDED "_history_ended"
+
+/* The length of the name of the table that a part of that name is of; 0: it isn't named like one. */
+static inline size_t history_part_of(const char *name)
+{
+    static const char *const endings[] = {HISTORY_OPEN, HISTORY_ENDED};
+    size_t len = strlen(name);
+    for (int e = 0; e < 2; e++) {
+        size_t more = strlen(endings[e]);
+        if (len > more && memcmp(name + len - more, endings[e], more) == 0)
+            return len - more;
+    }
+    return 0;
 }
 
 struct source_column {

@@ -370,17 +370,10 @@ static rhei_status take_row(void *context, const struct rhei_value *row)
 /* The length of the name of the table that the part is of, and *visible of its columns; 0: it is no part. */
 static size_t read_part(const struct source_table *part, uint32_t *visible)
 {
-    static const char *const suffixes[] = {"_history_open", "_history_ended"};
-    size_t len = strlen(part->name);
     *visible = 0;
     while (*visible < part->column_count && strcmp(part->columns[*visible].name, "_rhei_valid_from") != 0)
         ++*visible;
-    for (int s = 0; s < 2 && *visible < part->column_count; s++) {
-        size_t more = strlen(suffixes[s]);
-        if (len > more && strcmp(part->name + len - more, suffixes[s]) == 0)
-            return len - more;
-    }
-    return 0;
+    return *visible < part->column_count ? history_part_of(part->name) : 0;
 }
 
 /* A part whose row of the book is lost says by itself what it is, but not what became of its table, and what was forgotten: nothing is told of before. */

@@ -100,7 +100,7 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
     *row = last;
     history->open = (struct source_table){.id = sync_book_open_id(sync, history->number),
                                           .name = open != NULL ? base_arena_text(arena, open->name)
-                                                               : suffixed(arena, root, "_history_open"),
+                                                               : suffixed(arena, root, HISTORY_OPEN),
                                           .column_count = last + history->hidden_rowid,
                                           .columns = columns,
                                           .key_count = table->key_count,
@@ -110,7 +110,7 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
                                           .estimated_rows = -1};
     history->ended = (struct source_table){.id = sync_book_ended_id(sync, history->number),
                                            .name = ended_before != NULL ? base_arena_text(arena, ended_before->name)
-                                                                        : suffixed(arena, root, "_history_ended"),
+                                                                        : suffixed(arena, root, HISTORY_ENDED),
                                            .column_count = last + 1,
                                            .columns = ended,
                                            .key_count = 1,
