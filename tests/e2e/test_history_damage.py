@@ -86,6 +86,15 @@ def waits_for_background(engine):
         assert time.monotonic() < until
 
 
+def with_a_past_on_disk(start):
+    """Opened again, so that the history is in its files alone."""
+    fill(start())
+    engine = start()
+    engine.initial_sync()
+    waits_for_background(engine)
+    return engine
+
+
 def asked(engine, sql):
     return engine.query(sql, route="auto", freshness="eventual").rows
 
@@ -128,11 +137,7 @@ def nothing_of_before(engine, version="t2"):
 @pytest.mark.parametrize("harm", (flip, cut))
 @pytest.mark.parametrize("part, sql", (("ended", f"SELECT count(*), min(v) FROM t {FIRST}"), ("open", f"SELECT count(*), min(v) FROM t {NOW}")))
 def test_a9_who_needs_a_damaged_file_of_a_history_is_told_and_nobody_else_notices(part, sql, harm, place, start):
-    engine = start()
-    fill(engine)
-    engine = start()
-    engine.initial_sync()
-    waits_for_background(engine)
+    engine = with_a_past_on_disk(start)
     victim = files(place, part)[0]
     harm(victim)
     refused(engine, sql, victim)
@@ -155,11 +160,7 @@ def test_a9_who_needs_a_damaged_file_of_a_history_is_told_and_nobody_else_notice
 
 def test_a9_changes_of_rows_whose_versions_are_in_a_damaged_file(place, start):
     """Nothing is made of what can't be read: the rows begin anew with the change."""
-    engine = start()
-    fill(engine)
-    engine = start()
-    engine.initial_sync()
-    waits_for_background(engine)
+    engine = with_a_past_on_disk(start)
     flip(files(place, "open")[0])
     engine.execute("UPDATE t SET v = 't3 ' || id")
     engine.sync()
@@ -174,11 +175,7 @@ def test_a9_changes_of_rows_whose_versions_are_in_a_damaged_file(place, start):
 @pytest.mark.parametrize("part, sql", (("ended", f"SELECT count(*), min(v) FROM t {FIRST}"), ("open", f"SELECT count(*), min(v) FROM t {NOW}")))
 @pytest.mark.parametrize("point", ("found", "sync.cycle.applied", "sync.cycle.published", "checkpoint.encoded", "checkpoint.written"))
 def test_a9_a_death_between_damage_and_the_checkpoint_that_knows_of_it(point, part, sql, place, start):
-    engine = start()
-    fill(engine)
-    engine = start()
-    engine.initial_sync()
-    waits_for_background(engine)
+    engine = with_a_past_on_disk(start)
     victim = files(place, part)[0]
     flip(victim)
     refused(engine, sql, victim)

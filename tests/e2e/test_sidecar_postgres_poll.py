@@ -11,6 +11,7 @@ import pytest
 from postgres_server import DEBIAN, PostgresServer
 from rhei_engine import RheiError
 from tcp_proxy import TcpProxy
+from test_sidecar_postgres import until_seen as until
 
 LIMIT = 90  # seconds that anything may take to be seen
 NUMBERS = itertools.count()
@@ -85,19 +86,6 @@ def settings(folder, base, *tables, detection="", more="", engine="", conninfo=N
     text += "".join(f"[[sidecar.tables]]\n{table}\n" for table in tables)
     (folder / "side.toml").write_text(text)
     return folder / "side.toml"
-
-
-def until(condition):
-    """What is seen late is seen in the end; a source that is away comes back."""
-    end = time.monotonic() + LIMIT
-    while True:
-        try:
-            if condition():
-                return
-        except RheiError:
-            pass
-        assert time.monotonic() < end, "it was never seen"
-        time.sleep(0.005)
 
 
 def here(engine, sql, **options):

@@ -11,7 +11,7 @@ import pytest
 from postgres_server import DEBIAN, PostgresServer
 from rhei_engine import RheiError
 from tcp_proxy import TcpProxy
-from test_sidecar_postgres import rows_here, rows_there, settings
+from test_sidecar_postgres import rows_here, rows_there, settings, until_seen
 
 LIMIT = 60  # seconds that anything may take to be seen
 SLOT = 'slot = "rhei_app"'
@@ -29,17 +29,7 @@ def engine(spawn):
 
 
 def until(condition):
-    """What is away meanwhile comes back."""
-    end = time.monotonic() + LIMIT
-    while True:
-        why = "it was never seen"
-        try:
-            if condition():
-                return
-        except RheiError as error:
-            why = str(error)
-        assert time.monotonic() < end, why
-        time.sleep(0.005)
+    until_seen(condition, LIMIT)
 
 
 def same(engine, server, table="t", columns="id, n"):
