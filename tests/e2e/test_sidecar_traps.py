@@ -1,8 +1,6 @@
 """S1, S2, S5: what an ordinary PostgreSQL server does to those who follow it: each trap, and cuts and kills in loops beside pgbench."""
 
 import json
-import os
-import signal
 import subprocess
 import time
 
