@@ -380,14 +380,25 @@ static void put_columns(struct base_buffer *out, const struct sync_generation *g
 
 /* ---- Rows. --------------------------------------------------------------------------------------------------------- */
 
-static void put_point(struct base_buffer *out, const struct engine_histories *histories,
-                      const struct sync_generation *generation, const char *point, bool position, bool ended)
+/* What holds for all parts of the table: no row of a point of which not all is known. */
+static void put_bounds(struct base_buffer *out, const struct engine_histories *histories, const char *table,
+                       const char *point, bool position)
 {
     struct sync_gap gap;
     size_t at = 0;
     uint32_t number = 0;
+    int64_t kept = kept_from(histories, table, position);
+    if (kept != 0)
+        base_buffer_format(out, " AND %s >= %" PRId64, point, kept);
+    while (next_gap(histories, table, &at, &number, &gap))
+        base_buffer_format(out, " AND (%s <= %" PRId64 " OR %s >= %" PRId64 ")", point,
+                           position ? gap.from_seq : gap.from_us, point, position ? gap.to_seq : gap.to_us);
+}
+
+static void put_point(struct base_buffer *out, const struct sync_generation *generation, const char *point,
+                      bool position, bool ended)
+{
     int64_t gone = position ? generation->gone_seq : generation->gone_us;
-    int64_t kept = kept_from(histories, generation->table, position);
     base_buffer_text(out, " WHERE "); /* no format: each question about the past is written anew */
     base_buffer_text(out, own_names[position ? OWN_SEQ : OWN_FROM]);
     base_buffer_text(out, " <= ");
@@ -397,11 +408,6 @@ static void put_point(struct base_buffer *out, const struct engine_histories *hi
         base_buffer_text(out, point);
     } else if (generation->gone_us != 0)
         base_buffer_format(out, " AND %s < %" PRId64, point, gone);
-    if (kept != 0)
-        base_buffer_format(out, " AND %s >= %" PRId64, point, kept);
-    while (next_gap(histories, generation->table, &at, &number, &gap)) /* a point that wasn't known has no rows there */
-        base_buffer_format(out, " AND (%s <= %" PRId64 " OR %s >= %" PRId64 ")", point,
-                           position ? gap.from_seq : gap.from_us, point, position ? gap.to_seq : gap.to_us);
 }
 
 static void put_range(struct base_buffer *out, const struct sync_generation *generation, const struct engine_past *past,
@@ -416,7 +422,7 @@ static void put_range(struct base_buffer *out, const struct sync_generation *gen
 
 static void put_part(struct base_buffer *out, const struct engine_histories *histories,
                      const struct sync_generation *generation, const struct columns *columns,
-                     const struct engine_past *past, bool ended)
+                     const struct engine_past *past, const struct base_buffer *bounds, bool ended)
 {
     const struct mirror_table_view *view = part(histories, generation, ended);
     bool versions = past->kind != PAST_AS_OF && past->kind != PAST_POSITION;
@@ -429,10 +435,12 @@ static void put_part(struct base_buffer *out, const struct engine_histories *his
     base_buffer_identifier(out, histories->schema == NULL ? ENGINE_HISTORY : histories->schema);
     base_buffer_text(out, ".");
     base_buffer_identifier(out, definition->name);
-    if (!versions)
-        put_point(out, histories, generation, past->first.data, past->kind == PAST_POSITION, ended);
-    else if (past->kind != PAST_ALL)
+    if (!versions) {
+        put_point(out, generation, past->first.data, past->kind == PAST_POSITION, ended);
+        base_buffer_append(out, bounds->data, bounds->len);
+    } else if (past->kind != PAST_ALL) {
         put_range(out, generation, past, ended);
+    }
 }
 
 static void put_nothing(struct base_buffer *out, const struct columns *columns, const struct engine_past *past)
@@ -451,17 +459,22 @@ void engine_histories_put(const struct engine_histories *histories, const char *
                           const struct engine_past *past, struct base_buffer *out)
 {
     struct columns columns = {0};
+    struct base_buffer bounds = {0};
     const struct sync_generation *generation;
-    list_columns(histories, table, now, past->kind != PAST_AS_OF && past->kind != PAST_POSITION, &columns);
+    bool point = past->kind == PAST_AS_OF || past->kind == PAST_POSITION;
+    list_columns(histories, table, now, !point, &columns);
+    if (point)
+        put_bounds(&bounds, histories, table, past->first.data, past->kind == PAST_POSITION);
     base_buffer_char(out, '(');
     for (size_t at = 0; (generation = next(histories, table, &at)) != NULL && !out->failed;) {
-        put_part(out, histories, generation, &columns, past, true);
+        put_part(out, histories, generation, &columns, past, &bounds, true);
         if (generation->current)
-            put_part(out, histories, generation, &columns, past, false);
+            put_part(out, histories, generation, &columns, past, &bounds, false);
     }
     if (out->len > 0 && out->data[out->len - 1] == '(') /* all of it was damaged, and is gone */
         put_nothing(out, &columns, past);
     base_buffer_char(out, ')');
-    out->failed = out->failed || columns.failed;
+    out->failed = out->failed || columns.failed || bounds.failed;
+    base_buffer_reset(&bounds);
     base_free(columns.items);
 }
