@@ -225,7 +225,7 @@ bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const voi
 rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t *seen, struct rhei_error *error);
 /* The rows are in memory, as those of RETURNING. */
 bool oltp_cursor_is_kept(const struct oltp_cursor *cursor);
-/* Log position of the state that the cursor reads; valid from the first next until close. */
+/* Log position of the state that the cursor reads, exactly (I18); until close. */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor);
 /* Sources of which the cursor reads tables that live elsewhere (bits of source_bit_of_table); 0: none, or its rows are kept. */
 uint32_t oltp_cursor_sources(const struct oltp_cursor *cursor);

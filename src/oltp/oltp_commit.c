@@ -61,6 +61,7 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0); /* I2 */
     BASE_INVARIANT(oltp->pending_seq >= 0 && (oltp->pending_rows == 0 || oltp->pending_seq > 0));
+    oltp_position_committed(oltp, oltp->pending_seq);
     if (oltp->pending_seq > 0) {
         atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
         atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
@@ -73,6 +74,7 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
     }
     oltp->pending_seq = 0;
     oltp->pending_rows = 0;
+    oltp->commit_begun = false;
     atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
     atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
@@ -85,6 +87,7 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
 
 void oltp_rolled_back(struct oltp *oltp)
 {
+    oltp->commit_begun = false;
     oltp->pending_seq = 0;
     oltp->pending_rows = 0;
 }

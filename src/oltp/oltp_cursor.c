@@ -12,6 +12,8 @@
 #include "base/base_utf8.h"
 #include "oltp/oltp_internal.h"
 
+enum { CURSOR_LONG_NS = 1000 * 1000 }; /* so long a statement isn't run twice again and again */
+
 struct oltp_cursor {
     struct oltp *oltp;
     struct oltp_connection *connection; /* NULL: the rows are kept */
@@ -23,7 +25,7 @@ struct oltp_cursor {
     bool *owner_open;
     int64_t position; /* a floor until it is exact */
     bool position_exact;
-    uint64_t token; /* of the commits, from before the snapshot */
+    uint64_t token; /* of the commits, from before the first step */
     bool schema_known;
     struct oltp_schema *schema; /* of the rows; NULL: unknown, or of no use */
     rhei_status failed;
@@ -61,6 +63,78 @@ static rhei_status cursor_start_anew(struct oltp_cursor *cursor, const struct ol
     return status == RHEI_OK ? cursor_step(cursor, error) : status;
 }
 
+static inline rhei_status cursor_step_first(struct oltp_cursor *cursor, const struct oltp_stop *stop,
+                                            struct rhei_error *error)
+{
+    rhei_status status = cursor_step(cursor, error);
+    return oltp_face_missed(cursor->connection, cursor->statement) ? cursor_start_anew(cursor, stop, error) : status;
+}
+
+/*
+ * The log's newest number in the state that the connection reads; false: that couldn't be found out. *log: the statement that asked, which pins the
+ * state until it is released; NULL: there is no log.
+ */
+static bool cursor_ask_position(struct oltp_cursor *cursor, struct oltp_statement **log)
+{
+    static const char sql[] = "SELECT max(seq) FROM main." OLTP_LOG;
+    *log = NULL;
+    if (oltp_prepare(cursor->connection, sql, sizeof sql - 1, log, NULL) != RHEI_OK)
+        return sqlite3_errcode(cursor->connection->db) == SQLITE_ERROR;
+    if (sqlite3_step((*log)->stmt) == SQLITE_ROW) {
+        cursor->position = sqlite3_column_int64((*log)->stmt, 0);
+        return true;
+    }
+    oltp_statement_release(cursor->connection, log);
+    return false;
+}
+
+static bool cursor_find_position(struct oltp_cursor *cursor)
+{
+    struct oltp_statement *log = NULL;
+    bool found = cursor_ask_position(cursor, &log);
+    if (log != NULL)
+        oltp_statement_release(cursor->connection, &log);
+    return found;
+}
+
+/* Somebody committed while a statement without rows ran, and which state that read can't be told any more: the log is asked first, and pins it. */
+static rhei_status cursor_start_placed(struct oltp_cursor *cursor, const struct oltp_stop *stop,
+                                       struct rhei_error *error)
+{
+    struct oltp_statement *log = NULL;
+    cursor->position_exact = cursor_ask_position(cursor, &log);
+    cursor->done = false;
+    rhei_status status = cursor_step_first(cursor, stop, error);
+    if (log != NULL)
+        oltp_statement_release(cursor->connection, &log);
+    return status;
+}
+
+/* Behind the first step: which position it is that the rows are of. */
+static rhei_status cursor_place(struct oltp_cursor *cursor, const struct oltp_stop *stop, rhei_status first,
+                                struct rhei_error *error)
+{
+    struct oltp *oltp = cursor->oltp;
+    if (!cursor->pooled || oltp->wal_index == NULL)
+        return first; /* a transaction's state stays; and a file without a write-ahead log has no change log */
+    bool same = oltp_commit_token(oltp) == cursor->token; /* X3 */
+    if (same && oltp_position_known(oltp, cursor->token, &cursor->position)) {
+        cursor->position_exact = true;
+        return first;
+    }
+    bool pinned = !cursor->done, found = cursor_find_position(cursor);
+    same = oltp_commit_token(oltp) == cursor->token;
+    cursor->position_exact = found && (pinned || same);
+    if (found && same)
+        oltp_position_tell(oltp, cursor->token, cursor->position); /* X2; without a log, too */
+    if (!found || cursor->position_exact)
+        return first;
+    int64_t took_ns = base_tick_ns() - atomic_load_explicit(&cursor->connection->taken_ns, memory_order_relaxed);
+    cursor->statement->places_first = took_ns > CURSOR_LONG_NS;
+    sqlite3_reset(cursor->statement->stmt);
+    return cursor_start_placed(cursor, stop, error);
+}
+
 static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_stop *stop, struct rhei_error *error)
 {
     if (stop != NULL && stop->check != NULL) {
@@ -68,12 +142,14 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
         oltp_connection_watch(cursor->connection, &cursor->stop);
     }
     cursor->position = atomic_load_explicit(&cursor->oltp->position, memory_order_acquire);
-    cursor->token = oltp_commit_token(cursor->oltp);
     rhei_status status = oltp_face_pin(cursor->connection, cursor->statement, stop, error);
-    if (status == RHEI_OK) {
-        status = cursor_step(cursor, error);
-        if (oltp_face_missed(cursor->connection, cursor->statement))
-            status = cursor_start_anew(cursor, stop, error);
+    if (status == RHEI_OK && cursor->statement->places_first) {
+        status = cursor_start_placed(cursor, stop, error);
+    } else if (status == RHEI_OK) {
+        cursor->token = oltp_commit_token(cursor->oltp);
+        status = cursor_step_first(cursor, stop, error);
+        if (status == RHEI_ROW || status == RHEI_DONE)
+            status = cursor_place(cursor, stop, status, error);
     }
     cursor->stop.elsewhere = NULL; /* the caller's, for as long as this call */
     cursor->row_waits = status == RHEI_ROW;
@@ -455,26 +531,11 @@ rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t 
     return status;
 }
 
-/*
- * The cursor's own statement is active, so this one reads the same snapshot. Once that is done its snapshot may be gone; then
- * the log is as it was only if nobody committed since.
- */
+/* A reader's was found when it began (cursor_place). Within a transaction the state is the same until that ends. */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor)
 {
-    if (cursor->connection == NULL || cursor->position_exact)
-        return cursor->position;
-    static const char sql[] = "SELECT max(seq) FROM main." OLTP_LOG;
-    struct oltp_statement *statement = NULL;
-    if (oltp_prepare(cursor->connection, sql, sizeof sql - 1, &statement, NULL) == RHEI_OK) {
-        int64_t position = cursor->position;
-        if (sqlite3_step(statement->stmt) == SQLITE_ROW)
-            position = sqlite3_column_int64(statement->stmt, 0);
-        bool same = !cursor->done || !sqlite3_get_autocommit(cursor->connection->db) ||
-                    oltp_commit_token(cursor->oltp) == cursor->token;
-        if (same)
-            cursor->position = position;
-        oltp_statement_release(cursor->connection, &statement);
-    }
+    if (cursor->connection != NULL && !cursor->position_exact)
+        (void)cursor_find_position(cursor);
     cursor->position_exact = true;
     return cursor->position;
 }

@@ -51,6 +51,7 @@ struct oltp_statement {
     uint32_t reads_face; /* sources whose tables it reads (oltp_face.c), as of the last time SQLite prepared it */
     uint64_t reads_face_version; /* of the schema for which it did when it ran last, and 1; 0: it didn't */
     int prepared_anew;           /* how often SQLite did that by itself */
+    bool places_first;           /* oltp_cursor.c: the log is asked before its first step */
     bool cached, in_use;
     bool bound_plain; /* its parameters are numbers and NULLs, so that nothing has to be given back */
     struct oltp_statement *newer, *older;
@@ -352,6 +353,13 @@ void oltp_commit_made(struct oltp *oltp);
  */
 uint32_t oltp_foreign_least(const struct oltp *oltp);
 uint32_t oltp_foreign_most(const struct oltp *oltp);
+
+/* ---- Positions of states (oltp_position.c). Any thread, but for the last. ----------------------------------------- */
+
+void oltp_position_tell(struct oltp *oltp, uint64_t token, int64_t position);
+/* Nanoseconds. */
+bool oltp_position_known(const struct oltp *oltp, uint64_t token, int64_t *position);
+void oltp_position_committed(struct oltp *oltp, int64_t logged);
 /*
  * Whether every change that the writer made came before its row in the log and after all others' rows: nobody's code but SQLite's ever
  * ran between a row's change and our trigger. TEMP triggers do, and what RETURNING calls.
@@ -467,6 +475,13 @@ struct oltp_counters {
     atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged, refused;
 };
 
+/* A state of the file and its position (oltp_position.c). */
+struct oltp_known {
+    atomic_uint_fast64_t turn; /* odd: one is being written; 0: none was yet */
+    atomic_uint_fast64_t token;
+    atomic_int_fast64_t position;
+};
+
 struct oltp {
     struct oltp_config config;
     const struct oltp_hooks *hooks;
@@ -518,7 +533,10 @@ struct oltp {
     atomic_uint writer_begun, writer_made; /* commits of the writer; a failed one is begun again */
     atomic_bool writer_shared;             /* what oltp_writes_in_order is about may have happened */
     atomic_uint_fast64_t own_commits;
+    bool commit_begun;            /* holder of the writer: a commit that nobody was told of yet, */
+    uint64_t token_before;        /* and the state before it */
     atomic_int_fast64_t position; /* highest log row of our own commits and cycles */
+    struct oltp_known known;
 
     /* background */
     base_thread maintenance;

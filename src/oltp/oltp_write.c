@@ -105,6 +105,7 @@ void oltp_native_unlock(struct oltp *oltp)
     if (!sqlite3_get_autocommit(oltp->writer->db))
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
     oltp_writer_hooks(oltp);
+    oltp_recount(oltp); /* whoever had it may have rolled rows of the log back */
     oltp_committed(oltp, 0);
     oltp_writer_release(oltp);
 }
