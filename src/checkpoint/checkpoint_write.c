@@ -470,29 +470,43 @@ static rhei_status ask_state(const struct checkpoint *checkpoint, void **bytes, 
     return error_set(error, status, "%s", why.message);
 }
 
-/*
- * The snapshot, and what the source goes on from there: the same before and after it was taken, so that it is true of it. Where it isn't, rows are kept
- * that the next opening loads anew, with histories that go on.
- */
-static rhei_status take_state(struct writing *writing)
+/* *same: a cycle didn't come in between. */
+static rhei_status try_state(struct writing *writing, bool *same)
 {
     struct checkpoint *checkpoint = writing->checkpoint;
     void *after = NULL;
     size_t after_len = 0;
-    bool foreign = checkpoint->config.source_number != 0;
-    rhei_status status =
-        foreign ? ask_state(checkpoint, &writing->state, &writing->state_len, writing->error) : RHEI_OK;
+    base_free(writing->state);
+    rhei_status status = ask_state(checkpoint, &writing->state, &writing->state_len, writing->error);
     if (status == RHEI_OK && mirror_snapshot_take(checkpoint->config.mirror, &writing->snapshot) != RHEI_OK)
         status = error_no_memory(writing->error);
-    if (status != RHEI_OK || !foreign)
+    if (status != RHEI_OK)
         return status;
     status = ask_state(checkpoint, &after, &after_len, writing->error);
-    if (after_len != writing->state_len || (after_len > 0 && memcmp(after, writing->state, after_len) != 0))
-        writing->state_len = 0;
+    *same = after_len == writing->state_len && (after_len == 0 || memcmp(after, writing->state, after_len) == 0);
     base_free(after);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK || !*same)
         mirror_snapshot_release(&writing->snapshot);
     return status;
+}
+
+/*
+ * The snapshot, and what the source goes on from there: the same before and after it was taken, so that it is true of it. A cycle in between is a matter of
+ * microseconds, so it is tried again. Where it never is, rows are kept that the next opening loads anew, with histories that go on.
+ */
+static rhei_status take_state(struct writing *writing)
+{
+    enum { TRIES = 16 };
+    struct mirror *mirror = writing->checkpoint->config.mirror;
+    rhei_status status = RHEI_OK;
+    bool same = false;
+    if (writing->checkpoint->config.source_number != 0)
+        for (int tries = 0; tries < TRIES && status == RHEI_OK && !same; tries++)
+            status = try_state(writing, &same);
+    if (status != RHEI_OK || same)
+        return status;
+    writing->state_len = 0;
+    return mirror_snapshot_take(mirror, &writing->snapshot) == RHEI_OK ? RHEI_OK : error_no_memory(writing->error);
 }
 
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error)

@@ -8,7 +8,14 @@
 #include "base/base_memory.h"
 #include "base/base_words.h"
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
+
+static void put_mark(struct base_buffer *out, const struct postgres_mark *mark)
+{
+    base_words_put(out, mark->end);
+    base_words_put(out, mark->xid);
+    base_words_put(out, (uint64_t)mark->time_us);
+}
 
 rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, size_t *len, struct rhei_error *error)
 {
@@ -20,6 +27,8 @@ rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, 
     base_words_put_text(&out, kept->slot);
     base_words_put_text(&out, kept->system);
     base_words_put_text(&out, kept->up_since);
+    put_mark(&out, &kept->mark);
+    put_mark(&out, &kept->earlier);
     base_words_put(&out, kept->next_id);
     base_words_put(&out, count);
     for (size_t i = 0; i < kept->catalog->count; i++) {
@@ -54,6 +63,14 @@ static uint64_t take(struct reader *reader)
 static const char *take_text(struct reader *reader)
 {
     return base_words_take_text(&reader->at, reader->end, &reader->wrong);
+}
+
+static struct postgres_mark take_mark(struct reader *reader)
+{
+    struct postgres_mark mark = {.end = take(reader)};
+    mark.xid = (uint32_t)take(reader);
+    mark.time_us = (int64_t)take(reader);
+    return mark;
 }
 
 /* So many items of that many words each are there at most. */
@@ -104,6 +121,8 @@ rhei_status postgres_kept_read(const void *bytes, size_t len, struct postgres_ke
     kept->slot = take_text(&reader);
     snprintf(kept->system, sizeof kept->system, "%s", take_text(&reader));
     snprintf(kept->up_since, sizeof kept->up_since, "%s", take_text(&reader));
+    kept->mark = take_mark(&reader);
+    kept->earlier = take_mark(&reader);
     kept->next_id = (uint32_t)take(&reader);
     rhei_status status = reader.wrong ? RHEI_OK : take_tables(&reader, catalog);
     if (status != RHEI_OK || reader.wrong || kept->system[0] == '\0')

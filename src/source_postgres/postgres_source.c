@@ -46,9 +46,11 @@ struct postgres_source {
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
-    bool kept_catalog;    /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
-    bool unsettled;       /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
-    int64_t settles_at;   /* the cycle that begins there knows of one */
+    bool kept_catalog;  /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
+    bool unsettled;     /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
+    int64_t settles_at; /* the cycle that begins there knows of one */
+    /* The last transaction as of the last cycle, and as of the last one that is known to be published (under the stream's `lock`). */
+    struct postgres_mark mark, settled;
     bool schema_changed;  /* and the cycles weren't told yet */
     bool published;       /* the publication was there once */
     bool unpublished;     /* the publication wasn't there: what happened meanwhile wasn't told */
@@ -458,6 +460,10 @@ static rhei_status pin(struct postgres_source *source, int64_t after, struct cha
     const struct postgres_transaction *first = stream->queue.first, *last = stream->queue.last;
     uint64_t before = stream->low;
     source->unsettled = (source->unsettled && after != source->settles_at) || gap;
+    source->settled = source->settles_at == 0       ? stream->earlier
+                      : after == source->settles_at ? source->mark
+                                                    : source->settled;
+    source->mark = stream->mark;
     source->settles_at = cycle->position;
     base_mutex_unlock(&stream->lock);
     rhei_status status =
@@ -542,6 +548,10 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
         table == NULL ? error_set(error, RHEI_STALE, "table version %u is not there any more: its columns changed", id)
                       : postgres_load_begin(&source->config.target, &source->stream.stop, &source->wanted, catalog,
                                             table, loaders, INT64_MAX, load, info, error);
+    base_mutex_lock(&source->stream.lock);
+    if (status == RHEI_OK && (uint64_t)info->position > source->stream.loaded)
+        source->stream.loaded = (uint64_t)info->position;
+    base_mutex_unlock(&source->stream.lock);
     postgres_catalog_free(&catalog);
     return status;
 }
@@ -575,6 +585,8 @@ static rhei_status op_remember(struct change_source *base, void **bytes, size_t 
     base_mutex_lock(&source->stream.lock);
     snprintf(kept.system, sizeof kept.system, "%s", source->stream.system);
     snprintf(kept.up_since, sizeof kept.up_since, "%s", source->stream.up_since);
+    kept.mark = source->mark;
+    kept.earlier = source->settled;
     known = known && !source->unsettled && !source->stream.gap && kept.system[0] != '\0';
     base_mutex_unlock(&source->stream.lock);
     kept.catalog = catalog;
@@ -616,6 +628,8 @@ static rhei_status op_resume(struct change_source *base, const void *bytes, size
     if (ours) {
         snprintf(source->stream.system, sizeof source->stream.system, "%s", kept.system);
         snprintf(source->stream.up_since, sizeof source->stream.up_since, "%s", kept.up_since);
+        source->stream.mark = kept.mark;
+        source->stream.earlier = kept.earlier;
     }
     base_mutex_unlock(&source->stream.lock);
     if (status == RHEI_OK && !ours)

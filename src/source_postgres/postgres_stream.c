@@ -97,6 +97,9 @@ struct follower {
     uint64_t confirmed;
     bool streaming;
     char given_up[120]; /* why the server gave the slot up; "": it didn't */
+    char system[40], up_since[24];
+    bool standby;
+    bool checks; /* R4: before it is gone on with. `start` is where the slot was confirmed */
 };
 
 static int64_t limit_of(const struct postgres_stream *stream)
@@ -126,15 +129,19 @@ static rhei_status identify(struct follower *follower, char system[40], uint64_t
     return status;
 }
 
-/* When the server was started, by its clock. */
-static rhei_status look_at_start(struct follower *follower, char up_since[24])
+/* When the server was started, by its clock, and whether it is a standby. */
+static rhei_status look_at_start(struct follower *follower)
 {
     PGresult *result = NULL;
-    rhei_status status =
-        ask(follower, "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint",
-            limit_of(follower->stream), &result);
-    if (status == RHEI_OK)
-        snprintf(up_since, 24, "%.23s", postgres_cell(follower->connection, result, 0, 0));
+    rhei_status status = ask(follower,
+                             "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint,"
+                             " pg_catalog.pg_is_in_recovery()",
+                             limit_of(follower->stream), &result);
+    if (status == RHEI_OK) {
+        snprintf(follower->up_since, sizeof follower->up_since, "%.23s",
+                 postgres_cell(follower->connection, result, 0, 0));
+        follower->standby = postgres_cell(follower->connection, result, 0, 1)[0] == 't';
+    }
     postgres_clear(follower->connection, &result);
     return status;
 }
@@ -144,10 +151,14 @@ static rhei_status make_slot(struct follower *follower, uint64_t *start)
 {
     struct base_buffer sql = {0};
     bool named = follower->stream->config->slot != NULL, old = follower->connection->version < 150000;
+    /* one that goes with its connection can't, nor one of a standby; where nobody copies it it costs nothing */
+    bool fails_over = named && follower->connection->version >= 170000 && !follower->standby;
     base_buffer_text(&sql, "CREATE_REPLICATION_SLOT ");
     base_buffer_identifier(&sql, follower->slot);
     base_buffer_format(&sql, "%s LOGICAL pgoutput %s", named ? "" : " TEMPORARY",
-                       old ? "NOEXPORT_SNAPSHOT" : "(SNAPSHOT 'nothing')");
+                       old          ? "NOEXPORT_SNAPSHOT"
+                       : fails_over ? "(SNAPSHOT 'nothing', FAILOVER true)"
+                                    : "(SNAPSHOT 'nothing')");
     PGresult *result = NULL;
     rhei_status status = sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, INT64_MAX, &result);
     if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(follower->connection, result, 0, 1), start))
@@ -232,20 +243,70 @@ static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t
     return status;
 }
 
-/* R2. */
+/* The cluster's number, without the timeline behind it. */
+static bool same_cluster(const char *one, const char *other)
+{
+    size_t length = strcspn(one, "/");
+    return strncmp(one, other, length + 1) == 0;
+}
+
+/* What is known of the server before it is gone on with. */
+struct found {
+    uint64_t now, confirmed, made;
+    bool there;
+};
+
+/* Why it isn't gone on with, in `reloaded`. */
+static void say_why(struct follower *follower, const struct found *found, bool same, uint64_t from)
+{
+    struct postgres_stream *stream = follower->stream;
+    const char *text = !same                           ? "it is another database cluster"
+                       : stream->config->slot == NULL  ? "the slot went with its connection, as none is named"
+                       : follower->given_up[0] != '\0' ? follower->given_up
+                       : !found->there                 ? "the slot was gone, as on a standby that hasn't a copy of it"
+                       : found->confirmed > from       ? "somebody else read on from the slot"
+                       : from > found->now             ? "the server is behind what was seen, as one that was restored"
+                       : stream->strayed ? "the server was started anew and has other changes than those that "
+                                           "were seen, as one that was restored to an older state"
+                                         : "the server was started anew before its slot knew of what was loaded last";
+    bool given_up = text == follower->given_up;
+    stream->reloads++;
+    snprintf(stream->reloaded, sizeof stream->reloaded, "%s%.150s",
+             given_up ? "the slot was of no use any more, because " : "", text);
+}
+
+/* Under `lock`. The queue is emptied, and the stream goes on at `start`. */
+static void leap(struct postgres_stream *stream, uint64_t start, bool gap)
+{
+    postgres_queue_reset(&stream->queue);
+    stream->low = start;
+    stream->gap = stream->gap || gap;
+    stream->forgotten = stream->forgotten < start ? stream->forgotten : start;
+    stream->kept = stream->kept < start ? stream->kept : start;
+    stream->mark = (struct postgres_mark){.end = start};
+    stream->strayed = false;
+}
+
+static rhei_status ask_server(struct follower *follower, struct found *found)
+{
+    bool named = follower->stream->config->slot != NULL;
+    rhei_status status = identify(follower, follower->system, &found->now);
+    if (status == RHEI_OK && named)
+        status = look_at_start(follower);
+    if (status == RHEI_OK && named)
+        status = look_at_slot(follower, &found->there, &found->confirmed);
+    if (status == RHEI_OK && !found->there)
+        status = make_slot(follower, &found->made);
+    return status;
+}
+
+/* R2, R4. */
 static rhei_status find_start(struct follower *follower)
 {
     struct postgres_stream *stream = follower->stream;
-    char system[40] = "", up_since[24] = "";
-    uint64_t now = 0, confirmed = 0, made = 0;
-    bool there = false;
-    rhei_status status = identify(follower, system, &now);
-    if (status == RHEI_OK && stream->config->slot != NULL)
-        status = look_at_start(follower, up_since);
-    if (status == RHEI_OK && stream->config->slot != NULL)
-        status = look_at_slot(follower, &there, &confirmed);
-    if (status == RHEI_OK && !there)
-        status = make_slot(follower, &made);
+    struct found found = {0};
+    rhei_status status = ask_server(follower, &found);
+    follower->checks = false;
     if (status != RHEI_OK)
         return status;
     base_mutex_lock(&stream->lock);
@@ -253,37 +314,28 @@ static rhei_status find_start(struct follower *follower)
         base_cond_wait_until(&stream->changed, &stream->lock, base_now_ns() + CONFIRM_EVERY_NS);
     bool first = stream->seen == 0;
     uint64_t from = first ? stream->wanted : stream->seen;
-    bool same = stream->system[0] == '\0' || strcmp(stream->system, system) == 0;       /* R4 */
-    bool sure = !first || confirmed == from || strcmp(stream->up_since, up_since) == 0; /* R4 */
-    bool goes_on = from != 0 && same && there && confirmed <= from && from <= now && sure;
-    if (goes_on)
-        follower->start = from;
-    else
-        follower->start = there ? (confirmed > now ? confirmed : now) : made;
-    if (!goes_on) {
-        postgres_queue_reset(&stream->queue);
-        stream->low = follower->start;
-        stream->gap = stream->gap || from != 0;
-        stream->forgotten = stream->forgotten < follower->start ? stream->forgotten : follower->start;
-        stream->kept = stream->kept < follower->start ? stream->kept : follower->start;
-    } else if (first) {
-        stream->low = from;
-    }
-    stream->seen = follower->start;
-    snprintf(stream->system, sizeof stream->system, "%s", system);
-    snprintf(stream->up_since, sizeof stream->up_since, "%s", up_since);
+    bool same = stream->system[0] == '\0' || same_cluster(stream->system, follower->system);
+    bool anew = strcmp(stream->system, follower->system) != 0 || strcmp(stream->up_since, follower->up_since) != 0;
+    bool sure = !anew || (found.confirmed == from && stream->loaded <= from);
+    bool can = sure || (stream->loaded <= from && postgres_check_can(&stream->mark, found.confirmed));
+    bool goes_on =
+        from != 0 && same && found.there && found.confirmed <= from && from <= found.now && !stream->strayed && can;
+    follower->checks = goes_on && !sure;
+    follower->start = follower->checks ? found.confirmed
+                      : goes_on        ? from
+                      : !found.there   ? found.made
+                                       : (found.confirmed > found.now ? found.confirmed : found.now);
     bool reload = from != 0 && !goes_on;
-    if (reload) {
-        stream->reloads++;
-        snprintf(stream->reloaded, sizeof stream->reloaded, "%s%s",
-                 !same                           ? "it is another database cluster, or another timeline of it"
-                 : stream->config->slot == NULL  ? "the slot went with its connection, as none is named"
-                 : follower->given_up[0] != '\0' ? "the slot was of no use any more, because "
-                 : !there                        ? "the slot was gone"
-                 : confirmed > from              ? "somebody else read on from the slot"
-                 : from > now                    ? "the server is behind what was seen, as one that was restored"
-                              : "the server was started since and its slot knows less, as if it was restored",
-                 same ? follower->given_up : "");
+    if (reload)
+        say_why(follower, &found, same, from);
+    if (!goes_on)
+        leap(stream, follower->start, from != 0);
+    else if (first && !follower->checks)
+        stream->low = from;
+    if (!follower->checks) {
+        stream->seen = follower->start;
+        snprintf(stream->system, sizeof stream->system, "%s", follower->system);
+        snprintf(stream->up_since, sizeof stream->up_since, "%s", follower->up_since);
     }
     base_mutex_unlock(&stream->lock);
     if (reload)
@@ -318,12 +370,6 @@ static rhei_status start(struct follower *follower)
 
 /* ---- Answers to the server. -------------------------------------------------------------------------------------- */
 
-static void put_u64(char *at, uint64_t word)
-{
-    word = postgres_u64(&word);
-    memcpy(at, &word, sizeof word);
-}
-
 /* Under `lock`. R3. */
 static uint64_t confirmable(const struct postgres_stream *stream)
 {
@@ -336,24 +382,15 @@ static uint64_t confirmable(const struct postgres_stream *stream)
 static rhei_status answer(struct follower *follower)
 {
     struct postgres_stream *stream = follower->stream;
-    const struct postgres_api *api = follower->connection->api;
-    char bytes[34] = "r";
     base_mutex_lock(&stream->lock);
     uint64_t confirmed = confirmable(stream), seen = stream->seen;
     bool ping = stream->ping;
     stream->ping = false;
     base_mutex_unlock(&stream->lock);
-    put_u64(bytes + 1, seen > confirmed ? seen : confirmed);
-    put_u64(bytes + 9, confirmed);
-    put_u64(bytes + 17, confirmed);
-    put_u64(bytes + 25, (uint64_t)(base_wall_ms() * 1000 - POSTGRES_EPOCH_US));
-    bytes[33] = ping ? 1 : 0;
     follower->confirmed = confirmed;
     follower->next_answer_ns = base_now_ns() + SECOND_NS;
-    if (api->putCopyData(follower->connection->conn, bytes, sizeof bytes) < 0 ||
-        api->flush(follower->connection->conn) < 0)
-        return postgres_fail(follower->connection, WHAT, NULL, follower->error);
-    return RHEI_OK;
+    return postgres_tell_server(follower->connection, WHAT, seen > confirmed ? seen : confirmed, confirmed, ping,
+                                follower->error);
 }
 
 /* ---- What comes. ------------------------------------------------------------------------------------------------- */
@@ -385,7 +422,9 @@ static rhei_status take_message(struct follower *follower, const char *data, siz
     rhei_status status = postgres_queue_put(&stream->queue, data + 25, length - 25, &committed, follower->error);
     stream->messages++;
     if (committed) {
-        stream->seen = stream->queue.last->end > stream->seen ? stream->queue.last->end : stream->seen;
+        const struct postgres_transaction *last = stream->queue.last;
+        stream->seen = last->end > stream->seen ? last->end : stream->seen;
+        stream->mark = (struct postgres_mark){last->end, last->xid, last->time_us};
         wake = stream->wake_armed;
         stream->wake_armed = false;
         if (stream->seen >= stream->awaited)
@@ -517,6 +556,67 @@ static void set_connected(struct postgres_stream *stream, const struct postgres_
     tell(stream);
 }
 
+/* A connection, and where it goes on. */
+static rhei_status meet(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    rhei_status status = postgres_connect(&stream->config->target, true, &stream->stop, limit_of(stream),
+                                          &follower->connection, follower->error);
+    return status == RHEI_OK ? find_start(follower) : status;
+}
+
+/* The connection's end is seen by the server a moment later; until then the slot has a reader. */
+static rhei_status await_free(struct follower *follower)
+{
+    struct postgres_stop *stop = &follower->stream->stop;
+    struct base_buffer sql = {0};
+    int64_t deadline_ns = limit_of(follower->stream);
+    bool used = true;
+    base_buffer_text(&sql, "SELECT FROM pg_catalog.pg_replication_slots WHERE active AND slot_name = ");
+    base_buffer_literal(&sql, follower->slot, strlen(follower->slot));
+    rhei_status status = sql.failed ? error_no_memory(follower->error)
+                                    : postgres_connect(&follower->stream->config->target, true, stop, deadline_ns,
+                                                       &follower->connection, follower->error);
+    while (status == RHEI_OK && used && base_now_ns() < deadline_ns) {
+        PGresult *result = NULL;
+        status = ask(follower, sql.data, deadline_ns, &result);
+        used = status == RHEI_OK && follower->connection->api->ntuples(result) > 0;
+        postgres_clear(follower->connection, &result);
+        if (used)
+            poll(&(struct pollfd){.fd = stop->fd, .events = POLLIN}, 1, 5);
+    }
+    postgres_disconnect(&follower->connection);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+/* R4, by a stream of its own from where the slot was confirmed. */
+static rhei_status check(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    bool same = false;
+    base_mutex_lock(&stream->lock);
+    struct postgres_mark mark = stream->mark;
+    uint64_t seen = stream->seen == 0 ? stream->wanted : stream->seen;
+    base_mutex_unlock(&stream->lock);
+    rhei_status status = start(follower);
+    if (status == RHEI_OK)
+        status = postgres_check(follower->connection, &mark, follower->start, seen, stream->config->connect_timeout_ms,
+                                &same, follower->error);
+    if (status != RHEI_OK)
+        return status;
+    follower->streaming = false;
+    postgres_disconnect(&follower->connection);
+    base_mutex_lock(&stream->lock);
+    stream->strayed = !same;
+    if (same) {
+        memcpy(stream->system, follower->system, sizeof stream->system);
+        memcpy(stream->up_since, follower->up_since, sizeof stream->up_since);
+    }
+    base_mutex_unlock(&stream->lock);
+    return await_free(follower);
+}
+
 /* One connection, from its beginning to its end. *said: why the last one ended; the same words aren't said again while there is none. */
 static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
 {
@@ -529,10 +629,12 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
     base_mutex_lock(&stream->lock);
     memcpy(stream->slot, follower.slot, sizeof stream->slot);
     base_mutex_unlock(&stream->lock);
-    rhei_status status =
-        postgres_connect(&stream->config->target, true, &stream->stop, limit_of(stream), &follower.connection, error);
-    if (status == RHEI_OK)
-        status = find_start(&follower);
+    rhei_status status = meet(&follower);
+    while (status == RHEI_OK && follower.checks) {
+        status = check(&follower);
+        if (status == RHEI_OK)
+            status = meet(&follower);
+    }
     if (status == RHEI_OK)
         status = start(&follower);
     if (status == RHEI_OK) {
@@ -581,6 +683,9 @@ rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after
     rhei_status status = stream->ended ? error_set(error, RHEI_CLOSED, "the source is being closed") : RHEI_OK;
     if (status == RHEI_OK && !stream->started) {
         stream->wanted = after;
+        if (stream->mark.end > after)
+            stream->mark = stream->earlier;
+        stream->earlier = stream->mark;
         status = base_thread_start(&stream->thread, "rhei-pg-stream", run, stream, error);
         stream->started = status == RHEI_OK;
     }

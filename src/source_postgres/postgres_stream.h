@@ -9,9 +9,9 @@
  *       A gap stays one until a cycle was told of it, wherever the positions of before and behind lie: those of another server may be lower.
  *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has; where positions are kept, it is one that was
  *       kept (`kept`), and never more.
- *   R4. A stream that goes on from a position that was kept begins there only on the server, and the timeline, that it is of. Where the server was
- *       started since, its slot has to have let go of what lies before exactly that position: one that knows less may have been restored to an older
- *       state and have come by its positions again, with other changes. So the last of what may be confirmed is, when it is closed.
+ *   R4. A stream goes on only on the cluster that it is of. Where the server was started anew since, or is of another timeline (a standby that was promoted), it may
+ *       have been restored to an older state and have come by its positions again, with other changes: then it is compared first with what was seen
+ *       (postgres_check.h), unless its slot was confirmed up to exactly there.
  *   R5. Who waits for a position leaves off before it only if everything that ended up to it is in the queue all the same: the server's flush position may lie
  *       within a record, behind which nothing is sent. A keepalive is sent before its sender looks how far the server has flushed, and the connection keeps the
  *       order. So it is enough that of one sender a keepalive that was sent after the position was asked for has arrived, that the sender was then seen to wait
@@ -23,6 +23,7 @@
 #define SOURCE_POSTGRES_POSTGRES_STREAM_H
 
 #include "base/base_thread.h"
+#include "source_postgres/postgres_check.h"
 #include "source_postgres/postgres_connection.h"
 #include "source_postgres/postgres_queue.h"
 
@@ -39,12 +40,16 @@ struct postgres_stream {
     base_cond changed;
     struct postgres_queue queue;
     uint64_t low, seen;
-    uint64_t awaited;   /* who waits is woken once this was seen, and not at each commit before it */
-    uint64_t wanted;    /* where to begin at first; 0: now */
-    uint64_t forgotten; /* by prune */
-    bool gap;           /* R2: and no cycle was told */
-    bool keeps;         /* positions are kept elsewhere, */
-    uint64_t kept;      /* the newest of them */
+    uint64_t awaited;             /* who waits is woken once this was seen, and not at each commit before it */
+    uint64_t wanted;              /* where to begin at first; 0: now */
+    uint64_t forgotten;           /* by prune */
+    bool gap;                     /* R2: and no cycle was told */
+    struct postgres_mark mark;    /* the last transaction that was seen */
+    struct postgres_mark earlier; /* before the start: where `mark` lies behind what is wanted, this one doesn't */
+    uint64_t loaded;              /* a table was read at this position, which the stream may not have come to yet */
+    bool strayed;                 /* R4: it is the same server no more */
+    bool keeps;                   /* positions are kept elsewhere, */
+    uint64_t kept;                /* the newest of them */
     bool connected;
     bool reading;    /* a cycle reads the queue: it may grow, and nothing else */
     bool paused;     /* the queue is full; the server waits */
