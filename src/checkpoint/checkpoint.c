@@ -169,8 +169,8 @@ static void free_checkpoint(struct checkpoint **handle)
 {
     struct checkpoint *checkpoint = *handle;
     *handle = NULL;
-    if (checkpoint->config.source_number == 0)
-        mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
+    /* a build may be under way still: it goes on in memory */
+    mirror_set_spill(checkpoint->config.mirror, checkpoint->config.source_number, NULL);
     checkpoint_set_reset(&checkpoint->set);
     base_free(checkpoint->named);
     base_free(checkpoint->lost);
@@ -210,7 +210,7 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
         free_checkpoint(&checkpoint);
-    else if (!config->look && config->source_number == 0)
+    else if (!config->look)
         checkpoint_evict_init(checkpoint);
     *result = checkpoint;
     return status;

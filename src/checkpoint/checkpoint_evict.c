@@ -205,5 +205,5 @@ void checkpoint_evict_init(struct checkpoint *checkpoint)
         return;
     const struct mirror_spill to = {
         .spill = spill, .above = checkpoint->limit / 2, .above_in_cycle = high(checkpoint), .context = checkpoint};
-    mirror_set_spill(checkpoint->config.mirror, &to);
+    mirror_set_spill(checkpoint->config.mirror, checkpoint->config.source_number, &to);
 }

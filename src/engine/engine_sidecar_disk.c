@@ -145,6 +145,12 @@ static void durable(void *context, int64_t position)
         disk->kept(disk->source, position);
 }
 
+/* As the mirror's writer, whoever's tables they are. */
+static void exchange(void *context, void (*run)(void *run_context), void *run_context)
+{
+    sync_exchange(context, run, run_context);
+}
+
 rhei_status engine_sidecar_disk_start(struct rhei_db *db, struct engine_sidecar_disk *disk, struct sync *sync,
                                       struct rhei_error *error)
 {
@@ -154,6 +160,7 @@ rhei_status engine_sidecar_disk_start(struct rhei_db *db, struct engine_sidecar_
     checkpoint_tell(disk->checkpoint, durable, disk);
     checkpoint_watch_builds(disk->checkpoint, built, sync);
     checkpoint_tell_damage(disk->checkpoint, mend, sync);
+    checkpoint_exchange(disk->checkpoint, exchange, db->sync);
     return db->config.manual_sync ? RHEI_OK : checkpoint_start(disk->checkpoint, error);
 }
 

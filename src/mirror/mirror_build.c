@@ -440,8 +440,6 @@ static rhei_status adopt(struct mirror_build *build, struct loader *loader, cons
         mirror_adopt_seen(segment, c, &seen);
         see(&loader->seen[c], &seen);
     }
-    if (!mirror_may_leave(&build->table->definition))
-        mirror_segment_hold(segment); /* for good */
     loader->tail.passed += segment->rows;
     segment->next_empty = loader->sealed;
     loader->sealed = segment;

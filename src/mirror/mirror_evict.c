@@ -44,8 +44,7 @@ size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32
 {
     const struct mirror_segment *segment =
         number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
-    bool leaves = segment != NULL && !segment->remote && number != view->tail_number &&
-                  mirror_may_leave(&view->table->definition);
+    bool leaves = segment != NULL && !segment->remote && number != view->tail_number;
     return leaves ? data_bytes(segment) : 0;
 }
 

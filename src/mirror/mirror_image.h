@@ -77,12 +77,6 @@ uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t loader)
 
 struct mirror_eviction;
 
-/* Segments of the table may lie in files and leave memory: it is one of our own file's, or of a history of one. */
-static inline bool mirror_may_leave(const struct source_table *table)
-{
-    return source_of_table(table->id) == 0;
-}
-
 /* Bytes of memory that a sealed segment would give back if it lay in a file; 0: it is open, or lies in one. Any thread. */
 size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32_t segment);
 /* Whether somebody has held it since this was asked last. Any thread. */
@@ -104,7 +98,7 @@ rhei_status mirror_evict_swap(struct mirror *mirror, struct mirror_eviction **ev
 size_t mirror_resident_bytes(const struct mirror *mirror);
 
 /*
- * Where full segments go when memory is short: called with each that a build filled while more than `above` bytes are resident, by the loader's thread, and
+ * Where full segments of a source's tables, and of their histories, go when memory is short: called with each that a build filled while more than `above` bytes are resident, by the loader's thread, and
  * with those that a cycle filled while more than `above_in_cycle` are, by the writer. No lock of the mirror's is held. It writes the image to a file, under a name of its own for the lineage, and opens that: *file, to be released by the mirror, and *keeper.
  * Anything but RHEI_OK leaves the segment in memory.
  */
@@ -114,8 +108,8 @@ struct mirror_spill {
     size_t above, above_in_cycle;
     void *context;
 };
-/* NULL: nowhere, and no call is under way when this returns. Any thread. */
-void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill);
+/* Of the source of that number. NULL: nowhere, and no call is under way when this returns. Any thread. */
+void mirror_set_spill(struct mirror *mirror, uint32_t source, const struct mirror_spill *spill);
 
 /* ---- For the room alone. ------------------------------------------------------------------------------------------- */
 

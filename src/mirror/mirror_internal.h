@@ -297,8 +297,8 @@ struct mirror {
     size_t cache_columns;
     base_mutex spill_lock; /* a leaf: of the next two */
     base_cond spill_ends;
-    struct mirror_spill spill;
-    uint32_t spilling; /* calls of it that are under way */
+    struct mirror_spill spill[TABLE_SOURCES_MOST]; /* by source */
+    uint32_t spilling[TABLE_SOURCES_MOST];         /* calls of it that are under way */
     atomic_size_t cache_bytes;
     _Atomic uint64_t cache_reads, cache_evictions;
 

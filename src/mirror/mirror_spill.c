@@ -16,35 +16,39 @@
 #include "base/base_error.h"
 #include "mirror_image.h"
 
-void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill)
+void mirror_set_spill(struct mirror *mirror, uint32_t source, const struct mirror_spill *spill)
 {
+    BASE_INVARIANT(source < TABLE_SOURCES_MOST);
+    bool any = false;
     base_mutex_lock(&mirror->spill_lock);
-    mirror->spill = spill == NULL ? (struct mirror_spill){.spill = NULL} : *spill;
-    atomic_store_explicit(&mirror->memory.elastic, spill == NULL ? 0 : mirror->memory.limit / 4, memory_order_relaxed);
-    while (spill == NULL && mirror->spilling > 0)
+    mirror->spill[source] = spill == NULL ? (struct mirror_spill){.spill = NULL} : *spill;
+    for (uint32_t s = 0; s < TABLE_SOURCES_MOST; s++)
+        any = any || mirror->spill[s].spill != NULL;
+    atomic_store_explicit(&mirror->memory.elastic, any ? mirror->memory.limit / 4 : 0, memory_order_relaxed);
+    while (spill == NULL && mirror->spilling[source] > 0)
         base_cond_wait(&mirror->spill_ends, &mirror->spill_lock);
     base_mutex_unlock(&mirror->spill_lock);
 }
 
 /* So much is in memory that can't go now; is that more than may be before a segment is spilled? */
-static bool spill_begin(struct mirror *mirror, bool build, struct mirror_spill *to)
+static bool spill_begin(struct mirror *mirror, uint32_t source, bool build, struct mirror_spill *to)
 {
     size_t resident = mirror_resident_bytes(mirror);
     base_mutex_lock(&mirror->spill_lock);
-    *to = mirror->spill;
+    *to = mirror->spill[source];
     if (!build) /* what its changes replace stays until it is published */
         resident += atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed);
     bool begun = to->spill != NULL && resident > (build ? to->above : to->above_in_cycle);
-    mirror->spilling += begun;
+    mirror->spilling[source] += begun;
     base_mutex_unlock(&mirror->spill_lock);
     return begun;
 }
 
-static void spill_end(struct mirror *mirror)
+static void spill_end(struct mirror *mirror, uint32_t source)
 {
     base_mutex_lock(&mirror->spill_lock);
-    BASE_INVARIANT(mirror->spilling > 0);
-    mirror->spilling--;
+    BASE_INVARIANT(mirror->spilling[source] > 0);
+    mirror->spilling[source]--;
     base_cond_broadcast(&mirror->spill_ends);
     base_mutex_unlock(&mirror->spill_lock);
 }
@@ -73,10 +77,11 @@ struct mirror_segment *mirror_spill_built(struct mirror *mirror, const struct so
                                           struct mirror_segment *segment)
 {
     struct mirror_spill to;
-    if (segment->rows < MIRROR_VECTOR_ROWS || !mirror_may_leave(definition) || !spill_begin(mirror, true, &to))
+    uint32_t source = source_of_table(definition->id);
+    if (segment->rows < MIRROR_VECTOR_ROWS || !spill_begin(mirror, source, true, &to))
         return segment;
     struct mirror_segment *spilled = spill_to(&to, mirror, definition, segment);
-    spill_end(mirror);
+    spill_end(mirror, source);
     if (spilled == NULL)
         return segment;
     mirror_segment_free(mirror, segment);
@@ -123,18 +128,17 @@ void mirror_spill_applied(struct mirror_table *table)
     struct mirror *mirror = table->mirror;
     struct mirror_segment *segment = NULL;
     struct mirror_spill to;
-    uint32_t number = 0;
-    bool more =
-        mirror_may_leave(&table->definition) && atomic_load_explicit(&mirror->memory.elastic, memory_order_relaxed) > 0;
+    uint32_t number = 0, source = source_of_table(table->definition.id);
+    bool more = atomic_load_explicit(&mirror->memory.elastic, memory_order_relaxed) > 0;
     if (!more)
         table->sealed = 0;
-    while (more && spill_begin(mirror, false, &to)) {
+    while (more && spill_begin(mirror, source, false, &to)) {
         /* it is the way out of the limit */
         atomic_fetch_add_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
         segment = next_unseen(table, &number);
         more = segment != NULL && spill_unseen(&to, table, segment);
         atomic_fetch_sub_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
-        spill_end(mirror);
+        spill_end(mirror, source);
         if (!more)
             table->sealed = 0; /* what can't be put in a file is tried again with the next that is full */
     }

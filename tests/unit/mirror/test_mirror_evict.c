@@ -221,7 +221,7 @@ static void test_a11_a_table_bigger_than_the_limit(void **state)
     assert_int_equal(mirror_open(&config, &small, NULL), RHEI_OK);
     small->segment_rows = 4096;
     const struct mirror_spill to = {.spill = spill, .above = LIMIT / 4};
-    mirror_set_spill(small, &to);
+    mirror_set_spill(small, 0, &to);
     load_rows(f, small, ROWS);
     mirror_status(small, &status);
     assert_true(status.remote_segments >= 30 && status.memory_bytes <= LIMIT);
@@ -275,7 +275,7 @@ static void test_a11_a_cycle_bigger_than_the_limit(void **state)
     assert_int_equal(mirror_open(&config, &small, NULL), RHEI_OK);
     small->segment_rows = 4096;
     const struct mirror_spill to = {.spill = spill, .above = LIMIT / 2, .above_in_cycle = LIMIT / 2};
-    mirror_set_spill(small, &to);
+    mirror_set_spill(small, 0, &to);
     model_attach(small, &f->model);
     change_within(f, small, 1000000, KEYS, ROWS, &counts);
     assert_int_equal(counts.inserted, f->model.sum.rows); /* whatever lies in files: nothing was there before */
