@@ -9,7 +9,8 @@
  *     stays; an engine that is known to be gone (oltp_alive.h), or was not seen for five minutes, is dead.
  *     The log's limit is stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  * P4. Where nearly all of the log goes its table is emptied, and the few rows that stay are put back as they were, in the same transaction:
- *     so a page costs what otherwise five rows cost. Who read the log knows how large it is, so the writer isn't held for long.
+ *     so a page costs what otherwise five rows cost. Who read the log knows how large it is, so the writer isn't held for long: 0.45 ms for
+ *     each MiB, while row by row each MiB is also written to the WAL once more.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum {
     ENGINE_WAIT_NS = 20 * 1000 * 1000,
     PRUNE_TELL_MS = 1000,
     EMPTY_LEAST = 1000, /* rows that go */
-    EMPTY_BYTES = 64 << 20,
+    EMPTY_BYTES = 128 << 20,
     KEPT_ROWS = 100, /* that stay, at most, */
     KEPT_PART = 16,  /* or a part of those that go, where those are so many times as many */
     KEPT_MOST = 4096,
