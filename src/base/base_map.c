@@ -35,7 +35,7 @@ static unsigned char fold(unsigned char byte)
 int base_fold_compare(const char *a, const char *b)
 {
     for (;; a++, b++) {
-        int difference = fold((unsigned char)*a) - fold((unsigned char)*b);
+        int difference = *a == *b ? 0 : fold((unsigned char)*a) - fold((unsigned char)*b);
         if (difference != 0 || *a == '\0')
             return difference;
     }
@@ -46,7 +46,7 @@ bool base_fold_equal(const char *a, size_t a_len, const char *b, size_t b_len)
     if (a_len != b_len)
         return false;
     for (size_t i = 0; i < a_len; i++)
-        if (fold((unsigned char)a[i]) != fold((unsigned char)b[i]))
+        if (a[i] != b[i] && fold((unsigned char)a[i]) != fold((unsigned char)b[i]))
             return false;
     return true;
 }

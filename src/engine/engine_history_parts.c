@@ -164,17 +164,10 @@ static bool reaches(const struct mirror_table_view *view, int64_t position)
 {
     const struct source_table *definition = view == NULL ? NULL : mirror_view_definition(view);
     struct mirror_range range = {.high = {.type = RHEI_INTEGER, .as.integer = position}};
-    struct mirror_scan_batch batch;
-    struct mirror_scan *scan = NULL;
     while (definition != NULL && range.column < definition->column_count &&
            strcmp(definition->columns[range.column].name, own_names[OWN_SEQ]) != 0)
         range.column++;
-    if (definition == NULL || range.column == definition->column_count)
-        return false;
-    const struct mirror_scan_options options = {.ranges = &range, .range_count = 1, .exact = true};
-    bool any = mirror_scan_open(view, &options, &scan, NULL) == RHEI_OK && mirror_scan_next(scan, &batch);
-    mirror_scan_close(&scan);
-    return any;
+    return definition != NULL && range.column < definition->column_count && mirror_scan_any(view, &range);
 }
 
 /* *kept: of what ended by that position not all is here any more, or 0. */

@@ -37,6 +37,8 @@ static struct mirror_part *parts_of(struct mirror *mirror, struct mirror_segment
 
 /* ---- Values of one vector. ------------------------------------------------------------------------------------------- */
 
+enum { LANES = 8 };
+
 struct sums { /* of one vector, or some rows of it */
     uint64_t count;
     uint8_t class; /* RHEI_NULL: no value */
@@ -68,15 +70,38 @@ static void sum_integers(const int64_t *values, uint32_t count, struct sums *sum
     sums->high.integer = high_end;
 }
 
+/* Of equal values the first counts, which zeros show; NaNs don't, but for a first one. */
+static void real_ends(const double *values, uint32_t count, double *low, double *high)
+{
+    double least[LANES], most[LANES]; /* each waits for the one before, so several go side by side */
+    uint32_t at = 0;
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        least[lane] = most[lane] = values[0];
+    for (; at + LANES <= count; at += LANES)
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            double value = values[at + lane];
+            least[lane] = value < least[lane] ? value : least[lane];
+            most[lane] = value > most[lane] ? value : most[lane];
+        }
+    for (uint32_t lane = 1; lane < LANES; lane++) {
+        least[0] = least[lane] < least[0] ? least[lane] : least[0];
+        most[0] = most[lane] > most[0] ? most[lane] : most[0];
+    }
+    if (least[0] == 0 || most[0] == 0) { /* one after another */
+        least[0] = most[0] = values[0];
+        at = 0;
+    }
+    for (; at < count; at++) {
+        least[0] = values[at] < least[0] ? values[at] : least[0];
+        most[0] = values[at] > most[0] ? values[at] : most[0];
+    }
+    *low = least[0];
+    *high = most[0];
+}
+
 static bool sum_reals(const double *values, uint32_t count, struct sums *sums)
 {
-    double low = values[0], high = values[0];
-    for (uint32_t i = 0; i < count; i++) {
-        low = values[i] < low ? values[i] : low;
-        high = values[i] > high ? values[i] : high;
-    }
-    sums->low.real = low;
-    sums->high.real = high;
+    real_ends(values, count, &sums->low.real, &sums->high.real);
     return base_bin_sum_add_run(&sums->reals, values, count);
 }
 
@@ -95,6 +120,18 @@ static uint32_t gather(const struct mirror_column_data *data, const uint64_t *bi
     return count;
 }
 
+/* Whether the chosen rows, of which there are some, lie one behind the other, as what a range cuts off ascending values does; *first of them. */
+static bool are_run(const uint64_t *bits, uint32_t count, uint32_t *first)
+{
+    uint32_t low = 0, high = MIRROR_VECTOR_ROWS / 64 - 1;
+    while (bits[low] == 0)
+        low++;
+    while (bits[high] == 0)
+        high--;
+    *first = low * 64 + (uint32_t)__builtin_ctzll(bits[low]);
+    return high * 64 + 63 - (uint32_t)__builtin_clzll(bits[high]) - *first + 1 == count;
+}
+
 /* A MIXED vector's live values are of one class, as the column's flags say; which one, its first number tells. */
 static uint8_t class_of(const struct mirror_column_data *data, const uint64_t *bits)
 {
@@ -107,8 +144,7 @@ static uint8_t class_of(const struct mirror_column_data *data, const uint64_t *b
 }
 
 /* False: no memory. */
-static bool sum_rows(const struct mirror_column_data *data, const struct mirror_rows *rows, uint32_t slots,
-                     struct sums *sums)
+static bool sum_rows(const struct mirror_column_data *data, const struct mirror_rows *rows, struct sums *sums)
 {
     uint64_t bits[MIRROR_VECTOR_ROWS / 64], gathered[MIRROR_VECTOR_ROWS];
     const void *values = data->data;
@@ -121,7 +157,10 @@ static bool sum_rows(const struct mirror_column_data *data, const struct mirror_
     uint8_t class = class_of(data, bits);
     if (count == 0 || (class != RHEI_INTEGER && class != RHEI_REAL))
         return true;
-    if (count < slots || data->layout == MIRROR_LAYOUT_MIXED) {
+    uint32_t first = 0;
+    if (data->layout != MIRROR_LAYOUT_MIXED && are_run(bits, count, &first)) {
+        values = (const uint64_t *)data->data + first; /* integers and REALs are as wide */
+    } else {
         gathered[0] = 0; /* a count of none is impossible, but not to the compiler */
         count = gather(data, bits, class, gathered);
         values = gathered;
@@ -290,7 +329,7 @@ static bool add_vector(const struct walk *walk, struct mirror_total *total, cons
         rows = &live;
     }
     mirror_view_column(walk->view, walk->number, walk->vector, total->column, &data);
-    bool added = sum_rows(&data, rows, walk->slots, &sums) && add_sums(total, &sums);
+    bool added = sum_rows(&data, rows, &sums) && add_sums(total, &sums);
     if (added && parts != NULL)
         part_keep(&parts[walk->vector], walk->bitmap_born, walk->slots, &sums);
     base_bin_sum_reset(&sums.reals);

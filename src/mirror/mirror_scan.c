@@ -86,6 +86,32 @@ rhei_status mirror_scan_open(const struct mirror_table_view *view, const struct 
     return status;
 }
 
+/* One segment of mirror_scan_any. */
+static bool any_within(const struct mirror_table_view *view, uint32_t segment, uint32_t slots,
+                       const struct mirror_bounds *bounds)
+{
+    struct mirror_rows within = {0};
+    bool looked;
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots && within.count == 0; v++)
+        if (mirror_vector_pass(view, segment, v, bounds, 1) != MIRROR_PASS_NONE)
+            mirror_rows_within(view, segment, v, bounds, 1, &within, &looked);
+    return within.count > 0;
+}
+
+bool mirror_scan_any(const struct mirror_table_view *view, const struct mirror_range *range)
+{
+    struct mirror_bounds bounds;
+    bool any = false;
+    mirror_bounds_make(range, &bounds);
+    for (uint32_t s = 0; s < mirror_view_segment_count(view) && !any; s++) {
+        uint32_t slots = mirror_view_segment_rows(view, s);
+        if (slots == 0 || (s != view->tail_number && mirror_segment_pass(view, s, &bounds, 1) == MIRROR_PASS_NONE))
+            continue;
+        any = any_within(view, s, slots, &bounds);
+    }
+    return any;
+}
+
 void mirror_scan_close(struct mirror_scan **scan)
 {
     if (scan == NULL || *scan == NULL)

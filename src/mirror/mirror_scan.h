@@ -31,6 +31,9 @@ rhei_status mirror_scan_open(const struct mirror_table_view *view, const struct 
 /* Accepts NULL. Nobody may be in next. */
 void mirror_scan_close(struct mirror_scan **scan);
 
+/* Whether there is a live row within the range at all: what an exact scan's first batch would tell, without looking further than that. */
+bool mirror_scan_any(const struct mirror_table_view *view, const struct mirror_range *range);
+
 /* Slots of the segments that may hold such rows: what is read at most, and so what threads are worth. */
 uint64_t mirror_scan_slots(const struct mirror_scan *scan);
 /* Those segments, by their numbers, in order: for who walks by himself. */

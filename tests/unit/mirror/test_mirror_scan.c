@@ -240,6 +240,37 @@ static void test_zones_leave_segments_out(void **state)
     assert_null(scan);
 }
 
+/* Whether anything is within, as an exact scan's first batch tells. */
+static void test_any_row_within_a_range(void **state)
+{
+    static const int64_t limits[COLUMNS] = {ROWS + 100, ROWS / 3 + 100, 260, 110};
+    struct fixture *f = *state;
+    struct model_random random = {22};
+    uint32_t found = 0, nothing = 0;
+    for (int i = 0; i < 2000; i++) {
+        uint32_t column = (uint32_t)model_below(&random, COLUMNS);
+        int64_t low = (int64_t)model_below(&random, (uint64_t)limits[column]);
+        if (i % 4 == 0) /* where most rows are dead */
+            low = (column == 1 ? 20000 / 3 : 20000) + (int64_t)model_below(&random, 6000);
+        struct mirror_range range = {.column = column,
+                                     .low = i % 7 == 0 ? model_null() : model_integer(low),
+                                     .high = i % 5 == 0 ? random_end(&random, limits[column])
+                                                        : model_integer(low + (int64_t)model_below(&random, 3)),
+                                     .above_low = model_below(&random, 2) != 0,
+                                     .below_high = model_below(&random, 2) != 0};
+        struct mirror_scan *scan =
+            open_scan(f, &(struct mirror_scan_options){.ranges = &range, .range_count = 1, .exact = true});
+        struct mirror_scan_batch batch;
+        bool any = mirror_scan_next(scan, &batch);
+        if (range.low.type != RHEI_NULL || range.high.type != RHEI_NULL)
+            assert_int_equal(mirror_scan_any(f->view, &range), any);
+        found += any;
+        nothing += !any;
+        mirror_scan_close(&scan);
+    }
+    assert_true(found > 100 && nothing > 100);
+}
+
 static void test_the_order_is_that_of_places(void **state)
 {
     struct mirror_scan *scan = open_scan(*state, NULL);
@@ -306,9 +337,10 @@ static void test_a_scan_without_memory_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_live_row_comes_once), cmocka_unit_test(test_ranges_take_away_what_they_may),
-        cmocka_unit_test(test_zones_leave_segments_out),  cmocka_unit_test(test_the_order_is_that_of_places),
-        cmocka_unit_test(test_threads_share_a_scan),      cmocka_unit_test(test_a_scan_without_memory_is_none),
+        cmocka_unit_test(test_every_live_row_comes_once),     cmocka_unit_test(test_ranges_take_away_what_they_may),
+        cmocka_unit_test(test_zones_leave_segments_out),      cmocka_unit_test(test_any_row_within_a_range),
+        cmocka_unit_test(test_the_order_is_that_of_places),   cmocka_unit_test(test_threads_share_a_scan),
+        cmocka_unit_test(test_a_scan_without_memory_is_none),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
