@@ -657,6 +657,11 @@ static rhei_status apply_all(struct capture *capture)
     apply_mark_kept(capture);
     if (status == RHEI_OK)
         status = apply_widen_log(capture);
+    if (status == RHEI_OK && capture->may_write &&
+        (capture->schema->pieces & CAPTURE_PIECE_GUARD) != CAPTURE_PIECE_GUARD) {
+        capture->redefines = true;
+        status = capture_guard_make(capture->connection, capture->schema, capture->error);
+    }
     if (status == RHEI_OK && capture->may_write && (capture->schema->pieces & CAPTURE_PIECE_EVENTS) == 0) {
         capture->redefines = true;
         status = capture_events_view(capture->connection, capture->schema->log_columns, capture->error);

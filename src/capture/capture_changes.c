@@ -468,7 +468,9 @@ static rhei_status changes_take_older(struct capture_changes *changes, int64_t n
         status = changes_lose(changes, (uint32_t)number, name,
                               "it was altered, dropped or captured anew before these changes were read", error);
     } else if (status == RHEI_ROW || status == RHEI_DONE) {
-        status = changes_lose_all(changes, "the change log names a table that was never registered", error);
+        status = changes_lose_all(
+            changes, number == 0 ? CAPTURE_GUARD_SAYS : "the change log names a table that was never registered",
+            error);
     }
     sqlite3_reset(changes->named);
     return status;

@@ -6,9 +6,12 @@
 #include "capture/capture.h"
 #include "oltp/oltp_internal.h"
 
-#define CAPTURE_TRIGGER "_rhei_cdc_"
-#define CAPTURE_NOW     "julianday('now')"
-#define CAPTURE_BRIDGE  "_rhei_buffer" /* among the consumers: the buffer beside the log */
+#define CAPTURE_TRIGGER      "_rhei_cdc_"
+#define CAPTURE_NOW          "julianday('now')"
+#define CAPTURE_BRIDGE       "_rhei_buffer" /* among the consumers: the buffer beside the log */
+#define CAPTURE_GUARD_DELETE "_rhei_log_delete"
+#define CAPTURE_GUARD_UPDATE "_rhei_log_update"
+#define CAPTURE_GUARD_SAYS   "rows of the change log were changed or taken out by hand"
 
 enum {
     CAPTURE_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
@@ -105,7 +108,10 @@ enum {
     CAPTURE_PIECE_ENGINES = 16,
     CAPTURE_PIECE_EVENTS = 32,
     CAPTURE_PIECE_CONSUMERS = 64,
-    CAPTURE_PIECES = 127,
+    CAPTURE_PIECE_GUARD_DELETE = 128,
+    CAPTURE_PIECE_GUARD_UPDATE = 256,
+    CAPTURE_PIECE_GUARD = CAPTURE_PIECE_GUARD_DELETE | CAPTURE_PIECE_GUARD_UPDATE,
+    CAPTURE_PIECES = 511,
 };
 
 struct capture_shelf; /* capture_definition.h */
@@ -254,6 +260,16 @@ rhei_status capture_hidden_begin(struct oltp *oltp, struct rhei_error *error);
 rhei_status capture_hidden_end(struct oltp *oltp, bool elsewhere, struct rhei_error *error);
 /* In front of ALTER TABLE: takes our triggers of hidden tables off, as capture_suspend() does. */
 rhei_status capture_hidden_suspend(struct oltp *oltp, struct oltp_schema *base, struct rhei_error *error);
+/* ---- The guard of the log (capture_guard.c). ------------------------------------------------------------------------ */
+
+/* Which piece an object of the log is; 0: none, or one of that name that isn't as it must be. */
+unsigned capture_guard_piece(const char *name, const char *sql);
+/* *taken: it was made once, and another program took it off or changed it. */
+rhei_status capture_guard_was_taken(struct oltp_connection *connection, const struct oltp_schema *schema, bool *taken,
+                                    struct rhei_error *error);
+/* What of it isn't there as it must be. Holder of the writer, behind the log and the registry. */
+rhei_status capture_guard_make(struct oltp_connection *connection, struct oltp_schema *schema,
+                               struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
 
 struct capture_registered {

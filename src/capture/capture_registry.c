@@ -104,7 +104,8 @@ static rhei_status registry_list_foreign(struct oltp_connection *connection, str
         connection->db,
         "WITH own(name, type) AS (VALUES('" OLTP_LOG "', 'table'), ('_rhei_meta', 'table'), ('_rhei_tables', 'table'), "
         "('_rhei_engines', 'table'), ('_rhei_consumers', 'table'), ('_rhei_tables_name', 'index'), "
-        "('_rhei_cdc_events', 'view')) "
+        "('_rhei_cdc_events', 'view'), ('" CAPTURE_GUARD_DELETE "', 'trigger'), ('" CAPTURE_GUARD_UPDATE
+        "', 'trigger')) "
         "SELECT s.type, s.name FROM main.sqlite_schema AS s LEFT JOIN own ON own.name = s.name COLLATE NOCASE "
         "WHERE (own.type IS NOT NULL AND own.type IS NOT s.type) OR (own.type IS NULL AND s.sql IS NOT NULL AND "
         "s.type IN ('index', 'trigger') AND lower(s.tbl_name) IN (SELECT name FROM own))",
@@ -177,6 +178,7 @@ static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *sch
         schema->pieces &= ~(unsigned)CAPTURE_PIECE_EVENTS; /* it may be what was dropped, or be of a table that was */
         schema->has_log = (schema->pieces & CAPTURE_PIECE_LOG) != 0;
         schema->log_columns = schema->has_log ? schema->log_columns : 0;
+        schema->pieces &= schema->has_log ? CAPTURE_PIECES : ~(unsigned)CAPTURE_PIECE_GUARD;
         base_log_write(oltp->config.log, BASE_LOG_WARN, "capture",
                        "another program put something of its own in the place of Rhei's tables, or on them: it was "
                        "taken out");
@@ -273,12 +275,14 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     unsigned identity = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_LOG;
     int64_t last = 0;
     rhei_status status = RHEI_OK;
-    bool taken = false;
+    bool taken = false, bare = false;
     if (schema->pieces != 0 && by_others)
         status = registry_take_back(oltp, schema, &taken, error);
     if (status == RHEI_OK && by_others)
+        status = capture_guard_was_taken(oltp->writer, schema, &bare, error);
+    if (status == RHEI_OK && by_others)
         status = registry_know_identity(oltp->writer, schema, error);
-    *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
+    *lost = taken || bare || (schema->pieces != 0 && (schema->pieces & identity) != identity);
     if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0)
         status = capture_registry_check(oltp->writer, error);
     if (status == RHEI_OK && by_others && (schema->pieces & needed) == needed && !*lost)

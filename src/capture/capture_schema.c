@@ -261,6 +261,8 @@ static void load_piece(struct load *load, const struct capture_object *object)
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
         if (object->type == pieces[i].type && strcmp(object->name, pieces[i].name) == 0)
             load->schema->pieces |= pieces[i].piece;
+    if (object->type == CAPTURE_OBJECT_TRIGGER)
+        load->schema->pieces |= capture_guard_piece(object->name, object->sql);
 }
 
 static void load_row(struct load *load, sqlite3_stmt *stmt)

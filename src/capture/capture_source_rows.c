@@ -430,8 +430,9 @@ static rhei_status source_pass_over(struct capture_source *source, int64_t id, s
         status =
             oltp_query_int(source->connection, "SELECT max(id) FROM main._rhei_tables", 0, &source->table_max, error);
     }
+    bool mark = id == 0 && source_op(source) == CAPTURE_LOG_REBUILD; /* G1 of capture_guard.c */
     if (status == RHEI_OK && (id <= 0 || id > source->table_max))
-        source->lost_all = "the change log names a table that was never registered";
+        source->lost_all = mark ? CAPTURE_GUARD_SAYS : "the change log names a table that was never registered";
     return status;
 }
 

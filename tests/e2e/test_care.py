@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from foreign import FORGE
 from rhei_engine import EngineDied, RheiError
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 from test_rh_status import filled  # noqa: F401 (fixture)
@@ -60,7 +61,7 @@ def test_a6_verify_finds_damage_in_the_folder_and_repair_mends_it(in_folder, bro
 
 def test_a6_verify_finds_a_wrong_row_in_the_folder(in_folder, sqlite3_shell):
     sqlite3_shell.run("rhei.db", "BEGIN IMMEDIATE; UPDATE t SET s = 'changed' WHERE id = 777;"
-                      "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT", code=None)
+                      f"{FORGE}; COMMIT", code=None)
     done = in_folder.run("verify", "--config", "rhei.toml", code=1)
     assert "DIFFERENT  t" in done.stdout and "cells differ" in done.stdout and "equal      u" in done.stdout
     in_folder.run("repair", "--config", "rhei.toml")
@@ -131,7 +132,7 @@ def test_a2_kill_at_every_step_of_a_repair(point, kept, path, folder, spawn):
     engine.initial_sync()
     other = sqlite3.connect(path, isolation_level=None, timeout=60)
     other.executescript("BEGIN IMMEDIATE; UPDATE t SET v = 'new' WHERE id IN (7, 4000);"
-                        "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT")
+                        f"{FORGE}; COMMIT")
     other.close()
     engine.sync()
     with pytest.raises(RheiError, match="cells differ"):

@@ -122,6 +122,34 @@ def test_a8_log_rows_taken_out_by_hand_are_told_as_lost(rh):
     assert [e["kind"] for e in events[-2:]] == ["lost", "commit"] and events[-2]["table"] is None
 
 
+BY_HAND = {
+    "the newest row": "DELETE FROM _rhei_cdc_log WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log)",
+    "the newest rows": "DELETE FROM _rhei_cdc_log WHERE seq > (SELECT max(seq) - 2 FROM _rhei_cdc_log)",
+    "all rows": "DELETE FROM _rhei_cdc_log",
+    "all rows, twice": "DELETE FROM _rhei_cdc_log; DELETE FROM _rhei_cdc_log",
+    "another value": "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log)",
+}
+
+
+@pytest.mark.parametrize("behind", (0, 3))
+@pytest.mark.parametrize("harm", BY_HAND)
+def test_a8_whatever_is_done_to_the_log_by_hand_no_consumer_misses_it(harm, behind, rh, sqlite3_shell):
+    """Whether it was behind or not; and what comes later is told as ever, under numbers that were never given before."""
+    made(rh)
+    rh.run("exec", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
+    read(rh, "a")
+    for i in range(4, 4 + behind):
+        rh.run("exec", f"INSERT INTO t VALUES ({i}, {i})")
+    end = log_end(rh)
+    sqlite3_shell.run("rhei.db", BY_HAND[harm])
+    told = read(rh, "a")
+    assert [(e["kind"], e.get("table")) for e in told[-2:]] == [("lost", None), ("commit", None)], told
+    assert told[-1]["position"] > end
+    rh.run("exec", "INSERT INTO t VALUES (100, 100)")
+    events = read(rh, "a")
+    assert [e["kind"] for e in events if e["kind"] not in ("table", "commit")] == ["insert"] and rows(events)[0]["position"] > end
+
+
 def test_a8_changes_of_a_table_that_was_altered_meanwhile_are_lost_for_it_alone(rh):
     made(rh, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)", "CREATE TABLE u (id INTEGER PRIMARY KEY, x)")
     read(rh, "a")

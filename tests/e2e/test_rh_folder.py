@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import foreign
-from foreign import shell
+from foreign import FORGE, shell
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 from test_processes import wait_until
 
@@ -179,8 +179,7 @@ def test_a6_a_difference_in_another_table_is_not_said_to_be_mended(kept, sqlite3
     kept.run("exec", "CREATE TABLE w (id INTEGER PRIMARY KEY, v); INSERT INTO w VALUES (1, 1)", "--config", "rhei.toml")
     kept.run("sync", "--config", "rhei.toml")
     for command in (["repair", "t"], ["repair"]):
-        sqlite3_shell.run("rhei.db", "BEGIN IMMEDIATE; UPDATE w SET v = v + 1; UPDATE _rhei_cdc_log SET c2 = 'other' "
-                          "WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT", code=None)
+        sqlite3_shell.run("rhei.db", f"BEGIN IMMEDIATE; UPDATE w SET v = v + 1; {FORGE}; COMMIT", code=None)
         done = kept.run(*command, "--config", "rhei.toml", code=0)
         assert "it is built again" not in done.stderr, done.stderr
     assert "are equal" in kept.run("verify", "--config", "rhei.toml", code=0).stdout
