@@ -131,6 +131,25 @@ static rhei_status check_name(const struct config_settings *settings, size_t ind
     return RHEI_OK;
 }
 
+/* In other letters it may be another table, of PostgreSQL. */
+static rhei_status check_tables(const struct config_sidecar *sidecar, struct rhei_error *error)
+{
+    bool exact = sidecar->source_type == CONFIG_SOURCE_POSTGRES;
+    for (size_t t = 0; t < sidecar->table_count; t++)
+        for (size_t before = 0; before < t; before++) {
+            const char *name = sidecar->tables[t].table_name, *other = sidecar->tables[before].table_name;
+            if ((exact ? strcmp(name, other) : base_fold_compare(name, other)) == 0)
+                return at(
+                    sidecar->origin,
+                    error_set(error, RHEI_CONFIG,
+                              "[sidecar] \"%s\" has two [[sidecar.tables]] sections for table \"%s\": keep one of "
+                              "them",
+                              sidecar->name, name),
+                    error);
+        }
+    return RHEI_OK;
+}
+
 static rhei_status check_sidecars(const struct config_settings *settings, struct rhei_error *error)
 {
     const struct config_sidecar *sidecar;
@@ -144,6 +163,8 @@ static rhei_status check_sidecars(const struct config_settings *settings, struct
             status = check_postgres(settings, sidecar, error);
         if (status == RHEI_OK)
             status = check_name(settings, s, error);
+        if (status == RHEI_OK)
+            status = check_tables(sidecar, error);
     }
     if (status == RHEI_OK && !config_has_local(settings) && config_origin(settings, "engine", "oltp_path") != NULL)
         return at(

@@ -170,14 +170,6 @@ void postgres_put_column(struct base_buffer *sql, const struct postgres_column *
     base_buffer_text(sql, printed ? "))" : "");
 }
 
-void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table)
-{
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        base_buffer_text(sql, i == 0 ? "" : ",");
-        postgres_put_column(sql, &table->columns[i]);
-    }
-}
-
 static rhei_status ask(struct reading *reading, const char *sql, const char *first, const char *second,
                        PGresult **result)
 {
@@ -262,6 +254,7 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
 static void take_table(struct reading *reading, const PGresult *result, int row, struct postgres_table *table)
 {
     const char *schema = cell(reading, result, row, 2), *name = cell(reading, result, row, 3);
+    table->wanted = number(reading, result, row, 0);
     if (reading->connection->api->getisnull(result, row, 1)) {
         table->shown = keep(reading, cell(reading, result, row, 11));
         table->reason = "the database has no table of that name";
@@ -278,6 +271,18 @@ static void take_table(struct reading *reading, const PGresult *result, int row,
     table->estimated_rows = strtoll(cell(reading, result, row, 7), NULL, 10);
     table->key_attnums = keep(reading, cell(reading, result, row, 10));
     table->reason = why_not(reading, result, row);
+}
+
+/* Which of the two's settings were meant nobody knows. */
+static void refuse_twice(struct reading *reading, const PGresult *result, int row, struct postgres_table *table)
+{
+    char text[400];
+    const char *const *names = reading->wanted->tables;
+    if (table->reason != NULL)
+        return;
+    snprintf(text, sizeof text, "it is named twice, as \"%.120s\" and as \"%.120s\": name it once",
+             names[table->wanted - 1], names[number(reading, result, row, 0) - 1]);
+    table->reason = keep(reading, text);
 }
 
 static rhei_status read_tables(struct reading *reading)
@@ -301,9 +306,13 @@ static rhei_status read_tables(struct reading *reading)
     catalog->tables = base_arena_zero(&catalog->arena, (size_t)rows + 1, sizeof *catalog->tables);
     if (catalog->tables == NULL)
         status = error_no_memory(reading->error);
-    for (int row = 0; row < rows && status == RHEI_OK; row++)
-        if (find_table(catalog, number(reading, result, row, 1)) == NULL) /* named twice */
+    for (int row = 0; row < rows && status == RHEI_OK; row++) {
+        struct postgres_table *before = find_table(catalog, number(reading, result, row, 1));
+        if (before == NULL)
             take_table(reading, result, row, &catalog->tables[catalog->count++]);
+        else
+            refuse_twice(reading, result, row, before);
+    }
     postgres_clear(reading->connection, &result);
     return status;
 }

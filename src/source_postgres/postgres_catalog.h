@@ -41,6 +41,7 @@ struct postgres_table {
     uint32_t oid;
     const char *schema, *name; /* NULL: there is none of that name */
     const char *shown;         /* as Rhei calls it: the schema "public" isn't written */
+    uint32_t wanted;           /* which of postgres_wanted's it is, from 1 on; 0: none was named */
     uint32_t file;             /* pg_class.relfilenode */
     char kind;                 /* pg_class.relkind */
     struct postgres_column *columns;
@@ -85,7 +86,5 @@ struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *cata
 void postgres_put_name(struct base_buffer *sql, const char *schema, const char *name);
 /* A column as it is to be read in binary: a printed one by its output function. */
 void postgres_put_column(struct base_buffer *sql, const struct postgres_column *column);
-/* Every column so, separated by commas. */
-void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table);
 
 #endif

@@ -338,7 +338,9 @@ rhei_status postgres_tables_read(struct postgres_connection *connection, struct 
         now.from = &catalog->tables[i];
         now.table = &tables->list[i];
         now.polled = &tables->polled[i];
-        now.settings = i < wishes->table_count ? &wishes->tables[i] : NULL;
+        now.settings = now.from->wanted > 0 && now.from->wanted <= wishes->table_count
+                           ? &wishes->tables[now.from->wanted - 1]
+                           : NULL;
         status = describe(&now, error);
         tables->count += status == RHEI_OK;
     }

@@ -303,6 +303,9 @@ static void test_bad_values_say_what_is_taken(void **state)
         {"[[tables]]\nname = \"x\"\n[[tables]]\nname = \"x\"", "rhei.toml:3: table \"x\" has two [[tables]] sections"},
         {"[[tables]]\nname = \"x\"\nsync_mode = \"always\"",
          "rhei.toml:3: sync_mode can't be \"always\": it takes destructive, mirror, temporal, scd2 or scd_type_2"},
+        {"[[sidecar]]\nsource_path = \"p\"\n[[sidecar.tables]]\ntable_name = \"t\"\n[[sidecar.tables]]\ntable_name = "
+         "\"T\"",
+         "rhei.toml:1: [sidecar] \"source\" has two [[sidecar.tables]] sections for table \"T\": keep one of them"},
         {"[[tables]]\nname = \"x\"\ncolumns = [\"a\", \"a\"]", "rhei.toml:3: column \"a\" is named twice"},
         {"[[tables]]\nname = \"x\"\ncolumns = [{type = \"text\"}]", "rhei.toml:3: a column has no name"},
         {"[[tables]]\nname = \"x\"\ncolumns = []", "rhei.toml:3: columns names no column"},

@@ -16,8 +16,8 @@
 struct world {
     struct test_server *server;
     struct postgres_polling polling;
-    const char *names[2];
-    struct poll_wanted wanted[2];
+    const char *names[3];
+    struct poll_wanted wanted[3];
     struct poll_reader *reader;
     const struct poll_table *table;
     struct poll_state state;
@@ -283,6 +283,34 @@ static void test_a_timestamp_without_an_index_is_told_with_what_makes_one(struct
     stop(&world);
 }
 
+/* What the settings say of a table is that table's, whatever stands before it; of one that is named twice nobody knows which was meant. */
+static void test_s2_a_table_named_twice_takes_nothing_from_the_next_one(struct test_server *server)
+{
+    struct world world;
+    size_t count = 0;
+    test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, updated_at int);"
+                            "CREATE TABLE other (id int PRIMARY KEY, changed int, updated_at int)");
+    start(&world, server);
+    world.names[1] = "public.t";
+    world.names[2] = "other";
+    world.wanted[1] = (struct poll_wanted){.name = "public.t"};
+    world.wanted[2] = (struct poll_wanted){.name = "other", .updated_at = "changed"};
+    world.polling.wanted.count = world.polling.config.wishes.table_count = 3;
+    begin(&world);
+    assert_int_equal(world.reader->ops->tables(world.reader, &world.table, &count, &world.error), RHEI_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(world.table[0].definition.name, "t");
+    assert_string_equal(world.table[0].definition.unmirrored_reason,
+                        "it is named twice, as \"t\" and as \"public.t\": name it once");
+    assert_string_equal(world.table[1].definition.name, "other");
+    assert_null(world.table[1].definition.unmirrored_reason);
+    assert_int_equal(world.table[1].stamp_count, 1);
+    assert_int_equal(world.table[1].stamps[0], 1);
+    end(&world);
+    stop(&world);
+    test_server_sql(server, "DROP TABLE other");
+}
+
 /* Every value leads to the row behind it, whatever its type: as a stamp, and as a key. */
 static void test_s4_pages_go_on_behind_values_of_every_type(struct test_server *server)
 {
@@ -377,6 +405,7 @@ static int open_servers(void **unused)
 OF_BOTH(test_s1_a_late_commit_is_found_by_the_number_of_its_transaction)
 OF_BOTH(test_s1_nothing_is_read_unless_something_was_committed)
 OF_BOTH(test_s2_a_table_that_is_emptied_behind_the_state_is_not_taken_for_empty)
+OF_BOTH(test_s2_a_table_named_twice_takes_nothing_from_the_next_one)
 OF_BOTH(test_a_timestamp_without_an_index_is_told_with_what_makes_one)
 OF_BOTH(test_s4_pages_go_on_behind_values_of_every_type)
 
@@ -386,6 +415,7 @@ int main(void)
         cmocka_unit_test(both_test_s1_a_late_commit_is_found_by_the_number_of_its_transaction),
         cmocka_unit_test(both_test_s1_nothing_is_read_unless_something_was_committed),
         cmocka_unit_test(both_test_s2_a_table_that_is_emptied_behind_the_state_is_not_taken_for_empty),
+        cmocka_unit_test(both_test_s2_a_table_named_twice_takes_nothing_from_the_next_one),
         cmocka_unit_test(both_test_a_timestamp_without_an_index_is_told_with_what_makes_one),
         cmocka_unit_test(both_test_s4_pages_go_on_behind_values_of_every_type),
     };
