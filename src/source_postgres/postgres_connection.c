@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base_clock.h"
@@ -157,6 +158,22 @@ static const char *find_part(const struct parts *parts, const char *name)
     return NULL;
 }
 
+/* As libpq asks of its own passfile: whoever else may read it has the password by now. */
+static rhei_status check_secret(const char *path, FILE *file, struct rhei_error *error)
+{
+    struct stat info;
+    if (fstat(fileno(file), &info) != 0)
+        return error_set(error, RHEI_CONFIG, "the password file %s can't be looked at: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return error_set(error, RHEI_CONFIG, "the password file %s is no file", path);
+    if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return error_set(error, RHEI_CONFIG,
+                         "the password file %s is open to others (mode %04o): chmod 600 it, and change the password if "
+                         "they may have seen it",
+                         path, (unsigned)(info.st_mode & 07777));
+    return RHEI_OK;
+}
+
 static rhei_status read_password(const struct postgres_target *target, char **password, struct rhei_error *error)
 {
     char line[1024];
@@ -173,8 +190,11 @@ static rhei_status read_password(const struct postgres_target *target, char **pa
     if (file == NULL)
         return error_set(error, RHEI_CONFIG, "the password file %s can't be read: %s", target->password_file,
                          strerror(errno));
-    char *got = fgets(line, sizeof line, file);
+    rhei_status status = check_secret(target->password_file, file, error);
+    char *got = status == RHEI_OK ? fgets(line, sizeof line, file) : NULL;
     fclose(file);
+    if (status != RHEI_OK)
+        return status;
     if (got == NULL)
         return error_set(error, RHEI_CONFIG, "the password file %s is empty", target->password_file);
     line[strcspn(line, "\r\n")] = '\0';

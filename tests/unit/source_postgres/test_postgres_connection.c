@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,6 +80,16 @@ static void test_s5_a_refused_connection_says_why_and_never_shows_the_password(v
     assert_int_equal(write(fd, "right-word\n", 11), 11);
     close(fd);
     target.password_file = path;
+    assert_int_equal(try_target(&target, &error), RHEI_OK);
+    static const mode_t open[] = {0640, 0604, 0660, 0610};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        assert_int_equal(chmod(path, open[i]), 0);
+        assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
+        assert_non_null(strstr(error.message, "is open to others"));
+        assert_non_null(strstr(error.message, "chmod 600"));
+        assert_null(strstr(error.message, "right-word"));
+    }
+    assert_int_equal(chmod(path, 0400), 0);
     assert_int_equal(try_target(&target, &error), RHEI_OK);
     unlink(path);
     assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
