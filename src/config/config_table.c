@@ -170,7 +170,8 @@ const struct config_key config_keys[] = {
          "poll: rows with new timestamps, and all rows now and then; snapshot: all rows whenever something was "
          "committed, which needs no timestamps (of sqlite); logical: the server tells of each commit (of postgres)"},
     {NUMBER(SIDECAR, "load_connections", "0", sidecar.load_connections, 0, 16), .unit = "connections",
-     .effect = "connections of mode logical that a big table is loaded by; 0: one per core, up to 4"},
+     .effect = "of postgres: connections that a big table is loaded by, beside one that holds the state that they "
+               "read; 0: one per core, up to 4"},
     {TEXT(SIDECAR, "password_file", NULL, sidecar.password_file),
      .effect = "of postgres: a file whose first line is the password"},
     {TEXT(SIDECAR, "password_env", NULL, sidecar.password_env),

@@ -108,6 +108,15 @@ struct poll_reader_ops {
     rhei_status (*newest)(struct poll_reader *reader, size_t table, uint32_t stamp, size_t above,
                           struct rhei_value *value, struct rhei_error *error);
     /*
+     * A load by several, of the state that is pinned: the table in parts, at most `most`, each read by `part` on a thread of its own until end. *parts 0: it is
+     * read by pages. Behind newest(). NULL: always. A part is never more than one state's, so that a row which moves from part to part is in one of them.
+     */
+    rhei_status (*split)(struct poll_reader *reader, size_t table, uint32_t most, uint32_t *parts,
+                         struct rhei_error *error);
+    /* Its next rows, at most about `most`, which live until the part's next call; none: there are no more. */
+    rhei_status (*part)(struct poll_reader *reader, uint32_t part, size_t most, struct poll_rows *rows,
+                        struct rhei_error *error);
+    /*
      * Which database it is that the last begin pinned a state of, as a word that no other one has. NULL: nobody knows, and a source that was closed begins
      * anew.
      */

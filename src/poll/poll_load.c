@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A load: all rows of a table by key, by a reader of its own; and from where the looks after it have to begin. */
+/*
+ * A load: all rows of a table by a reader of its own, by key or in the parts that it makes of it; and from where the looks after it have to begin.
+ */
 #include "poll_internal.h"
 
 #include <stdatomic.h>
@@ -10,6 +12,12 @@
 
 enum { LOAD_ROWS = 16384 };
 
+/* Of a thread. */
+struct part {
+    struct poll_batch batch;
+    bool done;
+};
+
 struct source_load {
     struct poll_source *poll;
     struct poll_reader *reader;
@@ -18,11 +26,13 @@ struct source_load {
     uint64_t print;
     const struct poll_table *table;
     size_t index;
-    bool begun, first, done;
+    bool begun, first;
     struct poll_value marks[POLL_STAMPS_MOST];
     int64_t horizon;
     struct poll_place place;
-    struct poll_batch batch;
+    struct part *parts; /* [part_count]; the first one's batch is that of pages, too */
+    uint32_t part_count;
+    bool split; /* `parts` are the reader's */
 };
 
 /* Under `lock`. */
@@ -79,13 +89,23 @@ static rhei_status take_marks(struct source_load *load, struct rhei_error *error
     return status;
 }
 
+static rhei_status split(struct source_load *load, uint32_t most, struct rhei_error *error)
+{
+    const struct poll_reader_ops *ops = load->reader->ops;
+    uint32_t parts = 0;
+    rhei_status status = ops->split == NULL ? RHEI_OK : ops->split(load->reader, load->index, most, &parts, error);
+    load->split = parts > 0;
+    load->part_count = parts > 0 ? parts : 1;
+    load->parts = status == RHEI_OK ? base_alloc_zero(load->part_count, sizeof *load->parts) : NULL;
+    return status == RHEI_OK && load->parts == NULL ? error_no_memory(error) : status;
+}
+
 rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32_t loaders, struct source_load **slot,
                             struct source_load_info *info, struct rhei_error *error)
 {
     struct poll_source *poll = (struct poll_source *)source;
     struct source_load *load = base_alloc_zero(1, sizeof *load);
     struct poll_state state = {0};
-    (void)loaders;
     *slot = load;
     if (load == NULL)
         return error_no_memory(error);
@@ -93,7 +113,6 @@ rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32
     load->id = table;
     load->first = true;
     info->position = atomic_load(&poll->position); /* before the state is read, which may have more */
-    info->loader_count = 1;
     rhei_status status = name_table(load, error);
     if (status == RHEI_OK)
         status = poll->config.open(poll->config.context, &load->reader, error);
@@ -105,39 +124,69 @@ rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32
         status = find_table(load, error);
     if (status == RHEI_OK)
         status = take_marks(load, error);
+    if (status == RHEI_OK)
+        status = split(load, loaders, error);
+    info->loader_count = load->part_count;
     if (status != RHEI_OK)
         poll_load_end(slot);
+    return status;
+}
+
+static rhei_status next_page(struct source_load *load, size_t max_rows, struct poll_rows *rows,
+                             struct rhei_error *error)
+{
+    struct poll_page page = {.table = load->index,
+                             .order = POLL_BY_KEY,
+                             .first = load->first,
+                             .from = load->place.from,
+                             .most = max_rows < LOAD_ROWS ? max_rows : LOAD_ROWS};
+    rhei_status status = load->reader->ops->page(load->reader, &page, rows, error);
+    if (status != RHEI_OK)
+        return status;
+    load->first = false;
+    load->parts[0].done = rows->count < page.most;
+    if (!load->parts[0].done && !poll_place_set(&load->place, load->table, rows, -1))
+        return error_no_memory(error);
+    return RHEI_OK;
+}
+
+static rhei_status next_of_part(struct source_load *load, uint32_t number, size_t max_rows, struct poll_rows *rows,
+                                struct rhei_error *error)
+{
+    rhei_status status =
+        load->reader->ops->part(load->reader, number, max_rows < LOAD_ROWS ? max_rows : LOAD_ROWS, rows, error);
+    load->parts[number].done = status == RHEI_OK && rows->count == 0;
     return status;
 }
 
 rhei_status poll_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
                            const struct change_batch **batch, struct rhei_error *error)
 {
-    (void)loader;
+    struct part *part = &load->parts[loader];
     *batch = NULL;
-    while (!load->done) {
+    while (!part->done) {
         struct poll_rows rows = {0};
-        struct poll_page page = {.table = load->index,
-                                 .order = POLL_BY_KEY,
-                                 .first = load->first,
-                                 .from = load->place.from,
-                                 .most = max_rows < LOAD_ROWS ? max_rows : LOAD_ROWS};
-        rhei_status status = load->reader->ops->page(load->reader, &page, &rows, error);
+        rhei_status status =
+            load->split ? next_of_part(load, loader, max_rows, &rows, error) : next_page(load, max_rows, &rows, error);
         if (status == RHEI_OK)
-            status = poll_batch_fill(&load->batch, load->table, &rows, true, error);
+            status = poll_batch_fill(&part->batch, load->table, &rows, true, error);
         if (status != RHEI_OK)
             return status;
-        load->first = false;
-        load->done = rows.count < page.most;
-        if (!load->done && !poll_place_set(&load->place, load->table, &rows, -1))
-            return error_no_memory(error);
-        if (load->batch.view.row_count == 0)
+        if (part->batch.view.row_count == 0)
             continue;
-        load->batch.view.table = load->id;
-        *batch = &load->batch.view;
+        part->batch.view.table = load->id;
+        *batch = &part->batch.view;
         return RHEI_OK;
     }
     return RHEI_OK;
+}
+
+static bool is_done(const struct source_load *load)
+{
+    bool done = load->parts != NULL;
+    for (uint32_t p = 0; p < load->part_count && done; p++)
+        done = load->parts[p].done;
+    return done;
 }
 
 /* From where the looks go on, once the table is followed. */
@@ -164,7 +213,7 @@ void poll_load_end(struct source_load **slot)
     *slot = NULL;
     if (load == NULL)
         return;
-    if (load->done)
+    if (is_done(load))
         hand_over(load);
     if (load->begun)
         load->reader->ops->end(load->reader);
@@ -173,7 +222,9 @@ void poll_load_end(struct source_load **slot)
     for (size_t s = 0; s < POLL_STAMPS_MOST; s++)
         poll_value_reset(&load->marks[s]);
     poll_place_reset(&load->place);
-    poll_batch_reset(&load->batch);
+    for (uint32_t p = 0; load->parts != NULL && p < load->part_count; p++)
+        poll_batch_reset(&load->parts[p].batch);
+    base_free(load->parts);
     base_free(load->name);
     base_free(load);
 }

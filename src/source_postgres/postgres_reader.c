@@ -9,13 +9,16 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_copy.h"
+#include "source_postgres/postgres_load.h"
 
 enum {
     STATEMENTS_MOST = 256,
     CONNECT_MS = 10000,
-    LIST_MS = 1000,  /* between two looks at the catalogue, at least */
-    LIST_SHARE = 19, /* and so many times as long as one takes */
-    INT8_TYPE = 20,  /* pg_type.oid */
+    LIST_MS = 1000,   /* between two looks at the catalogue, at least */
+    LIST_SHARE = 19,  /* and so many times as long as one takes */
+    FEW_ROWS = 16384, /* a table of no more isn't worth connections of its own */
+    INT8_TYPE = 20,   /* pg_type.oid */
     TEXT_TYPE = 25,
     XID_TYPE = 28,
 };
@@ -76,6 +79,9 @@ struct postgres_reader {
     struct prepared prepared[STATEMENTS_MOST];
     size_t prepared_count;
     unsigned prepared_from; /* number of the first one's name */
+
+    struct postgres_copy *copy; /* of a load by several */
+    char changed[800];          /* what it asks at its end */
 
     PGresult *result; /* of the page */
     struct base_arena arena;
@@ -273,6 +279,7 @@ static void unpin(struct postgres_reader *reader)
 
 static void reader_end(struct poll_reader *base)
 {
+    postgres_copy_end(&self(base)->copy);
     unpin(self(base));
 }
 
@@ -475,7 +482,7 @@ static rhei_status open_cursor(struct postgres_reader *reader, const struct poll
 static rhei_status check_rewritten(struct postgres_reader *reader, size_t table, struct rhei_error *error)
 {
     const struct postgres_table *from = reader->tables.polled[table].table;
-    char sql[800];
+    char sql[sizeof reader->changed];
     PGresult *result = NULL;
     snprintf(sql, sizeof sql, REWRITTEN, from->oid, from->oid, from->oid);
     rhei_status status = postgres_query(reader->connection, WHAT, sql, 0, NULL, soon(reader), &result, error);
@@ -616,6 +623,67 @@ static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_
     return blame_table(reader, status);
 }
 
+/* ---- A load by several. ------------------------------------------------------------------------------------------ */
+
+static bool is_worth_it(const struct postgres_polled *polled, uint32_t most)
+{
+    const struct postgres_table *table = polled->table;
+    return table->leaf_count > 0 && (table->kind == 'r' || table->kind == 'p' || table->kind == 'm') &&
+           (most > 1 || table->estimated_rows > FEW_ROWS);
+}
+
+/* V6. */
+static rhei_status check_shape(struct postgres_reader *reader, const struct postgres_loading *loading,
+                               const struct postgres_table *table, struct rhei_error *error)
+{
+    struct postgres_connection *checker = NULL;
+    rhei_status status = postgres_connect(loading->target, false, loading->stop, soon(reader), &checker, error);
+    if (status == RHEI_OK)
+        status = postgres_load_check(loading, table, checker, soon(reader), error);
+    postgres_disconnect(&checker);
+    return status;
+}
+
+static rhei_status reader_split(struct poll_reader *base, size_t table, uint32_t most, uint32_t *parts,
+                                struct rhei_error *error)
+{
+    struct postgres_reader *reader = self(base);
+    const struct postgres_polled *polled = &reader->tables.polled[table];
+    struct postgres_polling *polling = reader->polling;
+    *parts = 0;
+    if (!is_worth_it(polled, most))
+        return RHEI_OK;
+    if (reader->connection == NULL)
+        return error_set(error, RHEI_IO, "the connection was lost");
+    const struct postgres_loading loading = {&polling->config.target, &polling->stop, &polling->wanted,
+                                             polling->config.log};
+    const struct postgres_table *from = polled->table;
+    snprintf(reader->changed, sizeof reader->changed, REWRITTEN, from->oid, from->oid, from->oid);
+    const struct postgres_copy_plan plan = {.target = loading.target,
+                                            .stop = loading.stop,
+                                            .log = loading.log,
+                                            .table = from,
+                                            .columns = polled->columns,
+                                            .column_count = reader->tables.list[table].definition.column_count,
+                                            .holder = reader->connection,
+                                            .changed = reader->changed};
+    postgres_clear(reader->connection, &reader->result);
+    rhei_status status = pin(reader, error);
+    if (status == RHEI_OK)
+        status = check_shape(reader, &loading, from, error);
+    return status == RHEI_OK ? postgres_copy_begin(&plan, most, INT64_MAX, &reader->copy, parts, error) : status;
+}
+
+static rhei_status reader_part(struct poll_reader *base, uint32_t part, size_t most, struct poll_rows *rows,
+                               struct rhei_error *error)
+{
+    struct postgres_rows *taken = NULL;
+    rhei_status status = postgres_copy_next(self(base)->copy, part, most, &taken, error);
+    if (status == RHEI_OK)
+        *rows = (struct poll_rows){taken->count, (const struct rhei_value *const *)taken->values};
+    return status;
+}
+
 /* ---- The rest. --------------------------------------------------------------------------------------------------- */
 
 /* The cluster and the database in it: a restart, another timeline or a restored backup of it is found doubtful, and swept. */
@@ -631,6 +699,7 @@ static void reader_close(struct poll_reader **slot)
     *slot = NULL;
     if (reader == NULL)
         return;
+    postgres_copy_end(&reader->copy);
     disconnect(reader);
     postgres_tables_reset(&reader->tables);
     postgres_catalog_free(&reader->catalog);
@@ -651,6 +720,8 @@ rhei_status postgres_reader_open(void *polling, struct poll_reader **reader, str
                                                .tables = reader_tables,
                                                .page = reader_page,
                                                .newest = reader_newest,
+                                               .split = reader_split,
+                                               .part = reader_part,
                                                .identity = reader_identity,
                                                .close = reader_close};
     struct postgres_reader *made = base_alloc_zero(1, sizeof *made);

@@ -12,6 +12,8 @@
  *       a partition that came or went as it is now. So after the last row of a table it is asked whether that happened, and then none of the look counts.
  *   V5. Another database (system identifier, number): everything is lost. A server that was started anew or promoted, or that counts transactions anew: what was
  *       seen may be gone, as from a restored backup.
+ *   V6. A load by several reads the pinned state, too: the reader's connection holds it, and others read it (postgres_copy), once its columns are known to be
+ *       those that the catalogue had.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_READER_H
 #define SOURCE_POSTGRES_POSTGRES_READER_H

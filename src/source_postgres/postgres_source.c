@@ -544,10 +544,11 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
     for (size_t i = 0; catalog != NULL && i < catalog->count; i++)
         if (catalog->tables[i].definition.id == id && catalog->tables[i].reason == NULL)
             table = &catalog->tables[i];
+    const struct postgres_loading loading = {&source->config.target, &source->stream.stop, &source->wanted,
+                                             source->config.log};
     rhei_status status =
         table == NULL ? error_set(error, RHEI_STALE, "table version %u is not there any more: its columns changed", id)
-                      : postgres_load_begin(&source->config.target, &source->stream.stop, &source->wanted, catalog,
-                                            table, loaders, INT64_MAX, load, info, error);
+                      : postgres_load_begin(&loading, catalog, table, loaders, INT64_MAX, load, info, error);
     base_mutex_lock(&source->stream.lock);
     if (status == RHEI_OK && (uint64_t)info->position > source->stream.loaded)
         source->stream.loaded = (uint64_t)info->position;

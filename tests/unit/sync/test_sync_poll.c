@@ -223,8 +223,13 @@ static void fake_close(struct poll_reader **reader)
 
 static rhei_status fake_open(void *context, struct poll_reader **result, struct rhei_error *error)
 {
-    static const struct poll_reader_ops ops = {fake_begin,  fake_end,      fake_tables, fake_page,
-                                               fake_newest, fake_identity, fake_close};
+    static const struct poll_reader_ops ops = {.begin = fake_begin,
+                                               .end = fake_end,
+                                               .tables = fake_tables,
+                                               .page = fake_page,
+                                               .newest = fake_newest,
+                                               .identity = fake_identity,
+                                               .close = fake_close};
     struct fake_reader *reader = calloc(1, sizeof *reader);
     (void)error;
     assert_non_null(reader);
