@@ -266,6 +266,9 @@ static void end_jobs(struct sync *sync)
 static void load_one(struct sync *sync, struct sync_job *job)
 {
     int64_t began_ns = base_now_ns();
+    base_mutex_lock(&sync->lock);
+    job->began_ns = began_ns;
+    base_mutex_unlock(&sync->lock);
     job->room = mirror_room(sync->config.mirror);
     atomic_store_explicit(&job->waits, ROOM_WAITS, memory_order_relaxed);
     job->status = load(sync, job, &job->error);

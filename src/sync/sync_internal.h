@@ -67,6 +67,7 @@ struct sync_job {
     struct sync_history *history; /* the same; NULL: none is kept */
     int64_t hold;                 /* lock: the source must keep what follows this position */
     uint64_t expected;
+    int64_t began_ns;   /* lock: its load; 0: it waits for others of its group */
     bool loaded;        /* lock: the owner may attach it */
     bool attached;      /* lock: the working state has it */
     bool finished;      /* lock: published, or given up by the owner */

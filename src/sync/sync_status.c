@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sync_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_clock.h"
@@ -64,6 +66,25 @@ void sync_get_status(struct sync *sync, struct sync_status *status)
     status->age_ns = fresh_at_ns ? base_now_ns() - fresh_at_ns : INT64_MAX;
 }
 
+/* How far a load is, behind what was said of the one before, and how long it may take yet if it goes on so. */
+static void tell_load(const struct sync_job *job, struct sync_table_status *out)
+{
+    size_t at = strlen(out->message);
+    int64_t spent_ns = job->began_ns == 0 ? 0 : base_now_ns() - job->began_ns;
+    if (spent_ns == 0 || at + 1 >= sizeof out->message)
+        return;
+    const char *between = at > 0 ? "; " : "";
+    if (job->expected <= out->rows_built || out->rows_built == 0) {
+        (void)snprintf(out->message + at, sizeof out->message - at, "%s%" PRIu64 " rows are loaded", between,
+                       out->rows_built);
+        return;
+    }
+    double left_s = (double)spent_ns / 1e9 * (double)(job->expected - out->rows_built) / (double)out->rows_built;
+    (void)snprintf(out->message + at, sizeof out->message - at,
+                   "%s%" PRIu64 " of about %" PRIu64 " rows are loaded, %.0f s left", between, out->rows_built,
+                   job->expected, left_s);
+}
+
 /* Under `lock`. */
 static void fill(const struct sync_table *table, const struct mirror_snapshot *snapshot, struct sync_table_status *out)
 {
@@ -85,6 +106,7 @@ static void fill(const struct sync_table *table, const struct mirror_snapshot *s
     if (job && out->state == SYNC_TABLE_BUILDING) {
         out->rows_built = atomic_load_explicit(&job->rows, memory_order_relaxed);
         out->rows_expected = job->expected > out->rows_built ? job->expected : out->rows_built;
+        tell_load(job, out);
     }
 }
 

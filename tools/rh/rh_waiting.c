@@ -29,8 +29,9 @@ static struct {
     int64_t started_us;
     atomic_uint_fast64_t rows;
     bool told;
-    struct rhei_progress progress; /* its texts are the two below */
+    struct rhei_progress progress; /* its texts are the two below, its time is that of the step */
     char doing[64], table[64];
+    int64_t step_us; /* when this step began, since the call did */
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Steps of SQLite's machine say nothing to people, and who is at work is known from the label; what is waited for isn't. */
@@ -40,10 +41,23 @@ static bool is_telling(const struct rhei_progress *told)
                             strcmp(told->unit, "rows") == 0 || strcmp(told->unit, "changes") == 0);
 }
 
+/* If it goes on as it did. A step that just began says nothing of that. */
+static void add_left(struct rh_buffer *line, const struct rhei_progress *told, const char *between)
+{
+    if (told->elapsed_us < PATIENCE_US || told->fraction < 0.01 || told->fraction >= 1)
+        return;
+    double left = (double)told->elapsed_us * (1 - told->fraction) / told->fraction / 1e6;
+    if (left < 120)
+        rh_buffer_format(line, "%s%.0f s left", between, left);
+    else
+        rh_buffer_format(line, "%s%.0f min left", between, left / 60);
+}
+
 static void add_told(struct rh_buffer *line, const struct rhei_progress *told, const char *between)
 {
     if (told->fraction >= 0) {
         rh_buffer_format(line, "%s%d %%", between, (int)(told->fraction * 100));
+        add_left(line, told, between);
     } else if (told->done > 0 && strcmp(told->unit, "steps") != 0) {
         rh_buffer_add_text(line, between);
         rh_add_count(line, (uint64_t)told->done);
@@ -78,11 +92,18 @@ void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const 
 int rh_waiting_told(void *unused, const struct rhei_progress *progress)
 {
     (void)unused;
+    char doing[sizeof waiting.doing], table[sizeof waiting.table];
     pthread_mutex_lock(&waiting.lock);
+    snprintf(doing, sizeof doing, "%s", progress->doing);
+    snprintf(table, sizeof table, "%.*s", (int)rh_text_cut(progress->table, strlen(progress->table), 40),
+             progress->table);
+    bool goes_on = waiting.told && strcmp(doing, waiting.doing) == 0 && strcmp(table, waiting.table) == 0 &&
+                   progress->elapsed_us >= waiting.step_us;
+    waiting.step_us = goes_on ? waiting.step_us : progress->elapsed_us;
     waiting.progress = *progress;
-    snprintf(waiting.doing, sizeof waiting.doing, "%s", progress->doing);
-    snprintf(waiting.table, sizeof waiting.table, "%.*s",
-             (int)rh_text_cut(progress->table, strlen(progress->table), 40), progress->table);
+    waiting.progress.elapsed_us = progress->elapsed_us - waiting.step_us;
+    memcpy(waiting.doing, doing, sizeof doing);
+    memcpy(waiting.table, table, sizeof table);
     waiting.progress.doing = waiting.doing;
     waiting.progress.table = waiting.table;
     waiting.told = true;

@@ -53,6 +53,12 @@ static void test_waiting_tells_time_rows_and_the_way_out(void **state)
           .done = 1,
           .fraction = 0.426},
          "| comparing table and mirror, or\\x1bders, 42 %, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "loading", .table = "app", .unit = "rows", .fraction = 0.25, .elapsed_us = 3000000},
+         "| loading, app, 25 %, 9 s left, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "loading", .table = "app", .unit = "rows", .fraction = 0.1, .elapsed_us = 60000000},
+         "| loading, app, 10 %, 9 min left, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "loading", .table = "app", .unit = "rows", .fraction = 0.5, .elapsed_us = 500000},
+         "| loading, app, 50 %, 2.0 s, Ctrl-C cancels"},
         {{.doing = "applying changes", .table = "", .unit = "changes", .done = 12345, .fraction = -1},
          "| applying changes, 12,345 changes, 2.0 s, Ctrl-C cancels"},
     };
