@@ -168,6 +168,8 @@ typedef struct rhei_connection rhei_connection;
  */
 typedef rhei_status (*rhei_connect_function)(void *context, rhei_connection *connection, struct rhei_error *error);
 
+struct rhei_sidecar; /* rhei_sidecar.h */
+
 /**
  * How a database is opened. Zero is the default of every field. A number outside of what rhei_setting_at() tells is RHEI_INVALID.
  */
@@ -244,6 +246,9 @@ struct rhei_config {
     int32_t log_limit_policy;
     /** Rows a second that the comparisons of `scrub_interval_s` read; 0: a tenth of one core's time is spent on them. */
     uint64_t scrub_rate;
+    /** Databases of others that are followed (rhei_sidecar.h), behind those of config_file; an array of pointers. Copied by rhei_open(). */
+    const struct rhei_sidecar *const *sidecars;
+    size_t sidecar_count;
 };
 
 /**

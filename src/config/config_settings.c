@@ -114,6 +114,46 @@ rhei_status config_sidecar_next(struct config_settings *settings, struct rhei_er
     return status;
 }
 
+rhei_status config_sidecar_begin(struct config_settings *settings, const char *origin, struct rhei_error *error)
+{
+    rhei_status status = config_sidecar_next(settings, error);
+    if (status != RHEI_OK)
+        return status;
+    settings->sidecar.present = true;
+    settings->sidecar.origin = base_strdup(origin);
+    return settings->sidecar.origin == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
+static bool copy_text(char **to, const char *from)
+{
+    *to = from == NULL ? NULL : base_strdup(from);
+    return from == NULL || *to != NULL;
+}
+
+rhei_status config_sidecar_add_table(struct config_settings *settings, const struct config_sidecar_names *names,
+                                     struct rhei_error *error)
+{
+    struct config_sidecar *sidecar = &settings->sidecar;
+    struct config_sidecar_table *grown =
+        base_realloc(sidecar->tables, (sidecar->table_count + 1) * sizeof *sidecar->tables);
+    if (grown == NULL)
+        return error_no_memory(error);
+    sidecar->tables = grown;
+    struct config_sidecar_table *table = &grown[sidecar->table_count++];
+    *table = (struct config_sidecar_table){
+        .primary_key = base_alloc_zero(names->key_count + 1, sizeof(char *)),
+        .columns = base_alloc_zero(names->column_count + 1, sizeof(struct config_column)),
+    };
+    bool good = table->primary_key != NULL && table->columns != NULL && copy_text(&table->table_name, names->table) &&
+                copy_text(&table->created_at_column, names->created_at) &&
+                copy_text(&table->updated_at_column, names->updated_at);
+    for (; good && table->primary_key_count < names->key_count; table->primary_key_count++)
+        good = copy_text(&table->primary_key[table->primary_key_count], names->key[table->primary_key_count]);
+    for (; good && table->column_count < names->column_count; table->column_count++)
+        good = copy_text(&table->columns[table->column_count].name, names->columns[table->column_count]);
+    return good ? RHEI_OK : error_no_memory(error);
+}
+
 const struct config_sidecar *config_sidecar_at(const struct config_settings *settings, size_t index)
 {
     if (settings == NULL || index > settings->sidecar_count)

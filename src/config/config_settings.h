@@ -173,6 +173,20 @@ rhei_status config_parse(const char *text, size_t len, const char *name, struct 
  */
 rhei_status config_set(struct config_settings *settings, const char *key, const char *value, const char *origin,
                        struct rhei_error *error);
+/* The next sidecar, all of whose settings are defaults: what is set from then on is of it. `origin`: where it was given, for messages. */
+rhei_status config_sidecar_begin(struct config_settings *settings, const char *origin, struct rhei_error *error);
+/* One of [[sidecar.tables]]; what is NULL isn't given. */
+struct config_sidecar_names {
+    const char *table;
+    const char *const *key;
+    size_t key_count;
+    const char *created_at, *updated_at;
+    const char *const *columns;
+    size_t column_count;
+};
+/* Of the sidecar that was begun last; copied. */
+rhei_status config_sidecar_add_table(struct config_settings *settings, const struct config_sidecar_names *names,
+                                     struct rhei_error *error);
 /* Settings that are right alone but not together. Done by load and parse. */
 rhei_status config_check(const struct config_settings *settings, struct rhei_error *error);
 /*

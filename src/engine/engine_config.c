@@ -110,7 +110,7 @@ static rhei_status merge_no_local(struct rhei_db *db, const char **path, struct 
     return RHEI_OK;
 }
 
-static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei_error *error)
+static rhei_status merge_file(struct rhei_db *db, struct rhei_error *error)
 {
     rhei_status status = config_load(db->config.config_file, &db->settings, error);
     if (status == RHEI_OK)
@@ -120,18 +120,27 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
     const struct config_engine *engine = &db->settings->engine;
     merge_numbers(&db->config, engine);
     merge_freshness(&db->config, &engine->freshness);
-    if (!config_has_local(db->settings))
-        status = merge_no_local(db, path, error);
-    else if (*path == NULL)
-        *path = engine->oltp_path;
-    if (status != RHEI_OK)
-        return status;
     if (db->config.olap_path == NULL)
         db->config.olap_path = engine->olap_path;
     if (db->config.rocksdb_cdc_path == NULL)
         db->config.rocksdb_cdc_path = engine->rocksdb_cdc_path;
     for (size_t t = 0; t < db->settings->table_count; t++) /* those that say how, and no more, leave open which */
         db->config.no_auto_register |= narrows(&db->settings->tables[t]);
+    return RHEI_OK;
+}
+
+/* Which file is the engine's own: the caller's, else that of the settings; with sidecars alone there is none. */
+static rhei_status merge_path(struct rhei_db *db, const char **path, struct rhei_error *error)
+{
+    rhei_status status = engine_config_sidecars(&db->config, *path != NULL, &db->settings, error);
+    db->config.sidecars = NULL;
+    db->config.sidecar_count = 0;
+    if (status != RHEI_OK || db->settings == NULL)
+        return status;
+    if (!config_has_local(db->settings))
+        return merge_no_local(db, path, error);
+    if (*path == NULL)
+        *path = db->settings->engine.oltp_path;
     return RHEI_OK;
 }
 
@@ -182,7 +191,9 @@ void engine_config_free(struct rhei_db *db)
 
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error)
 {
-    rhei_status status = db->config.config_file != NULL ? merge_file(db, &path, error) : RHEI_OK;
+    rhei_status status = db->config.config_file != NULL ? merge_file(db, error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = merge_path(db, &path, error);
     if (status == RHEI_OK)
         status = take_modes(db, error);
     if (status != RHEI_OK)
@@ -198,7 +209,8 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
         (db->config.rocksdb_cdc_path != NULL && db->buffer_path == NULL))
         return error_no_memory(error);
     bool no_local = db->settings != NULL && !config_has_local(db->settings);
-    if (db->olap_path != NULL && (no_local || !db->config.read_only)) {
+    db->keeps_sidecars = no_local || !db->config.read_only;
+    if (db->olap_path != NULL && db->keeps_sidecars) {
         db->sidecar_path = base_strdup(db->olap_path);
         if (db->sidecar_path == NULL)
             return error_no_memory(error);

@@ -43,7 +43,8 @@ struct rhei_db {
     char *olap_path;
     char *
         sidecar_path; /* olap_path as the settings have it, also without a file of our own; NULL: sidecars are in memory alone */
-    char *buffer_path; /* rocksdb_cdc_path; NULL: there is none */
+    bool keeps_sidecars; /* it may take what is kept of sidecars, where something is */
+    char *buffer_path;   /* rocksdb_cdc_path; NULL: there is none */
     char *temp_folder;
     struct oltp *oltp;
     struct mirror *mirror; /* NULL, as the next three, when there is no column store */
@@ -361,6 +362,9 @@ void engine_buffer_json(struct base_buffer *out, struct rhei_db *db);
 /* Fills db->config, path, olap_path and buffer_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
 void engine_config_free(struct rhei_db *db);
+/* The caller's sidecars, behind those of a file: *settings is made where there was none. `has_file`: tables of the engine's own stand beside them. */
+rhei_status engine_config_sidecars(const struct rhei_config *config, bool has_file, struct config_settings **settings,
+                                   struct rhei_error *error);
 /* The logger that the settings ask for: the caller's function, with texts or with lines of JSON. */
 struct base_log engine_log_of(struct rhei_db *db);
 /* Appends a text as a JSON string. */

@@ -45,6 +45,7 @@ def test_a_program_of_the_guide(build, tmp_path, language, text, printed):
 AROUND = """
 #include <rhei/rhei.h>
 #include <rhei/rhei_doors.h>
+#include <rhei/rhei_sidecar.h>
 %(more)s
 static rhei_db *db;
 static rhei_error error;
