@@ -17,7 +17,8 @@ rhei_status rocks_api_load(const struct rocks_api **api, struct rhei_error *erro
     static struct base_library library = {
         .names = names,
         .variable = "RHEI_ROCKSDB",
-        .absent = "RocksDB isn't here, which rocksdb_cdc_path needs: install it (Debian: librocksdb7.8), or set "
+        .absent = "RocksDB isn't here, which rocksdb_cdc_path and watermark_path need: install it (Debian: "
+                  "librocksdb7.8), or set "
                   "RHEI_ROCKSDB to the path of librocksdb.so, or leave the setting out",
         .file = "librocksdb.so",
         .older = "Rhei was made for RocksDB 7.8",

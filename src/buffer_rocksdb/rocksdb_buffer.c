@@ -206,7 +206,7 @@ static uint64_t rocks_find(struct change_buffer *base, int64_t position)
     uint64_t number = 0;
     size_t len = 0;
     if (position >= 0 && rocks_enter(buffer, NULL) == RHEI_OK) {
-        rocksdb_iterator_t *iterator = api->create_iterator(buffer->db, buffer->reading);
+        rocksdb_iterator_t *iterator = api->create_iterator(buffer->db, buffer->options.reading);
         api->iter_seek_for_prev(iterator, key.bytes, key.len);
         if (api->iter_valid(iterator) != 0) {
             const char *found = api->iter_key(iterator, &len);
@@ -398,7 +398,7 @@ static rhei_status open_all(struct rocks_buffer *buffer, const struct rocksdb_bu
     bool fresh = false;
     rhei_status status = rocks_api_load(&buffer->api, error);
     if (status == RHEI_OK)
-        status = rocks_folder_open(&buffer->folder, config, &fresh, error);
+        status = rocks_folder_open(&buffer->folder, ROCKS_BUFFER, config->folder, config->file, &fresh, error);
     bool other = status == RHEI_OK && strncmp(buffer->folder.file, config->file, ROCKS_FILE_SIZE - 1) != 0;
     if (other && config->was != NULL && config->was(config->was_context, buffer->folder.file))
         status = error_set(error, RHEI_NOT_A_DATABASE, "other programs dropped tables of change capture");
@@ -456,7 +456,7 @@ rhei_status rocksdb_buffer_set_aside(const struct rocksdb_buffer_config *config,
 {
     struct rocks_folder folder;
     bool fresh = false;
-    rhei_status status = rocks_folder_open(&folder, config, &fresh, error);
+    rhei_status status = rocks_folder_open(&folder, ROCKS_BUFFER, config->folder, config->file, &fresh, error);
     if (status != RHEI_OK)
         return status;
     status = rocks_folder_set_aside(&folder, name, size, error);

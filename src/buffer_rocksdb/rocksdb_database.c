@@ -165,7 +165,7 @@ rhei_status rocks_write(struct rocks_buffer *buffer, rocksdb_writebatch_t *batch
     char *text = NULL;
     rhei_status status = rocks_enter(buffer, error);
     if (status == RHEI_OK) {
-        buffer->api->write(buffer->db, durable ? buffer->durable : buffer->quick, batch, &text);
+        buffer->api->write(buffer->db, durable ? buffer->options.durable : buffer->options.quick, batch, &text);
         status = rocks_status(buffer->api, text, doing, error);
         rocks_leave(buffer);
     }
@@ -177,7 +177,7 @@ static rhei_status find_value(struct rocks_buffer *buffer, const struct rocks_ke
                               struct rhei_error *error)
 {
     char *text = NULL;
-    *value = buffer->api->get(buffer->db, buffer->reading, key->bytes, key->len, len, &text);
+    *value = buffer->api->get(buffer->db, buffer->options.reading, key->bytes, key->len, len, &text);
     rhei_status status = rocks_status(buffer->api, text, "reading the change buffer", error);
     return status == RHEI_OK && *value == NULL ? RHEI_NOT_FOUND : status;
 }
@@ -220,10 +220,9 @@ rhei_status rocks_find_pruned(struct rocks_buffer *buffer, rocksdb_iterator_t *i
 
 /* ---- Opening. ---------------------------------------------------------------------------------------------------- */
 
-static void make_options(struct rocks_buffer *buffer)
+void rocks_options_make(const struct rocks_api *api, struct rocks_options *made)
 {
-    const struct rocks_api *api = buffer->api;
-    rocksdb_options_t *options = buffer->options = api->options_create();
+    rocksdb_options_t *options = made->options = api->options_create();
     api->options_set_create_if_missing(options, 1);
     api->options_set_paranoid_checks(options, 1);
     api->options_set_info_log_level(options, LOG_NOTHING);
@@ -235,12 +234,21 @@ static void make_options(struct rocks_buffer *buffer)
     api->options_set_compression(options, rocksdb_no_compression);
     api->options_set_stats_dump_period_sec(options, 0);
     api->options_set_wal_recovery_mode(options, RECOVER_TORN_TAIL); /* D2 */
-    buffer->quick = api->writeoptions_create();
-    buffer->durable = api->writeoptions_create();
-    api->writeoptions_set_sync(buffer->durable, 1);
-    buffer->reading = api->readoptions_create();
-    api->readoptions_set_verify_checksums(buffer->reading, 1);
-    api->readoptions_set_fill_cache(buffer->reading, 0);
+    made->quick = api->writeoptions_create();
+    made->durable = api->writeoptions_create();
+    api->writeoptions_set_sync(made->durable, 1);
+    made->reading = api->readoptions_create();
+    api->readoptions_set_verify_checksums(made->reading, 1);
+    api->readoptions_set_fill_cache(made->reading, 0);
+}
+
+void rocks_options_free(const struct rocks_api *api, struct rocks_options *options)
+{
+    api->options_destroy(options->options);
+    api->writeoptions_destroy(options->durable);
+    api->writeoptions_destroy(options->quick);
+    api->readoptions_destroy(options->reading);
+    *options = (struct rocks_options){0};
 }
 
 /* The last commit's record; NOT_FOUND: none is kept. */
@@ -266,7 +274,7 @@ static rhei_status find_last(struct rocks_buffer *buffer, rocksdb_iterator_t *it
 static rhei_status recover(struct rocks_buffer *buffer, struct rhei_error *error)
 {
     struct rocks_record pruned, last = {0};
-    rocksdb_iterator_t *iterator = buffer->api->create_iterator(buffer->db, buffer->reading);
+    rocksdb_iterator_t *iterator = buffer->api->create_iterator(buffer->db, buffer->options.reading);
     rhei_status found = rocks_find_pruned(buffer, iterator, &pruned, NULL, error);
     if (found == RHEI_OK)
         found = find_last(buffer, iterator, &last, error);
@@ -289,7 +297,7 @@ static rhei_status recover(struct rocks_buffer *buffer, struct rhei_error *error
     rocksdb_writebatch_t *batch = buffer->api->writebatch_create();
     buffer->api->writebatch_delete_range(batch, from.bytes, from.len, to.bytes, to.len);
     char *text = NULL;
-    buffer->api->write(buffer->db, buffer->quick, batch, &text);
+    buffer->api->write(buffer->db, buffer->options.quick, batch, &text);
     buffer->api->writebatch_destroy(batch);
     return rocks_status(buffer->api, text, "writing the change buffer", error);
 }
@@ -297,9 +305,9 @@ static rhei_status recover(struct rocks_buffer *buffer, struct rhei_error *error
 rhei_status rocks_database_open(struct rocks_buffer *buffer, struct rhei_error *error)
 {
     char *text = NULL;
-    if (buffer->options == NULL)
-        make_options(buffer);
-    buffer->db = buffer->api->open(buffer->options, buffer->folder.database, &text);
+    if (buffer->options.options == NULL)
+        rocks_options_make(buffer->api, &buffer->options);
+    buffer->db = buffer->api->open(buffer->options.options, buffer->folder.database, &text);
     rhei_status status = rocks_status(buffer->api, text, "opening the change buffer", error);
     if (status == RHEI_OK)
         status = recover(buffer, error);
@@ -333,11 +341,6 @@ void rocks_database_close(struct rocks_buffer *buffer)
     if (buffer->db != NULL)
         api->close(buffer->db);
     buffer->db = NULL;
-    if (buffer->options == NULL)
-        return;
-    api->options_destroy(buffer->options);
-    api->writeoptions_destroy(buffer->durable);
-    api->writeoptions_destroy(buffer->quick);
-    api->readoptions_destroy(buffer->reading);
-    buffer->options = NULL;
+    if (buffer->options.options != NULL)
+        rocks_options_free(api, &buffer->options);
 }

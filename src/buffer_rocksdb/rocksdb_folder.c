@@ -24,9 +24,14 @@
 #include "base/base_memory.h"
 #include "buffer_rocksdb/rocksdb_internal.h"
 
-#define IDENTITY_HEAD "rhei change buffer "
 /* Version 2 may have events that a program which knows only 1 would take for damaged ones (CHANGE_EVENT_BEFORE). */
 enum { IDENTITY_VERSION = 2, IDENTITY_FIRST = 1, IDENTITY_SIZE = 256, ASIDE_MOST = 1000000 };
+
+/* Words of an identity, and of errors. */
+static const struct {
+    const char *head, *what;
+} KINDS[] = {[ROCKS_BUFFER] = {"rhei change buffer ", "a change buffer"},
+             [ROCKS_STORE] = {"rhei sidecar ", "a sidecar's store (watermark_path)"}};
 
 static rhei_status folder_error(struct rhei_error *error, const char *what, const char *path)
 {
@@ -56,14 +61,18 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
     (void)close(file);
     if (got < 0)
         return folder_error(error, "read the identity of", folder->path);
-    int fields = sscanf(text, IDENTITY_HEAD "%u\nfile %63[^\n]\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
+    const char *head = KINDS[folder->kind].head;
+    int fields =
+        strncmp(text, head, strlen(head)) != 0
+            ? 0
+            : sscanf(text + strlen(head), "%u\nfile %63[^\n]\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
     if (fields >= 1 && version > IDENTITY_VERSION)
         return error_set(error, RHEI_TOO_NEW,
                          "the folder \"%s\" was made by a newer version of Rhei (form %u): use that version",
                          folder->path, version);
     if (fields != 3)
-        return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't a change buffer of Rhei: name another one",
-                         folder->path);
+        return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't %s of Rhei: name another one", folder->path,
+                         KINDS[folder->kind].what);
     atomic_store(&folder->id, id);
     folder->version = version;
     *found = true;
@@ -74,7 +83,8 @@ static rhei_status identity_write(struct rocks_folder *folder, const char *file,
                                   struct rhei_error *error)
 {
     char text[IDENTITY_SIZE];
-    int len = snprintf(text, sizeof text, IDENTITY_HEAD "%u\nfile %.63s\nbuffer %016" PRIx64 "\n", version, file, id);
+    int len = snprintf(text, sizeof text, "%s%u\nfile %.63s\nbuffer %016" PRIx64 "\n", KINDS[folder->kind].head,
+                       version, file, id);
     int out = openat(folder->folder, "identity.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (out < 0)
         return folder_error(error, "write the identity of", folder->path);
@@ -132,8 +142,8 @@ static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *e
         return RHEI_OK;
     if (errno != EWOULDBLOCK)
         return folder_error(error, "lock the folder", folder->path);
-    return error_set(error, RHEI_BUSY, "another handle has the folder \"%s\" open: a change buffer is one handle's",
-                     folder->path);
+    return error_set(error, RHEI_BUSY, "another handle has the folder \"%s\" open: %s is one handle's", folder->path,
+                     KINDS[folder->kind].what);
 }
 
 static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct rhei_error *error)
@@ -163,11 +173,11 @@ static rhei_status folder_name_database(struct rocks_folder *folder, struct rhei
     return folder->database == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
-rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_buffer_config *config, bool *fresh,
-                              struct rhei_error *error)
+rhei_status rocks_folder_open(struct rocks_folder *folder, enum rocks_folder_kind kind, const char *path,
+                              const char *file, bool *fresh, struct rhei_error *error)
 {
     bool found = false;
-    *folder = (struct rocks_folder){.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
+    *folder = (struct rocks_folder){.folder = -1, .lock = -1, .kind = kind, .path = base_strdup(path)};
     rhei_status status = folder->path == NULL ? error_no_memory(error) : base_folder_check(folder->path, error);
     if (status == RHEI_OK)
         status = base_folder_make(folder->path, folder_error, error);
@@ -177,7 +187,7 @@ rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_
         status = folder_enter(folder, &found, error);
     *fresh = !found;
     if (status == RHEI_OK && !found)
-        status = rocks_folder_identify(folder, config->file, error);
+        status = rocks_folder_identify(folder, file, error);
     if (status != RHEI_OK)
         rocks_folder_close(folder);
     return status;

@@ -44,18 +44,22 @@ struct rocks_key rocks_key_part(uint64_t number, uint32_t part);
 struct rocks_key rocks_key_position(int64_t position, uint64_t number);
 uint64_t rocks_key_number(const char *key, size_t len, size_t at); /* the number at that byte; 0: it isn't so long */
 
+/* What is in a folder: neither is taken for the other. */
+enum rocks_folder_kind { ROCKS_BUFFER, ROCKS_STORE };
+
 /* The folder: identity and lock (rocksdb_folder.c). */
 struct rocks_folder {
     int folder, lock; /* -1: not open */
+    enum rocks_folder_kind kind;
     char *path;
     char *database; /* path of what RocksDB has */
     char file[ROCKS_FILE_SIZE];
     unsigned version; /* of the form, in the identity */
     _Atomic uint64_t id;
 };
-/* Opens and locks it; makes it if `make`. *fresh: there was no identity in it. */
-rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_buffer_config *config, bool *fresh,
-                              struct rhei_error *error);
+/* Opens and locks it; makes it where it isn't there. `file`: whose it is, where nobody's name is in it: *fresh. */
+rhei_status rocks_folder_open(struct rocks_folder *folder, enum rocks_folder_kind kind, const char *path,
+                              const char *file, bool *fresh, struct rhei_error *error);
 /* Writes the identity, with a new number. Durable when it returns. */
 rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error);
 /* Before an event goes in that a program of the first form doesn't know: it is told so by the identity, RHEI_TOO_NEW. The appending thread. */
@@ -63,6 +67,15 @@ rhei_status rocks_folder_has_before(struct rocks_folder *folder, struct rhei_err
 /* Moves the database aside. */
 rhei_status rocks_folder_set_aside(struct rocks_folder *folder, char *name, size_t size, struct rhei_error *error);
 void rocks_folder_close(struct rocks_folder *folder);
+
+/* How a database is opened, written and read (rocksdb_database.c). */
+struct rocks_options {
+    rocksdb_options_t *options; /* NULL: not made */
+    rocksdb_writeoptions_t *durable, *quick;
+    rocksdb_readoptions_t *reading;
+};
+void rocks_options_make(const struct rocks_api *api, struct rocks_options *options);
+void rocks_options_free(const struct rocks_api *api, struct rocks_options *options);
 
 struct rocks_buffer {
     struct change_buffer base;
@@ -76,9 +89,7 @@ struct rocks_buffer {
     uint32_t users;  /* who are in it */
     bool closed;     /* nobody may enter: it is being opened again, or could not be */
     rocksdb_t *db;
-    rocksdb_options_t *options;
-    rocksdb_writeoptions_t *durable, *quick;
-    rocksdb_readoptions_t *reading;
+    struct rocks_options options;
     struct change_buffer_state state;
     uint64_t total, pruned_total; /* rocks_record.total of the last commit, and of the last one pruned */
 

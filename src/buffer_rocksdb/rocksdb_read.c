@@ -206,8 +206,8 @@ rhei_status rocks_read(struct change_reader *base, struct change_cursor *cursor,
     if (status != RHEI_OK)
         return status;
     begin_arena(&pass.reader->arena);
-    pass.parts = api->create_iterator(pass.buffer->db, pass.buffer->reading);
-    pass.commits = api->create_iterator(pass.buffer->db, pass.buffer->reading);
+    pass.parts = api->create_iterator(pass.buffer->db, pass.buffer->options.reading);
+    pass.commits = api->create_iterator(pass.buffer->db, pass.buffer->options.reading);
     while (status == RHEI_OK && more && at.number < until)
         status = take_commit(&pass, &at, &more, error);
     api->iter_destroy(pass.parts);
@@ -265,7 +265,7 @@ static rhei_status list_tables(struct rocks_reader *reader, struct rocks_buffer 
     struct rocks_record pruned;
     struct rocks_key from = rocks_key_one(ROCKS_KEY_DEFINITIONS, 0);
     char *text = NULL;
-    rocksdb_iterator_t *iterator = api->create_iterator(buffer->db, buffer->reading);
+    rocksdb_iterator_t *iterator = api->create_iterator(buffer->db, buffer->options.reading);
     rhei_status status = rocks_find_pruned(buffer, iterator, &pruned, &before, error);
     if (status == RHEI_OK && before.failed)
         status = error_no_memory(error);

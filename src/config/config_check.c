@@ -131,6 +131,21 @@ static rhei_status check_name(const struct config_settings *settings, size_t ind
     return RHEI_OK;
 }
 
+static rhei_status check_watermarks(const struct config_settings *settings, size_t index, struct rhei_error *error)
+{
+    const struct config_sidecar *sidecar = config_sidecar_at(settings, index);
+    for (size_t s = 0; s < index && sidecar->watermark_path != NULL; s++) {
+        const char *other = config_sidecar_at(settings, s)->watermark_path;
+        if (other != NULL && strcmp(other, sidecar->watermark_path) == 0)
+            return at(sidecar_origin(settings, sidecar, "sidecar", "watermark_path"),
+                      error_set(error, RHEI_CONFIG,
+                                "two sidecars have the watermark_path \"%s\": give each one a folder of its own",
+                                other),
+                      error);
+    }
+    return RHEI_OK;
+}
+
 /* In other letters it may be another table, of PostgreSQL. */
 static rhei_status check_tables(const struct config_sidecar *sidecar, struct rhei_error *error)
 {
@@ -163,6 +178,8 @@ static rhei_status check_sidecars(const struct config_settings *settings, struct
             status = check_postgres(settings, sidecar, error);
         if (status == RHEI_OK)
             status = check_name(settings, s, error);
+        if (status == RHEI_OK)
+            status = check_watermarks(settings, s, error);
         if (status == RHEI_OK)
             status = check_tables(sidecar, error);
     }

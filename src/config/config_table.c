@@ -184,8 +184,8 @@ const struct config_key config_keys[] = {
                                                     "the server; left out: one that goes with the "
                                                     "connection, so that a broken one has every table loaded again"},
     {TEXT(SIDECAR, "watermark_path", NULL, sidecar.watermark_path),
-     .instead =
-         "set olap_path of [engine], which keeps positions together with the rows that they are of, and leave it out"},
+     .effect = "a folder in which RocksDB keeps its rows and the position that they are of, in place of the folder in "
+               "olap_path"},
     {CHOICE(DETECTION, "mode", "disabled", sidecar.delete_mode, delete_modes),
      .effect =
          "disabled: rows that are deleted stay in the mirror; soft_delete: those whose column says so go; full_diff: "

@@ -338,10 +338,10 @@ rhei_status rhei_checkpoint(rhei_db *db, struct rhei_error *error)
     error_clear(error);
     if (db == NULL)
         return error_set(error, RHEI_INVALID, "a database handle is needed");
-    if ((db->olap_path == NULL && db->sidecar_path == NULL) || db->sync == NULL)
+    if ((db->olap_path == NULL && !engine_sidecars_keep(db)) || db->sync == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "there is no folder to write the column store to: olap_path "
-                         "names none, or olap_backend is none");
+                         "and watermark_path name none, or olap_backend is none");
     rhei_status status = db->olap_path == NULL ? RHEI_OK : engine_disk_write(db, error);
     return status == RHEI_OK ? engine_sidecars_write(db, error) : status;
 }

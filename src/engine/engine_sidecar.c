@@ -122,9 +122,9 @@ static void wake_sidecar(void *context)
 }
 
 /* Such a handle leaves no slot behind, and takes nobody's. One with a folder goes on with its own. */
-static bool only_looks(const struct rhei_db *db)
+static bool only_looks(const struct rhei_db *db, const struct config_sidecar *settings)
 {
-    return db->config.read_only && db->config.manual_sync && db->sidecar_path == NULL;
+    return db->config.read_only && db->config.manual_sync && !engine_sidecar_disk_has(db, settings);
 }
 
 static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
@@ -139,7 +139,7 @@ static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, 
                                             .tables = sidecar->names,
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
-                                            .slot = only_looks(db) ? NULL : settings->slot,
+                                            .slot = only_looks(db, settings) ? NULL : settings->slot,
                                             .own_slot = settings->slot,
                                             .log = &db->log,
                                             .wake = wake_sidecar,
@@ -190,7 +190,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
         status = sidecar->histories == NULL ? error_no_memory(error) : RHEI_OK;
     }
     if (status == RHEI_OK)
-        status = engine_sidecar_disk_open(db, sidecar->settings->name, number, sidecar->source, &sidecar->disk, error);
+        status = engine_sidecar_disk_open(db, sidecar->settings, number, sidecar->source, &sidecar->disk, error);
     if (status == RHEI_OK)
         keep_positions(sidecar);
     struct engine_source source = {.name = sidecar->settings->name,
@@ -240,6 +240,14 @@ void engine_sidecars_interrupt(struct rhei_db *db)
         if (db->sidecars->list[s].source != NULL &&
             db->sidecars->list[s].settings->source_type == CONFIG_SOURCE_POSTGRES)
             source_postgres_interrupt(db->sidecars->list[s].source);
+}
+
+bool engine_sidecars_keep(const struct rhei_db *db)
+{
+    bool keep = false;
+    for (size_t s = 0; s < count_of(db) && !keep; s++)
+        keep = engine_sidecar_disk_has(db, db->sidecars->list[s].settings);
+    return keep;
 }
 
 rhei_status engine_sidecars_write(struct rhei_db *db, struct rhei_error *error)
@@ -534,7 +542,10 @@ static rhei_status add_tables(const struct sidecar *sidecar, struct sync_table_s
         struct sync_table_status *added = &(*list)[(*count)++];
         *added = tables[t];
         snprintf(added->name, sizeof added->name, "%.100s.%.150s", sidecar->settings->name, tables[t].name);
-        if (added->message[0] == '\0')
+        if (tables[t].state == SYNC_TABLE_BUILDING && tables[t].message[0] != '\0')
+            snprintf(added->message, sizeof added->message, "a table of sidecar \"%.60s\": %.160s",
+                     sidecar->settings->name, tables[t].message);
+        else if (added->message[0] == '\0')
             snprintf(added->message, sizeof added->message, "a table of sidecar \"%.60s\", which isn't loaded yet",
                      sidecar->settings->name);
     }
@@ -616,7 +627,7 @@ void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
         json_text(out, "last_error", status.last_error);
         engine_sidecar_json(out, &at);
         json_tables(out, sidecar);
-        if (db->sidecar_path != NULL)
+        if (engine_sidecar_disk_has(db, sidecar->settings))
             engine_sidecar_disk_json(out, &sidecar->disk);
         base_buffer_text(out, "}");
     }

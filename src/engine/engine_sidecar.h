@@ -9,6 +9,8 @@
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
 /* Ends what waits for a server; nobody is woken by a source afterwards. Before engine_shown_stop. */
 void engine_sidecars_interrupt(struct rhei_db *db);
+/* Whether anything of any of them is kept. */
+bool engine_sidecars_keep(const struct rhei_db *db);
 /* What was published of each is in its folder. Before they are closed. */
 rhei_status engine_sidecars_write(struct rhei_db *db, struct rhei_error *error);
 void engine_sidecars_finish(struct rhei_db *db);

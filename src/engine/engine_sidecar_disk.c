@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each sidecar has a folder of its own in that of olap_path, with checkpoints of its own: its position and its rows in one of them (S2), and nothing of
+ * Each sidecar has a folder of its own, in that of olap_path or where its watermark_path is (in RocksDB then), with checkpoints of its own: its position and its rows in one of them (S2), and nothing of
  * it waits for our own file or for another sidecar that is away. docs/design/sidecar.md has the rules.
  */
 #include "engine/engine_sidecar_disk.h"
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "buffer_rocksdb/rocksdb_store.h"
 #include "codec_arrow/codec_arrow.h"
 #include "store_local/store_local.h"
 
@@ -47,11 +48,30 @@ static void take_over(void *context)
         checkpoint_open(opening->config, &opening->disk->checkpoint, &opening->disk->restored, opening->error);
 }
 
-static rhei_status open_folder(struct rhei_db *db, const char *folder, uint8_t number, struct engine_sidecar_disk *disk,
-                               struct rhei_error *error)
+static rhei_status open_store(struct rhei_db *db, const struct config_sidecar *settings, struct blob_store **store,
+                              struct rhei_error *error)
 {
-    struct store_local_config store = {
+    if (settings->watermark_path != NULL) {
+        struct rocksdb_store_config rocks = {.folder = settings->watermark_path,
+                                             .owner = settings->name,
+                                             .log = &db->log,
+                                             .fault = db->config.fault,
+                                             .fault_context = db->config.fault_context};
+        return rocksdb_store_open(&rocks, store, error);
+    }
+    char *folder = folder_of(db, settings->name);
+    if (folder == NULL)
+        return error_no_memory(error);
+    struct store_local_config local = {
         .folder = folder, .log = &db->log, .fault = db->config.fault, .fault_context = db->config.fault_context};
+    rhei_status status = store_local_open(&local, store, error);
+    base_free(folder);
+    return status;
+}
+
+static rhei_status open_folder(struct rhei_db *db, const struct config_sidecar *settings, uint8_t number,
+                               struct engine_sidecar_disk *disk, struct rhei_error *error)
+{
     struct checkpoint_config config = {.mirror = db->mirror,
                                        .source = disk->source,
                                        .source_number = number,
@@ -63,7 +83,7 @@ static rhei_status open_folder(struct rhei_db *db, const char *folder, uint8_t n
                                        .log = &db->log,
                                        .fault = db->config.fault,
                                        .fault_context = db->config.fault_context};
-    rhei_status status = store_local_open(&store, &disk->store, error);
+    rhei_status status = open_store(db, settings, &disk->store, error);
     if (status != RHEI_OK)
         return status;
     config.store = disk->store;
@@ -85,29 +105,34 @@ static void stay_out(struct engine_sidecar_disk *disk, rhei_status status, const
     (void)snprintf(disk->message, sizeof disk->message, "%.250s", why);
 }
 
-rhei_status engine_sidecar_disk_open(struct rhei_db *db, const char *name, uint8_t number, struct change_source *source,
-                                     struct engine_sidecar_disk *disk, struct rhei_error *error)
+bool engine_sidecar_disk_has(const struct rhei_db *db, const struct config_sidecar *settings)
+{
+    return db->keeps_sidecars && (settings->watermark_path != NULL || db->sidecar_path != NULL);
+}
+
+rhei_status engine_sidecar_disk_open(struct rhei_db *db, const struct config_sidecar *settings, uint8_t number,
+                                     struct change_source *source, struct engine_sidecar_disk *disk,
+                                     struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     disk->source = source;
-    if (db->sidecar_path == NULL && db->olap_path != NULL)
+    if (!db->keeps_sidecars && (db->olap_path != NULL || settings->watermark_path != NULL))
         stay_out(disk, RHEI_READ_ONLY,
                  "a handle that was opened for reading alone can't take it from there: open the database for writing");
-    if (db->sidecar_path == NULL || db->sync == NULL || source->ops->remember == NULL)
+    if (!engine_sidecar_disk_has(db, settings) || db->sync == NULL || source->ops->remember == NULL)
         return RHEI_OK;
-    char *folder = folder_of(db, name);
-    if (folder == NULL)
-        return error_no_memory(error);
-    rhei_status status = open_folder(db, folder, number, disk, &why);
-    base_free(folder);
+    rhei_status status = open_folder(db, settings, number, disk, &why);
     if (status == RHEI_OK)
         return resume(disk, error);
     bool beside = status == RHEI_BUSY && db->config.manual_sync; /* a command beside the service whose folder it is */
-    bool mistake = status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_TOO_NEW || status == RHEI_NO_MEMORY;
+    bool mistake = status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_EXISTS || status == RHEI_TOO_NEW ||
+                   status == RHEI_UNSUPPORTED || status == RHEI_NO_MEMORY;
     if (mistake && !beside)
-        return error_set(error, status, "olap_path: %s", why.message);
+        return error_set(error, status, "%s: %s", settings->watermark_path != NULL ? "watermark_path" : "olap_path",
+                         why.message);
     stay_out(disk, status, why.message);
-    base_log_write(&db->log, BASE_LOG_WARN, "engine", "sidecar \"%s\" is kept in memory alone: %s", name, why.message);
+    base_log_write(&db->log, BASE_LOG_WARN, "engine", "sidecar \"%s\" is kept in memory alone: %s", settings->name,
+                   why.message);
     return RHEI_OK;
 }
 

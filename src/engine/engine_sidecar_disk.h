@@ -4,6 +4,7 @@
 #define ENGINE_ENGINE_SIDECAR_DISK_H
 
 #include "checkpoint/checkpoint.h"
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
 struct engine_sidecar_disk {
@@ -17,12 +18,15 @@ struct engine_sidecar_disk {
     void (*kept)(struct change_source *source, int64_t position); /* told of positions that are durable; may be NULL */
 };
 
+/* Whether this handle goes on from what is kept of it. */
+bool engine_sidecar_disk_has(const struct rhei_db *db, const struct config_sidecar *settings);
 /*
- * Opens the sidecar's folder in that of the settings, if they name one, and puts what it has into the mirror, unpublished; *disk stays where it is. What
+ * Opens what the settings name for it (its watermark_path, or else its folder in olap_path), if they name one, and puts what it has into the mirror, unpublished; *disk stays where it is. What
  * can't be had leaves the sidecar in memory, but for what is a mistake, as with our own folder.
  */
-rhei_status engine_sidecar_disk_open(struct rhei_db *db, const char *name, uint8_t number, struct change_source *source,
-                                     struct engine_sidecar_disk *disk, struct rhei_error *error);
+rhei_status engine_sidecar_disk_open(struct rhei_db *db, const struct config_sidecar *settings, uint8_t number,
+                                     struct change_source *source, struct engine_sidecar_disk *disk,
+                                     struct rhei_error *error);
 /* What the cycles go on from. */
 void engine_sidecar_disk_resume(const struct engine_sidecar_disk *disk, struct sync_config *config);
 rhei_status engine_sidecar_disk_start(struct rhei_db *db, struct engine_sidecar_disk *disk, struct sync *sync,

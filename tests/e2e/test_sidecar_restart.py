@@ -16,6 +16,8 @@ from test_sidecar_postgres_history import Writer, versions_here
 
 POINTS = ("checkpoint.begun", "checkpoint.segments", "checkpoint.encoded", "checkpoint.written", "checkpoint.swept", "sync.cycle.begun",
           "sync.cycle.batch", "sync.cycle.applied", "sync.cycle.published", "sync.build.loaded", "sync.build.attached", "sync.cycle.pruned")
+ROCKSDB_POINTS = ("rocksdb.put.begun", "rocksdb.put.done", "rocksdb.manifest.begun", "rocksdb.manifest.done")
+BY = pytest.mark.parametrize("by", ["olap_path", "watermark_path"])  # what keeps its rows and the position that they are of
 
 
 @pytest.fixture(params=[15, 18])
@@ -45,9 +47,15 @@ def versions(engine):
 # ---- SQLite. ---------------------------------------------------------------------------------------------------------
 
 
-def sqlite_settings(folder, mode, local):
-    engine = f'sync_mode = "temporal"\nolap_path = "{folder / "mirror"}"\n'
-    more = f'mode = "{mode}"\n'
+def keeping(folder, by):
+    """Of [engine], and of [sidecar]."""
+    return (f'olap_path = "{folder / "mirror"}"\n', "") if by == "olap_path" else ("", f'watermark_path = "{folder / "rocks"}"\n')
+
+
+def sqlite_settings(folder, mode, local, by="olap_path"):
+    ours, its = keeping(folder, by)
+    engine = f'sync_mode = "temporal"\n{ours}'
+    more = f'mode = "{mode}"\n{its}'
     if local:
         engine += f'oltp_path = "{folder / "own.db"}"\n'
         more += "enable_local_oltp = true\n"
@@ -56,12 +64,13 @@ def sqlite_settings(folder, mode, local):
 
 @pytest.mark.parametrize("mode", ["poll", "snapshot"])
 @pytest.mark.parametrize("local", [False, True])
-def test_s2_a_restart_goes_on_where_it_was(spawn, tmp_path, mode, local):
+@BY
+def test_s2_a_restart_goes_on_where_it_was(spawn, tmp_path, mode, local, by):
     source = foreign.connect(tmp_path / "app.db")
     source.execute("PRAGMA journal_mode = wal")
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
     sqlite.many(source, "INSERT INTO t VALUES (?, ?, ?)", [(i, f"row {i}", 100 + i) for i in range(2000)])
-    file = sqlite_settings(tmp_path, mode, local)
+    file = sqlite_settings(tmp_path, mode, local, by)
     engine = spawn()
     engine.open(None, config_file=file)
     assert sqlite.same(engine, source)
@@ -132,11 +141,12 @@ def test_s2_a_source_that_is_away_costs_the_folder_nothing(spawn, tmp_path):
     assert sqlite.same(engine, source) and versions(engine) == before
 
 
-def die_somewhere(chance, engine):
+def die_somewhere(chance, engine, by="olap_path"):
     """Kills it at a named step, or at any moment."""
+    points = POINTS if by == "olap_path" else POINTS + ROCKSDB_POINTS
     try:
         if chance.random() < 0.7:
-            engine.faults(die_point=chance.choice(POINTS), die_at=chance.choice([1, 1, 2, 5]))
+            engine.faults(die_point=chance.choice(points), die_at=chance.choice([1, 1, 2, 5]))
             engine.process.wait(chance.random() * 1.5)
     except Exception:  # it lives: the step wasn't reached in that time, or the command found it dead
         pass
@@ -144,13 +154,14 @@ def die_somewhere(chance, engine):
 
 
 @pytest.mark.parametrize("mode", ["poll", "snapshot"])
-def test_s2_kills_lose_and_double_nothing(spawn, tmp_path, rng, mode):
+@BY
+def test_s2_kills_lose_and_double_nothing(spawn, tmp_path, rng, mode, by):
     chance = rng
     source = foreign.connect(tmp_path / "app.db")
     source.execute("PRAGMA journal_mode = wal")
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
     sqlite.many(source, "INSERT INTO t VALUES (?, ?, ?)", [(i, 0, i) for i in range(500)])
-    file = sqlite_settings(tmp_path, mode, chance.random() < 0.5)
+    file = sqlite_settings(tmp_path, mode, chance.random() < 0.5, by)
 
     def change():
         for _ in range(20):
@@ -168,16 +179,17 @@ def test_s2_kills_lose_and_double_nothing(spawn, tmp_path, rng, mode):
                               "AND (x._rhei_valid_to IS NULL OR x._rhei_valid_to > y._rhei_valid_from)").value
         assert broken == 0
         change()
-        die_somewhere(chance, engine)
+        die_somewhere(chance, engine, by)
         change()
 
 
 # ---- PostgreSQL. -----------------------------------------------------------------------------------------------------
 
 
-def postgres_settings(folder, server, more='slot = "rhei_app"'):
-    file = postgres.settings(folder, server, more)
-    file.write_text(f'[engine]\nsync_mode = "temporal"\nolap_path = "{folder / "mirror"}"\n' + file.read_text())
+def postgres_settings(folder, server, more='slot = "rhei_app"', by="olap_path"):
+    ours, its = keeping(folder, by)
+    file = postgres.settings(folder, server, its + more)
+    file.write_text(f'[engine]\nsync_mode = "temporal"\n{ours}' + file.read_text())
     return file
 
 
@@ -191,14 +203,14 @@ def until_there(engine):
     postgres.until_fresh(lambda: engine.query("SELECT count(*) FROM app.t").value >= 0)
 
 
-def begin(spawn, server, tmp_path, seed, **config):
+def begin(spawn, server, tmp_path, seed, by="olap_path", **config):
     """A writer with its first rows in the folder."""
     writer = Writer(seed, server, True)
     server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL; ALTER TABLE t REPLICA IDENTITY FULL")
     for key in range(20):
         writer.rows[key] = (key, writer.big())
         server.sql(f"INSERT INTO t VALUES ({key}, {key}, '{writer.rows[key][1]}')")
-    file = postgres_settings(tmp_path, server)
+    file = postgres_settings(tmp_path, server, by=by)
     engine = open_postgres(spawn, file, **config)
     assert engine.query("SELECT count(*) FROM app.t").value == 20
     loaded = engine.query("SELECT max(_rhei_valid_from) FROM app.t_history").value
@@ -208,15 +220,16 @@ def begin(spawn, server, tmp_path, seed, **config):
     return writer, file, engine
 
 
-def test_s2_kills_cost_a_history_of_postgresql_no_version(spawn, server, tmp_path, rng):
+@BY
+def test_s2_kills_cost_a_history_of_postgresql_no_version(spawn, server, tmp_path, rng, by):
     chance = rng
-    writer, file, engine = begin(spawn, server, tmp_path, 3, checkpoint_interval_ms=100)
+    writer, file, engine = begin(spawn, server, tmp_path, 3, by, checkpoint_interval_ms=100)
     for round_ in range(8):
         for _ in range(chance.randrange(4)):
             writer.transaction()
         if chance.random() < 0.3:
             engine.query("SELECT count(*) FROM app.t")
-        die_somewhere(chance, engine)
+        die_somewhere(chance, engine, by)
         for _ in range(chance.randrange(3)):
             writer.transaction()
         engine = open_postgres(spawn, file, checkpoint_interval_ms=100)
@@ -311,11 +324,12 @@ def test_s2_without_a_slot_tables_are_loaded_and_histories_go_on(spawn, server, 
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_a9_commands_go_on_with_one_history(rh, spawn, local):  # noqa: F811
+@BY
+def test_a9_commands_go_on_with_one_history(rh, spawn, local, by):  # noqa: F811
     source = foreign.connect(rh.folder / "app.db")
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
     source.execute("INSERT INTO t VALUES (1, 'first', 1)")
-    file = sqlite_settings(rh.folder, "poll", local)
+    file = sqlite_settings(rh.folder, "poll", local, by)
     if local:
         rh.run("exec", "CREATE TABLE own (id INTEGER PRIMARY KEY)", "--config", file, "--capture")
     rh.run("sync", "--config", file)
@@ -334,6 +348,22 @@ def test_a9_commands_go_on_with_one_history(rh, spawn, local):  # noqa: F811
     done = rh.run("query", sql, "--config", file, code=None)  # the engine has the folder
     assert done.returncode != 0 and "folder" in done.stderr and "first" not in done.stdout
     assert "third" in rh.run("query", "SELECT a FROM app.t", "--config", file).stdout
+
+
+def test_s2_a_watermark_path_that_cant_be_right_is_refused(rh):  # noqa: F811
+    source = foreign.connect(rh.folder / "app.db")
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
+    file = sqlite_settings(rh.folder, "poll", False, "watermark_path")
+    rh.run("sync", "--config", file)
+    file.write_text(file.read_text().replace('name = "app"', 'name = "other"'))
+    done = rh.run("query", "SELECT 1 FROM other.t", "--config", file, code=1)
+    assert "watermark_path: the folder" in done.stderr and 'is that of sidecar "app": name another one' in done.stderr
+    (rh.folder / "full").mkdir()
+    (rh.folder / "full" / "letter.txt").write_text("dear")
+    file.write_text(file.read_text().replace(str(rh.folder / "rocks"), str(rh.folder / "full")))
+    done = rh.run("query", "SELECT 1 FROM other.t", "--config", file, code=1)
+    assert "watermark_path: the folder" in done.stderr and "has other things in it" in done.stderr
+    assert [entry.name for entry in (rh.folder / "full").iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize("between", [["status"], ["info", "--json"], ["query", "SELECT 1 FROM app.nobody"], ["verify"]])

@@ -306,6 +306,9 @@ static void test_bad_values_say_what_is_taken(void **state)
         {"[[sidecar]]\nsource_path = \"p\"\n[[sidecar.tables]]\ntable_name = \"t\"\n[[sidecar.tables]]\ntable_name = "
          "\"T\"",
          "rhei.toml:1: [sidecar] \"source\" has two [[sidecar.tables]] sections for table \"T\": keep one of them"},
+        {"[[sidecar]]\nsource_path = \"p\"\nwatermark_path = \"w\"\n[[sidecar]]\nname = \"b\"\nsource_path = "
+         "\"q\"\nwatermark_path = \"w\"",
+         "rhei.toml:7: two sidecars have the watermark_path \"w\": give each one a folder of its own"},
         {"[[tables]]\nname = \"x\"\ncolumns = [\"a\", \"a\"]", "rhei.toml:3: column \"a\" is named twice"},
         {"[[tables]]\nname = \"x\"\ncolumns = [{type = \"text\"}]", "rhei.toml:3: a column has no name"},
         {"[[tables]]\nname = \"x\"\ncolumns = []", "rhei.toml:3: columns names no column"},
@@ -452,10 +455,6 @@ static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
     expect_unoffered(
         "[engine]\nsynchronous = \"extra\"",
         "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
-    expect_unoffered("\n[sidecar]\nsource_path = \"x\"\nwatermark_path = \"y\"",
-                     "rhei.toml:4: the setting watermark_path of [sidecar] isn't offered by this version: set "
-                     "olap_path of [engine], "
-                     "which keeps positions together with the rows that they are of, and leave it out");
     struct config_row row;
     for (size_t i = 0; config_row(i, &row); i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
