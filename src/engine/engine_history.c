@@ -492,6 +492,8 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     }
     past->kind = range ? PAST_RANGE : PAST_BETWEEN;
     status = take_operand(r, false, &past->first);
+    past->begin_known = r->operand_known;
+    past->begin = r->operand;
     if (status == RHEI_OK && !(range ? TAKE("TO") : TAKE("AND")))
         status = error_set(r->error, RHEI_SQL, "FOR SYSTEM_TIME %s needs a second time",
                            range ? "FROM a TO b" : "BETWEEN a AND b");

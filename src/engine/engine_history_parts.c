@@ -3,7 +3,8 @@
  *   1. A history has generations, one for each set of columns that its table had. Each is asked for the columns as they are named now;
  *      a column that it hasn't is NULL.
  *   2. The versions of a table that went, or keeps no history any more, are valid until then.
- *   3. Where versions were forgotten (retention), nothing is told of times before: a part of the rows would be a wrong answer.
+ *   3. Where versions were forgotten (retention), nothing is told of times before: a part of the rows would be a wrong answer. A range of times is
+ *      answered as each of its times would be: from there on, and not at all if it reaches into a gap. ALL shows what there is.
  */
 #include "engine/engine_history_parts.h"
 
@@ -182,15 +183,21 @@ static bool is_before(const struct engine_histories *histories, const char *tabl
     return position < *kept || !any;
 }
 
+static bool is_range(const struct engine_past *past)
+{
+    return past->kind == PAST_RANGE || past->kind == PAST_BETWEEN;
+}
+
 static void say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
                        const struct engine_past *past)
 {
     char begun[ENGINE_TIME_BYTES], given[ENGINE_TIME_BYTES];
     int64_t begin = engine_histories_begin(histories, table), kept = 0;
     bool position = past->kind == PAST_POSITION;
+    bool cut = is_range(past) && past->begin_known && past->begin < kept_from(histories, table, false);
     if (past->kind == PAST_ALL || !past->known || atomic_load(&db->said_before))
         return;
-    if (position ? !is_before(histories, table, past->point, &kept) : past->point >= begin)
+    if (position ? !is_before(histories, table, past->point, &kept) : past->point >= begin && !cut)
         return;
     if (atomic_exchange(&db->said_before, true))
         return;
@@ -232,35 +239,48 @@ static bool next_gap(const struct engine_histories *histories, const char *table
     return false;
 }
 
+/* Does what is asked reach between the two ends? A range does with any of its times. */
+static bool reaches_into(const struct engine_past *past, int64_t from, int64_t to)
+{
+    if (is_range(past))
+        return past->begin < to && past->point - (past->kind == PAST_RANGE) > from && past->begin <= past->point;
+    return past->point > from && past->point < to;
+}
+
 /* What isn't known is refused: the rows of before, or none, would be taken for those of then. */
 static rhei_status check_gaps(const struct engine_histories *histories, const char *table,
                               const struct engine_past *past, struct rhei_error *error)
 {
-    bool position = past->kind == PAST_POSITION;
+    bool position = past->kind == PAST_POSITION, range = is_range(past);
     char from[ENGINE_TIME_BYTES], to[ENGINE_TIME_BYTES];
+    int64_t kept = kept_from(histories, table, position);
+    struct engine_past asked = *past;
     struct sync_gap gap;
     size_t at = 0;
     uint32_t number = 0;
-    if (past->known &&
-        past->point < kept_from(histories, table, position)) /* nothing is told of then, and that is said */
+    if (past->kind == PAST_ALL || !past->known || (range && !past->begin_known) ||
+        past->point < kept) /* nothing is told of then, and that is said */
         return RHEI_OK;
-    while (past->known && (position || past->kind == PAST_AS_OF) && next_gap(histories, table, &at, &number, &gap)) {
-        if (position && past->point > gap.from_seq && past->point < gap.to_seq)
+    asked.begin = past->begin < kept ? kept : past->begin;
+    while (next_gap(histories, table, &at, &number, &gap)) {
+        if (!reaches_into(&asked, position ? gap.from_seq : gap.from_us, position ? gap.to_seq : gap.to_us))
+            continue;
+        if (position)
             return error_set(error, RHEI_NOT_FOUND,
                              "the history of table \"%s\" doesn't know what the table was between position %" PRId64
                              " and %" PRId64
                              ", where it was loaded again (its schema changed, or its changes couldn't be followed): "
                              "ask as of one of the two, or of before or later",
                              table, gap.from_seq, gap.to_seq);
-        if (position || past->point <= gap.from_us || past->point >= gap.to_us)
-            continue;
         engine_time_show(gap.from_us, from);
         engine_time_show(gap.to_us, to);
         return error_set(error, RHEI_NOT_FOUND,
                          "the history of table \"%s\" doesn't know what the table was between %s and %s, when it was "
-                         "loaded again (its schema changed, or its changes couldn't be followed): ask as of before or "
-                         "later",
-                         table, from, to);
+                         "loaded again (its schema changed, or its changes couldn't be followed): %s",
+                         table, from, to,
+                         range
+                             ? "ask for a time that ends before or begins later, or for ALL, which shows what there is"
+                             : "ask as of before or later");
     }
     return RHEI_OK;
 }
@@ -373,7 +393,25 @@ static void put_columns(struct base_buffer *out, const struct sync_generation *g
 
 /* ---- Rows. --------------------------------------------------------------------------------------------------------- */
 
-/* What holds for all parts of the table: no row of a point of which not all is known. */
+/* What holds for all parts of the table: no row of a range that reaches where not all is known. */
+static void put_range_bounds(struct base_buffer *out, const struct engine_histories *histories, const char *table,
+                             const struct engine_past *past)
+{
+    const char *first = past->first.data, *second = past->second.data;
+    bool open = past->kind == PAST_RANGE; /* without its end */
+    struct sync_gap gap;
+    size_t at = 0;
+    uint32_t number = 0;
+    int64_t kept = kept_from(histories, table, false);
+    if (kept != 0)
+        base_buffer_format(out, " AND %s %s %" PRId64, second, open ? ">" : ">=", kept);
+    while (next_gap(histories, table, &at, &number, &gap))
+        if (gap.to_us > kept)
+            base_buffer_format(out, " AND (%s >= %" PRId64 " OR %s <= %" PRId64 ")", first, gap.to_us, second,
+                               gap.from_us + open);
+}
+
+/* The same of a point. */
 static void put_bounds(struct base_buffer *out, const struct engine_histories *histories, const char *table,
                        const char *point, bool position)
 {
@@ -404,13 +442,17 @@ static void put_point(struct base_buffer *out, const struct sync_generation *gen
 }
 
 static void put_range(struct base_buffer *out, const struct sync_generation *generation, const struct engine_past *past,
-                      bool ended)
+                      int64_t kept, bool ended)
 {
     base_buffer_format(out, " WHERE _rhei_valid_from %s %s", past->kind == PAST_RANGE ? "<" : "<=", past->second.data);
     if (ended)
         base_buffer_format(out, " AND _rhei_valid_to > %s", past->first.data);
     else if (generation->gone_us != 0)
         base_buffer_format(out, " AND %s < %" PRId64, past->first.data, generation->gone_us);
+    if (ended && kept != 0)
+        base_buffer_format(out, " AND _rhei_valid_to > %" PRId64, kept);
+    else if (generation->gone_us != 0 && kept >= generation->gone_us)
+        base_buffer_text(out, " AND 0");
 }
 
 static void put_part(struct base_buffer *out, const struct engine_histories *histories,
@@ -432,7 +474,8 @@ static void put_part(struct base_buffer *out, const struct engine_histories *his
         put_point(out, generation, past->first.data, past->kind == PAST_POSITION, ended);
         base_buffer_append(out, bounds->data, bounds->len);
     } else if (past->kind != PAST_ALL) {
-        put_range(out, generation, past, ended);
+        put_range(out, generation, past, kept_from(histories, generation->table, false), ended);
+        base_buffer_append(out, bounds->data, bounds->len);
     }
 }
 
@@ -458,6 +501,8 @@ void engine_histories_put(const struct engine_histories *histories, const char *
     list_columns(histories, table, now, !point, &columns);
     if (point)
         put_bounds(&bounds, histories, table, past->first.data, past->kind == PAST_POSITION);
+    else if (past->kind != PAST_ALL)
+        put_range_bounds(&bounds, histories, table, past);
     base_buffer_char(out, '(');
     for (size_t at = 0; (generation = next(histories, table, &at)) != NULL && !out->failed;) {
         put_part(out, histories, generation, &columns, past, &bounds, true);

@@ -12,6 +12,8 @@ struct engine_past {
     bool known;                       /* `point` is what the last of them comes to: microseconds, or a position */
     bool number;                      /* a time that was given as a number */
     int64_t point;
+    bool begin_known; /* of two ends, the first: */
+    int64_t begin;
 };
 
 /* What a published state has of histories. */
@@ -39,7 +41,10 @@ bool engine_histories_any(const struct engine_histories *histories, const char *
 bool engine_histories_followed(const struct engine_histories *histories, const char *table);
 /* Where it begins, in microseconds since 1970: before, there is nothing, or not all. INT64_MAX: there is none. */
 int64_t engine_histories_begin(const struct engine_histories *histories, const char *table);
-/* What was before the history is empty, which is said once for a handle. RHEI_IO: what was looked at for that is damaged. */
+/*
+ * What was before the history is empty, which is said once for a handle. RHEI_NOT_FOUND: it reaches into a time of which nothing is known. RHEI_IO: what was
+ * looked at for that is damaged.
+ */
 rhei_status engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
                                         const struct engine_past *past, struct rhei_error *error);
 /* "(SELECT ...)". `now`: the table as it is; NULL: it went. */

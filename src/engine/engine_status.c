@@ -5,6 +5,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "config/config_settings.h"
+#include "engine/engine_history_parts.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
@@ -399,7 +400,32 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
                        sync.tables, sync.tables_ready, sync.verifications, sync.differences);
 }
 
-/* The tables whose every version is kept. */
+/* Times of which nothing is known, with both ends; the second is null as long as the table wasn't loaded again. */
+static void json_gaps(struct base_buffer *out, struct rhei_db *db)
+{
+    struct engine_histories histories = {0};
+    const char *before = "";
+    if (db->keeps_history && db->mirror != NULL && engine_histories_open_of(db, 0, NULL, &histories, NULL) == RHEI_OK)
+        for (size_t g = 0; g < histories.book.count; g++) {
+            const struct sync_generation *generation = histories.book.generations[g];
+            for (uint32_t n = 0; n < generation->gap_count; n++) {
+                const struct sync_gap *gap = &generation->gaps[n];
+                base_buffer_format(out, "%s{\"table\": ", before);
+                engine_json_text(out, generation->table);
+                base_buffer_format(out, ", \"from_us\": %" PRId64 ", \"from_position\": %" PRId64, gap->from_us,
+                                   gap->from_seq);
+                if (gap->to_seq == INT64_MAX)
+                    base_buffer_text(out, ", \"to_us\": null, \"to_position\": null}");
+                else
+                    base_buffer_format(out, ", \"to_us\": %" PRId64 ", \"to_position\": %" PRId64 "}", gap->to_us,
+                                       gap->to_seq);
+                before = ", ";
+            }
+        }
+    engine_histories_close(&histories);
+}
+
+/* The tables whose every version is kept, and where it isn't. */
 static void json_history(struct base_buffer *out, struct rhei_db *db)
 {
     struct rhei_table_status **tables = NULL;
@@ -416,6 +442,8 @@ static void json_history(struct base_buffer *out, struct rhei_db *db)
         }
         rhei_free(tables);
     }
+    base_buffer_text(out, "], \"gaps\": [");
+    json_gaps(out, db);
     base_buffer_text(out, "]}");
 }
 

@@ -34,21 +34,56 @@ const char *rh_history_missing(const struct rhei_sync_status *sync, bool capture
     return "none yet: rh sync begins it, with the rows as they are then";
 }
 
-void rh_history_add(struct rh_tool *tool, struct rh_buffer *text)
+/* Of which times of the table nothing is known, behind what is said of it. */
+static void add_gaps(struct rh_tool *tool, const char *json, const char *table, struct rh_buffer *text)
 {
     rhei_rows *rows = NULL;
-    if (rhei_query(tool->db,
+    const char *before = ", but for what was between";
+    if (rhei_oltp_query(
+            tool->db,
+            "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', value ->> '$.from_us' / 1e6, 'unixepoch') || ' (position ' || "
+            "(value ->> '$.from_position') || ')', ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', value ->> '$.to_us' / 1e6, "
+            "'unixepoch') || ' (' || (value ->> '$.to_position') || ')', 'when it is loaded again') FROM json_each(?1, "
+            "'$.history.gaps') WHERE value ->> '$.table' = ?2",
+            RHEI_PARAMS(rhei_text(json), rhei_text(table)), &rows, NULL) != RHEI_OK)
+        return;
+    for (; rhei_rows_next(rows, NULL) == RHEI_ROW; before = ", and between")
+        rh_buffer_format(text, "%s %s and %s", before, rhei_rows_text(rows, 0), rhei_rows_text(rows, 1));
+    rhei_rows_close(&rows);
+}
+
+static void add_gaps_json(struct rh_tool *tool, const char *json, struct rh_buffer *gaps)
+{
+    rhei_rows *rows = NULL;
+    if (rhei_oltp_query(tool->db, "SELECT json_extract(?1, '$.history.gaps')", RHEI_PARAMS(rhei_text(json)), &rows,
+                        NULL) == RHEI_OK &&
+        rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_text(rows, 0) != NULL)
+        rh_buffer_add_text(gaps, rhei_rows_text(rows, 0));
+    rhei_rows_close(&rows);
+}
+
+void rh_history_add(struct rh_tool *tool, struct rh_buffer *text, struct rh_buffer *gaps)
+{
+    rhei_rows *rows = NULL;
+    char *json = NULL;
+    if (rhei_info_json(tool->db, &json, NULL) != RHEI_OK ||
+        rhei_query(tool->db,
                    "SELECT table_name, strftime('%Y-%m-%dT%H:%M:%SZ', max(min(began), ifnull(max(kept_from), 0)) / "
                    "1000000, 'unixepoch') FROM "
                    "history.tables WHERE gone IS NULL OR gone = 0 GROUP BY table_name ORDER BY table_name",
-                   NULL, NULL, &rows, NULL) != RHEI_OK)
+                   NULL, NULL, &rows, NULL) != RHEI_OK) {
+        rhei_free(json);
         return;
+    }
     while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
         const char *name = rhei_rows_text(rows, 0), *since = rhei_rows_text(rows, 1);
         rh_buffer_add_text(text, text->length > 0 ? ", " : "");
         rh_add_visible(text, name == NULL ? "" : name, name == NULL ? 0 : strlen(name));
         rh_buffer_format(text, " since %s", since == NULL ? "" : since);
+        add_gaps(tool, json, name == NULL ? "" : name, text);
     }
+    add_gaps_json(tool, json, gaps);
+    rhei_free(json);
     rhei_rows_close(&rows);
 }
 

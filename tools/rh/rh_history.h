@@ -13,8 +13,8 @@
 bool rh_history_kept(struct rh_tool *tool);
 /** Why there is no history yet; NULL: there is one, or it can't be told. `captured`: the file has change capture. `any`: the folder has one. */
 const char *rh_history_missing(const struct rhei_sync_status *sync, bool captured, bool any);
-/** "price since 2026-11-27T10:00:00Z", with commas, of the tables that have one. */
-void rh_history_add(struct rh_tool *tool, struct rh_buffer *text);
+/** "price since 2026-11-27T10:00:00Z", with commas, of the tables that have one, each with its gaps; `gaps`: those of all as a list in JSON. */
+void rh_history_add(struct rh_tool *tool, struct rh_buffer *text, struct rh_buffer *gaps);
 /** A note on standard error where what the command changed has no history. */
 void rh_history_note(struct rh_tool *tool);
 

@@ -28,6 +28,7 @@ struct status {
     struct rh_registry registry;
     bool keeps_history;
     struct rh_buffer histories; /* of tables that have one */
+    struct rh_buffer gaps;      /* of theirs, as JSON */
 };
 
 static bool collect(struct rh_tool *tool, struct status *status)
@@ -42,7 +43,7 @@ static bool collect(struct rh_tool *tool, struct status *status)
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
         status->keeps_history = rh_history_kept(tool);
         if (status->keeps_history)
-            rh_history_add(tool, &status->histories);
+            rh_history_add(tool, &status->histories, &status->gaps);
         if (listed == RHEI_OK || listed == RHEI_OLAP_UNAVAILABLE) /* a handle that only reads mirrors nothing */
             return true;
     }
@@ -57,6 +58,7 @@ static void release(struct status *status)
     rhei_free(status->sidecars);
     rh_registry_free(&status->registry);
     rh_buffer_free(&status->histories);
+    rh_buffer_free(&status->gaps);
 }
 
 static void line_of(const char *label, struct rh_buffer *text)
@@ -426,7 +428,7 @@ static void add_tables_json(struct rh_buffer *json, const struct status *status)
         rh_add_json_text(json, table->message, strlen(table->message));
         rh_buffer_add_char(json, '}');
     }
-    rh_buffer_add_text(json, "],");
+    rh_buffer_format(json, "],\"history_gaps\":%s,", status->gaps.length > 0 ? status->gaps.bytes : "[]");
 }
 
 static void add_engines_json(struct rh_buffer *json, const struct rh_registry *registry, int64_t newest)
