@@ -376,7 +376,10 @@ static size_t read_part(const struct source_table *part, uint32_t *visible)
     return *visible < part->column_count ? history_part_of(part->name) : 0;
 }
 
-/* A part whose row of the book is lost says by itself what it is, but not what became of its table, and what was forgotten: nothing is told of before. */
+/*
+ * A part whose row of the book is lost says by itself what it is, but not which table it is of, which may be another one under this name by now, nor what
+ * was forgotten. So its versions end here, nobody goes on with them, and nothing is told of before the load that follows.
+ */
 static rhei_status adopt(struct sync *sync, uint32_t id, struct rhei_error *error)
 {
     const struct source_table *part = mirror_definition(sync->config.mirror, id);
@@ -395,12 +398,13 @@ static rhei_status adopt(struct sync *sync, uint32_t id, struct rhei_error *erro
         names && table ? sync_book_add(sync, number, table, names, visible, &made, error) : error_no_memory(error);
     if (status == RHEI_OK) {
         made->current = mirror_definition(sync->config.mirror, sync_book_open_id(sync, number)) != NULL;
-        made->began_us = made->kept_us = base_wall_ms() * 1000;
-        made->kept_seq = sync->config.restored_position;
+        made->began_us = made->gone_us = base_wall_ms() * 1000;
+        made->round = SYNC_NO_HEIR;
+        made->kept_us = made->kept_seq = HISTORY_KEPT_NEVER;
         base_log_write(
             sync->config.log, BASE_LOG_WARN, "sync",
-            "the list of histories is damaged: that of table \"%s\" was found again by its versions; of before "
-            "this opening nothing is told",
+            "the list of histories is damaged or gone: that of table \"%s\" was found again by its versions, which end "
+            "here; of before, nothing is told",
             table);
     }
     base_free(names);
@@ -408,7 +412,7 @@ static rhei_status adopt(struct sync *sync, uint32_t id, struct rhei_error *erro
     return status;
 }
 
-/* What the book doesn't name, nobody could find. */
+/* What the book doesn't name, nobody could find. Of one that can't be read, or isn't there though it wrote of these, they are found again. */
 static rhei_status settle_strangers(struct sync *sync, bool book_is_damaged, struct rhei_error *error)
 {
     uint32_t base = base_of(sync);
@@ -445,7 +449,7 @@ rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error)
     if (book->in_mirror)
         status = mirror_working_each(sync->config.mirror, base_of(sync), take_row, book, error);
     bool (*lost)(void *context, uint32_t table) = sync->config.lost_versions;
-    bool damaged = mirror_table_is_damaged(sync->config.mirror, base_of(sync)) ||
+    bool damaged = !book->in_mirror || mirror_table_is_damaged(sync->config.mirror, base_of(sync)) ||
                    (lost && lost(sync->config.lost_context, base_of(sync)));
     if (status == RHEI_OK)
         status = settle_strangers(sync, damaged, error);

@@ -10,6 +10,9 @@
 
 #include "sync_internal.h"
 
+/* The `round` of a generation that no table goes on with: which one it was of isn't known. */
+#define SYNC_NO_HEIR UINT64_MAX
+
 /* Numbers of tables in the mirror. */
 uint32_t sync_book_open_id(const struct sync *sync, uint32_t number);
 uint32_t sync_book_ended_id(const struct sync *sync, uint32_t number);

@@ -307,7 +307,8 @@ static void await_heirs(struct sync *sync)
 {
     for (size_t g = 0; g < sync->book.count; g++) {
         struct sync_generation *generation = sync->book.generations[g];
-        if (generation->gone_us != 0 && generation->gone_seq == sync->config.histories_position)
+        if (generation->gone_us != 0 && generation->gone_seq == sync->config.histories_position &&
+            generation->round != SYNC_NO_HEIR)
             generation->round = sync->rounds;
     }
 }
