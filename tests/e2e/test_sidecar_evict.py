@@ -1,4 +1,4 @@
-"""A sidecar that is bigger than the memory of the column store, with a folder (olap_path): its segments lie in files, as those of tables of one's own."""
+"""A sidecar that is bigger than the memory of the column store, with a folder (olap_path) or in RocksDB (watermark_path): its segments lie there, as those of tables of one's own."""
 
 import json
 import sqlite3
@@ -7,6 +7,7 @@ import time
 import pytest
 
 from rhei_engine import RheiError
+from test_sidecar_restart import keeping
 
 LIMIT = 64 << 20  # three fifths are the column store's
 ROWS = 330000  # of about 250 bytes: 80 MB
@@ -33,10 +34,11 @@ def make_source(path):
     return source
 
 
-def settings(folder, local):
+def settings(folder, local, by="olap_path"):
+    ours, its = keeping(folder, by)
     (folder / "side.toml").write_text(
-        f'[engine]\nolap_path = "{folder}/olap"\nolap_memory_limit = {LIMIT}\ncheckpoint_interval_ms = 50\n'
-        f'[sidecar]\nname = "app"\nsource_path = "{folder}/app.db"\nmode = "snapshot"\n' + ("enable_local_oltp = true\n" if local else ""))
+        f'[engine]\n{ours}olap_memory_limit = {LIMIT}\ncheckpoint_interval_ms = 50\n'
+        f'[sidecar]\nname = "app"\nsource_path = "{folder}/app.db"\nmode = "snapshot"\n{its}' + ("enable_local_oltp = true\n" if local else ""))
     return folder / "side.toml"
 
 
@@ -60,10 +62,10 @@ def same(engine, source):
     return all(engine.query(sql.format("app.big")).rows == source.execute(sql.format("big")).fetchall() for sql in QUESTIONS)
 
 
-@pytest.mark.parametrize("local", [False, True])
-def test_a11_a_sidecar_bigger_than_memory_is_loaded_followed_and_taken_over(spawn, tmp_path, local):
+@pytest.mark.parametrize("local, by", [(False, "olap_path"), (True, "olap_path"), (False, "watermark_path")])
+def test_a11_a_sidecar_bigger_than_memory_is_loaded_followed_and_taken_over(spawn, tmp_path, local, by):
     source = make_source(tmp_path / "app.db")
-    config = settings(tmp_path, local)
+    config = settings(tmp_path, local, by)
     path = tmp_path / "own.db" if local else None
     engine = spawn()
     engine.open(path, config_file=config)
