@@ -67,8 +67,12 @@ struct poll_page {
      */
     bool first;
     const struct rhei_value *from;
-    int64_t since; /* of POLL_SINCE: the horizon; of pages by stamp: rows from before it may be left out; 0: none */
-    size_t most;   /* rows */
+    /*
+     * Of POLL_SINCE: the horizon. Of pages by stamp: a moment; rows that are as they were then may be left out, and where that leaves less than `most`,
+     * they come in any order. 0: none.
+     */
+    int64_t since;
+    size_t most; /* rows */
 };
 
 /* Lives until the reader's next call. */
@@ -88,6 +92,8 @@ struct poll_state {
      * only reading all rows does.
      */
     int64_t horizon;
+    /* Of the pinned state, or an earlier one, for this reader's own pages by stamp; a horizon is one for every reader. 0: there is none. */
+    int64_t moment;
 };
 
 struct poll_reader;

@@ -17,11 +17,18 @@ struct poll_value {
 bool poll_value_set(struct poll_value *to, const struct rhei_value *from);
 void poll_value_reset(struct poll_value *value);
 
-/* Where looks by one stamp begin: at `older`, which was the newest stamp at least the overlap ago. */
+/*
+ * Where looks by one stamp begin: at steps[0], which was the newest stamp at least the overlap ago, and not much longer, so that no more is read again than
+ * has to be. Each step was the newest stamp when it was taken, the last one at `taken_ns`, and each of the others a share of the overlap before the next.
+ */
+enum { POLL_STEPS = 9 };
 struct poll_mark {
-    struct poll_value older, newer, top; /* top: the greatest that was ever seen */
-    int64_t newer_ns;                    /* when `newer` was taken */
+    struct poll_value steps[POLL_STEPS];
+    struct poll_value top; /* of the newest row that was seen, or of one that came later and is older */
+    int64_t taken_ns;
 };
+/* All of it is one value, or the beginning where there is no memory for that, which only makes looks longer. */
+void poll_mark_begin(struct poll_mark *mark, const struct rhei_value *value);
 
 /* What is known of a table, from one list of tables to the next. */
 struct poll_track {
@@ -34,8 +41,8 @@ struct poll_track {
     int64_t horizon;      /* of the last sweep, or of the load; 0: none */
     int64_t horizon_next; /* of the sweep of the last look */
     int64_t
-        look_horizon; /* of the last look, or of the load: what was written before it was told, if looks tell it at all */
-    bool advised;     /* what makes it slow was said, or nothing does */
+        look_moment; /* of the last look, or of the load: what was written before it was told, if looks tell it at all */
+    bool advised;    /* what makes it slow was said, or nothing does */
 
     /* Of the last load that came to its end; taken over with the first look after it. */
     bool loaded;
@@ -120,7 +127,7 @@ struct poll_source {
     int64_t looked_position;
     uint64_t changes;           /* looks that found something changed */
     int64_t looked_us, last_us; /* wall clock: of this look, and of the one before */
-    int64_t horizon;            /* of this look's state */
+    int64_t horizon, moment;    /* of this look's state */
 
     size_t table;
     uint32_t step;

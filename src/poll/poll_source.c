@@ -74,6 +74,7 @@ static void note_state(struct poll_source *poll, const struct poll_state *state)
     poll->lost_owed = lost;
     poll->changes += state->changed;
     poll->horizon = state->horizon;
+    poll->moment = state->moment;
     bool now = state->doubtful ||
                (state->changed &&
                 (poll->config.snapshot || (poll->config.every > 0 && poll->changes % poll->config.every == 0)));
@@ -243,11 +244,11 @@ static void ask_of(struct poll_source *poll, size_t most, struct poll_page *page
     const struct poll_track *track = poll->of_table[poll->table];
     *page = (struct poll_page){.table = poll->table, .order = POLL_BY_KEY, .first = poll->first, .most = most};
     page->from = poll->place.from;
-    page->since = poll->horizon != 0 ? track->look_horizon : 0; /* of the overlap, only what is new */
+    page->since = poll->moment != 0 ? track->look_moment : 0; /* of the overlap, only what is new */
     if (poll->step < STEP_WITHOUT) {
         page->order = POLL_BY_STAMP;
         page->stamp = table->stamps[poll->step];
-        page->from = poll->first ? &track->marks[poll->step].older.value : poll->place.from;
+        page->from = poll->first ? &track->marks[poll->step].steps[0].value : poll->place.from;
     } else if (poll->step == STEP_WITHOUT) {
         page->order = POLL_WITHOUT_STAMP;
         page->stamp = table->stamps[0];
@@ -283,7 +284,10 @@ static void fill_facts(struct poll_source *poll, struct change_batch *view)
     view->repeats = true;
 }
 
-/* The newest stamp of the look so far; without memory for it the next look begins where this one did. */
+/*
+ * The newest stamp of the look so far; without memory for it the next look begins where this one did. Of a look that is told only what is new it may be
+ * the stamp of a late row, which takes the marks of later looks back a little, and never too far on.
+ */
 static void note_stamp(struct poll_source *poll, const struct poll_rows *rows)
 {
     struct poll_track *track = poll->of_table[poll->table];

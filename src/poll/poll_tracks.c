@@ -41,20 +41,41 @@ uint64_t poll_print(const struct poll_table *table)
 static void marks_reset(struct poll_track *track)
 {
     for (size_t s = 0; s < POLL_STAMPS_MOST; s++) {
-        poll_value_reset(&track->marks[s].older);
-        poll_value_reset(&track->marks[s].newer);
-        poll_value_reset(&track->marks[s].top);
-        track->marks[s].newer_ns = 0;
+        struct poll_mark *mark = &track->marks[s];
+        for (size_t i = 0; i < POLL_STEPS; i++)
+            poll_value_reset(&mark->steps[i]);
+        poll_value_reset(&mark->top);
+        mark->taken_ns = 0;
     }
 }
 
-/* Without memory for a text a mark stays where it is, which only makes the next look longer. */
+void poll_mark_begin(struct poll_mark *mark, const struct rhei_value *value)
+{
+    bool room = poll_value_set(&mark->top, value);
+    for (size_t i = 0; i < POLL_STEPS; i++)
+        room = poll_value_set(&mark->steps[i], value) && room;
+    for (size_t i = 0; i < POLL_STEPS && !room; i++)
+        mark->steps[i].value = (struct rhei_value){0};
+    if (!room)
+        mark->top.value = (struct rhei_value){0};
+}
+
+/* Without memory for a text a step is what was one before, which only makes the next looks longer. */
 static void move_mark(struct poll_mark *mark, int64_t now_ns, int64_t overlap_ns)
 {
-    if (mark->newer_ns != 0 && now_ns - mark->newer_ns < overlap_ns)
+    int64_t share_ns = overlap_ns / (POLL_STEPS - 1),
+            passed = mark->taken_ns == 0 ? 1 : (now_ns - mark->taken_ns) / share_ns;
+    if (passed <= 0)
         return;
-    if (poll_value_set(&mark->older, &mark->newer.value) && poll_value_set(&mark->newer, &mark->top.value))
-        mark->newer_ns = now_ns;
+    struct poll_value *last = &mark->steps[POLL_STEPS - 1];
+    for (int64_t i = passed < POLL_STEPS - 1 ? passed : POLL_STEPS - 1; i > 0; i--) {
+        struct poll_value room = mark->steps[0];
+        memmove(mark->steps, mark->steps + 1, (POLL_STEPS - 1) * sizeof mark->steps[0]);
+        *last = room;
+        (void)poll_value_set(last, i == 1 ? &mark->top.value
+                                          : &last[-1].value); /* of times that nobody looked at: as before */
+    }
+    mark->taken_ns = now_ns;
 }
 
 void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
@@ -66,7 +87,7 @@ void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
             move_mark(&track->marks[s], now_ns, overlap_ms * 1000000);
         if (track->looked) {
             track->fresh = false;
-            track->look_horizon = poll->horizon;
+            track->look_moment = poll->moment;
         }
         if (track->swept) {
             int64_t least = (poll->config.sweep_ms > 0 ? poll->config.sweep_ms : 1000) * 1000000;
@@ -89,14 +110,9 @@ void poll_marks_drop(struct poll_source *poll)
 void poll_track_follow(struct poll_track *track)
 {
     marks_reset(track);
-    for (size_t s = 0; s < POLL_STAMPS_MOST && track->loaded; s++) {
-        struct poll_mark *mark = &track->marks[s];
-        const struct rhei_value *value = &track->load_marks[s].value;
-        if (!poll_value_set(&mark->older, value) || !poll_value_set(&mark->newer, value) ||
-            !poll_value_set(&mark->top, value))
-            mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0}; /* from the beginning */
-    }
-    track->horizon = track->look_horizon = track->loaded ? track->load_horizon : 0;
+    for (size_t s = 0; s < POLL_STAMPS_MOST && track->loaded; s++)
+        poll_mark_begin(&track->marks[s], &track->load_marks[s].value);
+    track->horizon = track->look_moment = track->loaded ? track->load_horizon : 0;
     track->whole = !track->loaded;
     track->sweep_now = track->sweep_now || track->whole;
     track->sweep_deletes = track->sweep_deletes || track->whole;
@@ -110,13 +126,10 @@ void poll_track_marks(struct poll_source *poll, size_t table)
     struct poll_track *track = poll->of_table[table];
     const struct poll_table *described = &poll->tables[table];
     for (size_t s = 0; s < described->stamp_count; s++) {
-        struct poll_mark *mark = &track->marks[s];
         struct rhei_value value = {0};
         if (poll->reader->ops->newest(poll->reader, table, described->stamps[s], POLL_OVERLAP_ROWS, &value, NULL) ==
-                RHEI_OK &&
-            (!poll_value_set(&mark->older, &value) || !poll_value_set(&mark->newer, &value) ||
-             !poll_value_set(&mark->top, &value)))
-            mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0};
+            RHEI_OK)
+            poll_mark_begin(&track->marks[s], &value);
     }
 }
 

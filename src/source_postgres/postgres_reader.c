@@ -251,7 +251,7 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
     *state = reader->found;
     state->doubtful = state->doubtful && !state->lost;
     state->changed = state->changed || state->doubtful || state->schema_changed;
-    state->horizon = horizon;
+    state->horizon = state->moment = horizon;
     reader->found = (struct poll_state){0};
     reader->known = true;
     return RHEI_OK;

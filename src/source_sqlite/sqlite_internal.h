@@ -55,7 +55,8 @@ rhei_status sqlite_error_of(const struct sqlite_file *file, sqlite3 *db, int cod
 struct sqlite_tables {
     struct base_arena arena;
     struct poll_table *list;
-    size_t count, capacity;
+    bool *rowids; /* of each: a row can be asked for by _rowid_ */
+    size_t count, capacity, rowid_capacity;
 };
 rhei_status sqlite_tables_read(const struct sqlite_file *file, sqlite3 *db, struct sqlite_tables *tables,
                                struct rhei_error *error);

@@ -9,17 +9,24 @@
  *   3. A file whose schema has another number, or that counts fewer commits than before, was restored, or vacuumed: all its rows are looked at.
  *   4. A file that is read as it lies there (sqlite_file.c) is the same as long as its print is and there is no log; every page is looked at for that
  *      after it was read.
+ *   5. In WAL mode a page by stamp may leave out what is as it was at a moment: a state that this reader pinned before. Which rows aren't, the log tells
+ *      (sqlite_log.h); of those the ones from the page's stamp on are read. Where it doesn't tell, all are.
  */
 #include "sqlite_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "sqlite_log.h"
 
-enum { STATEMENTS_MOST = 64 };
+enum { STATEMENTS_MOST = 512, MOMENTS = 8, EXAMINED_MOST = 20000 };
+
+/* Kinds of statements beside those of poll_order. */
+enum { ROWIDS_OF_SPAN = 100, ROW_OF_ROWID };
 
 struct prepared {
     sqlite3_stmt *stmt;
@@ -41,6 +48,17 @@ struct sqlite_reader {
     struct sqlite_print print;
     struct prepared prepared[STATEMENTS_MOST];
     size_t prepared_count;
+
+    struct {
+        int64_t number;
+        struct sqlite_log_state state;
+    } moments[MOMENTS]; /* 5. The newest first; number 0: there is none */
+    int64_t last_moment;
+    struct sqlite_log log; /* from `log_since` to the newest moment, if it was read */
+    int64_t log_since;
+    bool log_known;
+    int64_t *rowids;
+    size_t rowid_capacity;
 
     struct base_arena arena; /* bytes of the page */
     struct rhei_value *values;
@@ -70,6 +88,7 @@ static void disconnect(struct sqlite_reader *reader)
     forget_statements(reader);
     sqlite_disconnect(reader->file, &reader->connection);
     reader->pinned = false;
+    memset(reader->moments, 0, sizeof reader->moments);
 }
 
 /* ---- The state. -------------------------------------------------------------------------------------------------- */
@@ -146,6 +165,21 @@ static void unpin(struct sqlite_reader *reader)
     reader->pinned = false;
 }
 
+/* 5. */
+static int64_t moment_of_now(struct sqlite_reader *reader)
+{
+    struct sqlite_log_state state;
+    reader->log_since = 0;
+    if (!reader->pinned || !sqlite_log_state(reader->connection->db, &state))
+        return 0;
+    if (reader->moments[0].number != 0 && memcmp(&reader->moments[0].state, &state, sizeof state) == 0)
+        return reader->moments[0].number;
+    memmove(reader->moments + 1, reader->moments, (MOMENTS - 1) * sizeof reader->moments[0]);
+    reader->moments[0].number = ++reader->last_moment;
+    reader->moments[0].state = state;
+    return reader->last_moment;
+}
+
 static rhei_status reader_begin(struct poll_reader *base, struct poll_state *state, struct rhei_error *error)
 {
     struct sqlite_reader *reader = self(base);
@@ -170,6 +204,7 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
     state->schema_changed = new_schema;
     state->doubtful = reader->known && !state->lost && (new_schema || state->doubtful);
     state->changed = state->changed || state->doubtful;
+    state->moment = moment_of_now(reader);
     if (new_schema)
         forget_statements(reader);
     reader->known = true;
@@ -240,6 +275,19 @@ static void write_where(struct base_buffer *sql, const struct source_table *tabl
     write_behind(sql, table, page->order == POLL_BY_STAMP ? stamp : NULL);
 }
 
+/* 5. Of a leaf. */
+static char *rowids_sql(const struct source_table *table, const struct poll_page *page)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "SELECT _rowid_, ");
+    base_buffer_identifier(&sql, table->columns[page->stamp].name);
+    base_buffer_text(&sql, page->from[0].type == RHEI_NULL ? " IS NOT NULL" : " >= ?1");
+    base_buffer_text(&sql, " FROM main.");
+    base_buffer_identifier(&sql, table->name);
+    base_buffer_text(&sql, " WHERE _rowid_ BETWEEN ?2 AND ?3 LIMIT ?4");
+    return base_buffer_take(&sql);
+}
+
 static char *page_sql(const struct source_table *table, const struct poll_page *page)
 {
     struct base_buffer sql = {0};
@@ -250,6 +298,10 @@ static char *page_sql(const struct source_table *table, const struct poll_page *
     }
     base_buffer_text(&sql, " FROM main.");
     base_buffer_identifier(&sql, table->name);
+    if (page->order == ROW_OF_ROWID) {
+        base_buffer_text(&sql, " WHERE _rowid_ = ?1");
+        return base_buffer_take(&sql);
+    }
     write_where(&sql, table, page);
     base_buffer_text(&sql, " ORDER BY ");
     if (page->order == POLL_BY_STAMP) {
@@ -264,7 +316,8 @@ static char *page_sql(const struct source_table *table, const struct poll_page *
 static rhei_status statement_of(struct sqlite_reader *reader, const struct poll_page *page, sqlite3_stmt **stmt,
                                 struct rhei_error *error)
 {
-    bool from_null = page->order == POLL_BY_STAMP && page->first && page->from[0].type == RHEI_NULL;
+    bool from_null = (page->order == POLL_BY_STAMP || page->order == ROWIDS_OF_SPAN) && page->first &&
+                     page->from[0].type == RHEI_NULL;
     for (size_t i = 0; i < reader->prepared_count; i++) {
         const struct prepared *prepared = &reader->prepared[i];
         *stmt = prepared->stmt;
@@ -272,7 +325,8 @@ static rhei_status statement_of(struct sqlite_reader *reader, const struct poll_
             prepared->first == page->first && prepared->from_null == from_null)
             return RHEI_OK;
     }
-    char *sql = page_sql(&reader->tables.list[page->table].definition, page);
+    const struct source_table *table = &reader->tables.list[page->table].definition;
+    char *sql = page->order == ROWIDS_OF_SPAN ? rowids_sql(table, page) : page_sql(table, page);
     if (sql == NULL)
         return error_no_memory(error);
     if (reader->prepared_count == STATEMENTS_MOST)
@@ -379,6 +433,110 @@ static rhei_status check_still(const struct sqlite_reader *reader, struct rhei_e
                      reader->file->path);
 }
 
+/* ---- Pages of what is new (5.). ---------------------------------------------------------------------------------- */
+
+/* What the log has from there on; NULL: nobody knows. */
+static const struct sqlite_log *log_since(struct sqlite_reader *reader, int64_t since)
+{
+    if (reader->log_since == since)
+        return reader->log_known ? &reader->log : NULL;
+    size_t m = 0;
+    while (m < MOMENTS && reader->moments[m].number != since)
+        m++;
+    reader->log_since = since;
+    reader->log_known =
+        reader->pinned && m < MOMENTS &&
+        sqlite_log_read(&reader->log, reader->connection->db, &reader->moments[m].state, &reader->moments[0].state);
+    return reader->log_known ? &reader->log : NULL;
+}
+
+/* A statement beside those of pages; NULL: it can't be had. */
+static sqlite3_stmt *side_statement(struct sqlite_reader *reader, const struct poll_page *page, uint8_t order)
+{
+    struct poll_page other = *page;
+    sqlite3_stmt *stmt = NULL;
+    other.order = order;
+    return statement_of(reader, &other, &stmt, NULL) == RHEI_OK ? stmt : NULL;
+}
+
+/* Of a leaf, which may be another table's; that has no more rows between its ends than it says. */
+static bool rowids_of(struct sqlite_reader *reader, sqlite3_stmt *stmt, const struct sqlite_span *span, size_t *count,
+                      size_t *examined)
+{
+    int code = sqlite3_bind_int64(stmt, 2, span->first);
+    bool room = true;
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(stmt, 3, span->last);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(stmt, 4, span->rows);
+    while (code == SQLITE_OK && room && sqlite3_step(stmt) == SQLITE_ROW) {
+        ++*examined;
+        if (sqlite3_column_int(stmt, 1) == 0)
+            continue;
+        room = base_grow((void **)&reader->rowids, &reader->rowid_capacity, *count + 1, sizeof *reader->rowids);
+        if (room)
+            reader->rowids[(*count)++] = sqlite3_column_int64(stmt, 0);
+    }
+    return room && sqlite3_reset(stmt) == SQLITE_OK && code == SQLITE_OK;
+}
+
+static int compare_rowids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Those of the page's table, from the page's stamp on, each once. False: they can't be told. */
+static bool find_rowids(struct sqlite_reader *reader, const struct sqlite_log *log, const struct poll_page *page,
+                        size_t *count)
+{
+    sqlite3_stmt *stmt = reader->tables.rowids[page->table] ? side_statement(reader, page, ROWIDS_OF_SPAN) : NULL;
+    size_t examined = 0, found = 0;
+    bool good = stmt != NULL;
+    if (good && page->from[0].type != RHEI_NULL)
+        good = bind_value(stmt, 1, &page->from[0]) == SQLITE_OK;
+    for (size_t s = 0; s < log->count && good; s++)
+        good = rowids_of(reader, stmt, &log->spans[s], &found, &examined) && examined < EXAMINED_MOST;
+    if (stmt != NULL) {
+        (void)sqlite3_reset(stmt);
+        (void)sqlite3_clear_bindings(stmt);
+    }
+    if (found > 0)
+        qsort(reader->rowids, found, sizeof *reader->rowids, compare_rowids);
+    *count = 0;
+    for (size_t i = 0; i < found; i++)
+        if (i == 0 || reader->rowids[i] != reader->rowids[i - 1])
+            reader->rowids[(*count)++] = reader->rowids[i];
+    return good && *count < page->most;
+}
+
+/* Sets *told where it reads all that is new; otherwise everything has to be read. */
+static rhei_status page_of_new(struct sqlite_reader *reader, const struct poll_page *page, struct poll_rows *rows,
+                               bool *told, struct rhei_error *error)
+{
+    const struct source_table *table = &reader->tables.list[page->table].definition;
+    bool by_stamp = page->order == POLL_BY_STAMP && page->first && page->since != 0;
+    const struct sqlite_log *log = by_stamp ? log_since(reader, page->since) : NULL;
+    sqlite3_stmt *stmt = NULL;
+    size_t count = 0;
+    *told = log != NULL && find_rowids(reader, log, page, &count) &&
+            (stmt = side_statement(reader, page, ROW_OF_ROWID)) != NULL;
+    rhei_status status = RHEI_OK;
+    rows->count = 0;
+    for (size_t i = 0; *told && i < count && status == RHEI_OK; i++) {
+        int code = sqlite3_bind_int64(stmt, 1, reader->rowids[i]);
+        bool room = true;
+        if (code == SQLITE_OK)
+            code = sqlite3_step(stmt);
+        for (uint32_t c = 0; code == SQLITE_ROW && c < table->column_count && room; c++)
+            room = take_value(reader, stmt, (int)c, &reader->values[c * page->most + rows->count]);
+        rows->count += code == SQLITE_ROW;
+        status = !room ? error_no_memory(error) : code == SQLITE_ROW ? RHEI_OK : fail(reader, code, error);
+        (void)sqlite3_reset(stmt);
+    }
+    return status;
+}
+
 static rhei_status reader_page(struct poll_reader *base, const struct poll_page *page, struct poll_rows *rows,
                                struct rhei_error *error)
 {
@@ -387,8 +545,13 @@ static rhei_status reader_page(struct poll_reader *base, const struct poll_page 
     sqlite3_stmt *stmt = NULL;
     base_arena_clear(&reader->arena);
     rhei_status status = make_room(reader, table->column_count, page->most) ? RHEI_OK : error_no_memory(error);
+    bool told = false;
+    rows->columns = reader->columns;
     if (status == RHEI_OK)
-        status = statement_of(reader, page, &stmt, error);
+        status = page_of_new(reader, page, rows, &told, error);
+    if (told || status != RHEI_OK)
+        return status;
+    status = statement_of(reader, page, &stmt, error);
     if (status != RHEI_OK)
         return status;
     int code = bind_page(stmt, table, page);
@@ -396,7 +559,6 @@ static rhei_status reader_page(struct poll_reader *base, const struct poll_page 
                                : fail(reader, code, error);
     (void)sqlite3_reset(stmt); /* lets go of the lock of rollback mode */
     (void)sqlite3_clear_bindings(stmt);
-    rows->columns = reader->columns;
     return status == RHEI_OK ? check_still(reader, error) : status;
 }
 
@@ -447,6 +609,8 @@ static void reader_close(struct poll_reader **slot)
     disconnect(reader);
     sqlite_tables_reset(&reader->tables);
     base_arena_reset(&reader->arena);
+    sqlite_log_reset(&reader->log);
+    base_free(reader->rowids);
     base_free(reader->values);
     base_free(reader->columns);
     base_free(reader);

@@ -18,6 +18,7 @@ struct reading {
     sqlite3 *db;
     struct sqlite_tables *tables;
     struct poll_table *table; /* that is being described */
+    bool *rowids;             /* of it */
     struct source_column *columns;
     const struct poll_wanted *settings; /* of it; NULL: there are none */
     bool without_rowid, strict;
@@ -120,6 +121,8 @@ static bool add_column(struct reading *reading, sqlite3_stmt *stmt, uint32_t *pr
     struct source_column *column = &reading->columns[definition->column_count];
     const char *collation = NULL, *name = column_text(stmt, 1);
     int pk = sqlite3_column_int(stmt, 5), hidden = sqlite3_column_int(stmt, 6);
+    if (base_fold_compare(name, "_rowid_") == 0) /* which hides the one that isn't a column */
+        *reading->rowids = false;
     if (hidden == 1 || !is_wanted(reading, name, pk > 0))
         return true;
     if (sqlite3_table_column_metadata(reading->db, "main", definition->name, name, NULL, &collation, NULL, NULL,
@@ -366,8 +369,11 @@ static rhei_status check_columns(struct reading *reading)
 static rhei_status add_table(struct reading *reading, const char *name)
 {
     struct sqlite_tables *tables = reading->tables;
-    if (!base_grow((void **)&tables->list, &tables->capacity, tables->count + 1, sizeof *tables->list))
+    if (!base_grow((void **)&tables->list, &tables->capacity, tables->count + 1, sizeof *tables->list) ||
+        !base_grow((void **)&tables->rowids, &tables->rowid_capacity, tables->count + 1, sizeof *tables->rowids))
         return error_no_memory(reading->error);
+    reading->rowids = &tables->rowids[tables->count];
+    *reading->rowids = !reading->without_rowid;
     reading->table = &tables->list[tables->count++];
     *reading->table = (struct poll_table){
         .definition = {.name = base_arena_text(&tables->arena, name), .estimated_rows = -1}, .gone = -1};
@@ -463,5 +469,6 @@ void sqlite_tables_reset(struct sqlite_tables *tables)
 {
     base_arena_reset(&tables->arena);
     base_free(tables->list);
+    base_free(tables->rowids);
     *tables = (struct sqlite_tables){0};
 }
