@@ -15,10 +15,11 @@
 
 #define SECOND_NS        INT64_C(1000000000)
 #define CONFIRM_EVERY_NS (SECOND_NS / 10)
-/* Between two questions where the server is, while changes come: twice as long each time, so at most as long as was waited before. */
+/* Between two questions where the server is: twice as long each time, so at most as long as was waited before (R6). */
 #define PAUSE_LEAST_NS INT64_C(100000)
 #define PAUSE_MOST_NS  INT64_C(20000000)
-#define IDLE_ROUNDS    2 /* R5 */
+#define IDLE_ROUNDS    2                 /* R5 */
+#define ROUNDS_AT_ONCE (IDLE_ROUNDS + 2) /* questions without a pause: where nothing is written, so many tell that */
 
 static const char WHAT[] = "following the changes";
 
@@ -729,7 +730,7 @@ static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadlin
     return stream->paused ? RHEI_BUSY : RHEI_OK;
 }
 
-/* Under `lock`. Where changes come the server is left to send them: each question costs it as much as some of them. */
+/* Under `lock`. The server is left to send what it has: each question costs it as much as some changes, and it answers all of them first (R6). */
 static void let_come(struct postgres_stream *stream, uint64_t target, int64_t pause_ns, int64_t deadline_ns)
 {
     int64_t until = base_now_ns() + pause_ns;
@@ -771,6 +772,7 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgre
     int64_t pause_ns = PAUSE_LEAST_NS;
     uint64_t target = moment.position;
     bool all = false;
+    int rounds = 0;
     base_mutex_lock(&stream->lock);
     struct idleness seen = {.backend = stream->backend, .clock_us = moment.clock_us};
     uint64_t messages = stream->messages;
@@ -779,11 +781,11 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgre
         status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
         bool moved = messages != stream->messages;
         messages = stream->messages;
-        if (status == RHEI_OK && moved) {
+        if (status == RHEI_OK && !moved && stream->seen < target)
+            all = has_all(stream, &seen, idle, context);
+        if (status == RHEI_OK && !all && (moved || ++rounds >= ROUNDS_AT_ONCE)) {
             let_come(stream, target, pause_ns, deadline_ns);
             pause_ns = pause_ns < PAUSE_MOST_NS ? pause_ns * 2 : pause_ns;
-        } else if (status == RHEI_OK && stream->seen < target) {
-            all = has_all(stream, &seen, idle, context);
         }
     }
     stream->awaited = UINT64_MAX;

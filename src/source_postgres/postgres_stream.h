@@ -16,8 +16,12 @@
  *       within a record, behind which nothing is sent. A keepalive is sent before its sender looks how far the server has flushed, and the connection keeps the
  *       order. So it is enough that of one sender a keepalive that was sent after the position was asked for has arrived, that the sender was then seen to wait
  *       for more WAL, and that a keepalive sent after that has arrived, too. What was sent when is told by the server's clock alone: answers to questions of
- *       earlier waits, and keepalives that nobody asked for, look the same. A clock that was seen to go back makes it begin anew, and one step back that isn't
- *       seen can only spoil the first of the two rounds that are asked for.
+ *       earlier waits, and keepalives that nobody asked for, look the same. A clock that was seen to go back makes it begin anew. One that goes back unseen, between
+ *       the look at it and the keepalive that is compared with it, lets a keepalive of before the look count for one behind it, if it was sent later by that clock
+ *       than the look was. One such step can do that to one of the two rounds, and the other holds; two of them, one in each, would let it leave off too early. No test
+ *       can step a server's clock without stepping the machine's: what is tested is who waits, and what was sent when.
+ *   R6. A server's process answers every question that has come before it looks for more WAL. Where the next question is there as soon as one is answered, as it
+ *       is when they take turns on a processor, it never gets there. So behind the first few there is a pause before each.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_STREAM_H
 #define SOURCE_POSTGRES_POSTGRES_STREAM_H

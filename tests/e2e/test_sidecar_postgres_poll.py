@@ -158,6 +158,22 @@ def test_s1_a_late_commit_is_seen_though_its_transaction_began_before_it_wrote(e
         until(lambda: same(engine, base))
 
 
+def test_s1_a_clock_that_steps_costs_no_row_and_no_version(engine, base, tmp_path):
+    """The server's clock can't be stepped without the machine's, so its stamps are written as such a clock would."""
+    base.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz NOT NULL DEFAULT now()); CREATE INDEX ON t (updated_at);"
+             "INSERT INTO t SELECT n, 'a', now() FROM generate_series(1, 50) n")
+    engine.open(None, config_file=settings(tmp_path, base, engine='sync_mode = "temporal"'))
+    assert same(engine, base)
+    for round_, step in enumerate(("0 s", "-1 hour", "-1 hour", "2 days", "-3 years", "0 s", "10 years", "0 s", "-1 s")):
+        base.sql(f"UPDATE t SET a = 'round {round_}', updated_at = now() + interval '{step}' WHERE id % 9 = {round_} AND id <= 50;"
+                 f"INSERT INTO t VALUES ({100 + round_}, 'new', now() + interval '{step}')")
+        until(lambda: same(engine, base))
+    broken = engine.query("SELECT count(*) FROM app.t_history x JOIN app.t_history y USING (id) WHERE x._rhei_seq < y._rhei_seq"
+                          " AND (x._rhei_valid_to IS NULL OR x._rhei_valid_to > y._rhei_valid_from)").value
+    assert broken == 0  # one version after the other, whatever their stamps say
+    assert engine.query("SELECT count(*) FROM app.t_history").value == 50 + 50 + 9
+
+
 def test_s2_one_bad_table_costs_the_others_nothing(engine, base, tmp_path):
     base.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (1, 'x');"
              "CREATE TABLE nokey (a int, updated_at int); CREATE TABLE nostamp (id int PRIMARY KEY);"

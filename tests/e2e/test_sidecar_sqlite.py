@@ -97,6 +97,19 @@ def test_s1_a_late_commit_with_an_older_timestamp_is_seen(engine, tmp_path):
     until(lambda: same(engine, source))  # by the next look, if that comes within the overlap
 
 
+def test_s1_a_clock_that_steps_costs_no_row(engine, tmp_path):
+    source = foreign.connect(tmp_path / "app.db")
+    source.execute("PRAGMA journal_mode = wal")
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
+    many(source, "INSERT INTO t VALUES (?, 0, ?)", [(i, 1_800_000_000 + i) for i in range(50)])
+    open_on(engine, settings(tmp_path))
+    assert same(engine, source)
+    now = 1_800_000_100
+    for round_, step in enumerate((0, -3600, 1, 200_000, -10**8, 0, 10**9, 0, -1)):
+        many(source, "INSERT OR REPLACE INTO t VALUES (?, ?, ?)", [(round_ * 3 + i, round_ + 1, now + step) for i in range(10)])
+        until(lambda: same(engine, source))
+
+
 def test_s2_one_bad_table_costs_the_others_nothing(engine, tmp_path):
     source = foreign.connect(tmp_path / "app.db")
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at)")

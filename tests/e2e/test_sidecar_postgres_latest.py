@@ -1,0 +1,67 @@
+"""Commit on PostgreSQL, then ask: the answer has it, whoever else commits, rolls back or asks meanwhile."""
+
+import queue
+import subprocess
+import threading
+
+import pytest
+
+from postgres_server import DEBIAN, PostgresServer
+from test_sidecar_postgres import settings
+from test_sidecar_postgres_poll import Base
+
+SESSIONS, ROUNDS, ROWS = 4, 60, 5000
+
+
+@pytest.fixture(params=[15, 18])
+def server(request):
+    with PostgresServer(request.param, {"logical_decoding_work_mem": "64kB", "wal_writer_delay": "10ms"}) as made:
+        yield made
+
+
+def disturb(base, rng, turns):
+    """What else is in the log: large transactions that are streamed, some of them in vain, and rows that nobody follows. As many as the sessions ask for:
+    a server that is written to faster than it can tell of has no end to its backlog."""
+    with base.session() as session:
+        while turns.get():
+            session.run(f"BEGIN; UPDATE wide SET n = n + 1; SAVEPOINT s; DELETE FROM wide; ROLLBACK TO s; {rng.choice(('COMMIT', 'ROLLBACK'))};"
+                        f"INSERT INTO unfollowed SELECT repeat('x', {rng.randrange(9000)})")
+
+
+def commit_and_ask(base, engine, number, rounds, turns, wrong):
+    lane = engine.on(f"session{number}")
+    with base.session() as session:
+        for round_ in range(1, rounds + 1):
+            if round_ % 10 == number:
+                turns.put(True)
+            session.run(f"BEGIN; UPDATE t SET n = {round_} WHERE id = {number}; UPDATE t SET n = n + 1 WHERE id = {1000 + round_ % 1000}; COMMIT")
+            found = lane.query(f"SELECT n FROM app.t WHERE id = {number}", route="olap").value
+            if found != round_:
+                wrong.append((number, round_, found))
+
+
+def test_s1_every_session_finds_what_it_has_just_committed(spawn, server, tmp_path, rng, long):
+    base, engine, turns, wrong = Base.__new__(Base), spawn(), queue.SimpleQueue(), []
+    rounds = ROUNDS * 50 if long else ROUNDS
+    base.server, base.name = server, "postgres"
+    server.sql(f"CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, 0 FROM generate_series(0, 2000) i;"
+               f"CREATE TABLE wide (id int PRIMARY KEY, n int); INSERT INTO wide SELECT i, 0 FROM generate_series(1, {ROWS}) i;"
+               "CREATE TABLE unfollowed (a text)")
+    pgbench = [str(DEBIAN / "pgbench"), "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "postgres"]
+    subprocess.run([*pgbench, "-i", "-s", "1", "-q"], check=True, capture_output=True)
+    engine.open(None, config_file=settings(tmp_path, server, tables=("t", "wide", "pgbench_accounts", "pgbench_branches")))
+    assert engine.query("SELECT count(*) FROM app.t").value == 2001
+    load = subprocess.Popen([*pgbench, "-c", "2", "-T", "600", "-n", "-R", "200"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    threads = [threading.Thread(target=commit_and_ask, args=(base, engine, number, rounds, turns, wrong)) for number in range(SESSIONS)]
+    noise = threading.Thread(target=disturb, args=(base, rng, turns))
+    for thread in [*threads, noise]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    turns.put(False)
+    noise.join()
+    load.terminate()
+    load.wait()
+    assert not wrong
+    assert engine.query("SELECT sum(n) FROM app.t WHERE id >= 1000").value == SESSIONS * rounds
+    assert sorted(engine.query("SELECT n FROM app.wide GROUP BY n").rows) == [(int(server.sql("SELECT DISTINCT n FROM wide")),)]
