@@ -5,6 +5,9 @@
 
 #include "bench_rhei.h"
 
+/* Of looks one behind the other: so many are measured, and so many seconds of them before that aren't. */
+enum { SIDECAR_LOOKS = 400, SIDECAR_OVERLAP_S = 8 };
+
 /* A handle of nothing but what these settings follow. */
 rhei_db *sidecar_open(const struct bench *bench, const char *settings, bool manual_sync, int32_t sync_mode);
 /* The one number that the column store answers, of now or of what is there. */
