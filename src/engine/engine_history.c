@@ -4,14 +4,14 @@
  *
  *   1. A table with a clause becomes a subquery over its two tables of the history (sync_history.c), named as it was: so both engines,
  *      joins, views of plans, parameters and EXPLAIN ROUTE see nothing but ordinary tables.
- *   2. A time is made microseconds here: a literal at once, a parameter in its value, anything else by asking SQLite for it first.
+ *   2. A time is made microseconds before SQLite sees it (engine_history_operand.c).
  *   3. AS OF shows the table's columns as they are now; the other clauses show versions, with the history's own columns.
  *   4. What can't be read as one of these forms is left as it is, and SQLite says what it thinks of it; but who asks for the past of a
  *      table that has none is told so.
  */
 #include "engine/engine_history.h"
 
-#include "engine/engine_history_parts.h"
+#include "engine/engine_history_rewrite.h"
 #include "engine/engine_sidecar.h"
 
 #include <inttypes.h>
@@ -22,77 +22,6 @@
 #include "base/base_clock.h"
 #include "base/base_map.h"
 #include "sql/sql_lexer.h"
-
-enum { MOST_DEPTH = 64, MOST_NAMES = 64, MOST_PARAMETERS = 256 };
-
-struct name {
-    const char *text;
-    uint32_t length;
-};
-
-struct rewriter {
-    struct rhei_db *db;
-    const char *sql, *end, *at; /* at: the next token is looked for here */
-    const char *copied;         /* up to here the text is in `out` */
-    struct base_buffer out;
-    const char *as_of; /* SQL; NULL: the present */
-    int64_t as_of_us;
-    bool as_of_number;
-    const char *place;   /* what is being read, and so what may be wrong; NULL: no place of the text */
-    int64_t operand;     /* what the last operand comes to: microseconds, or a position, */
-    bool operand_known;  /* where that is known */
-    bool operand_number; /* a time that was given as a number */
-    const struct capture_catalog *catalog;
-    struct engine_histories histories;
-    struct engine_histories far; /* of the sidecar that was asked for last; source 0: none was */
-    const struct rhei_value *values;
-    uint32_t value_count;
-    struct rhei_value *own;
-    struct name ctes[MOST_NAMES];
-    uint32_t cte_count;
-    struct name parameters[MOST_PARAMETERS]; /* by number - 1; length 0: never named */
-    uint32_t parameter_count;
-    bool is_time[MOST_PARAMETERS], is_other[MOST_PARAMETERS];
-    bool any;
-    bool deletes; /* the words before are DELETE FROM */
-    struct rhei_error *error;
-};
-
-static struct sql_token peek(const struct rewriter *r, const char *from)
-{
-    return sql_lex_word(from, (size_t)(r->end - from));
-}
-
-static const char *behind(struct sql_token token)
-{
-    return token.text + token.length;
-}
-
-static bool is(struct sql_token token, const char *word)
-{
-    return token.code != SQL_LEX_END && base_fold_equal(token.text, token.length, word, strlen(word));
-}
-
-static bool is_quoted(struct sql_token token)
-{
-    return token.code != SQL_LEX_END && (token.text[0] == '"' || token.text[0] == '[' || token.text[0] == '`');
-}
-
-static bool is_letters(struct sql_token token)
-{
-    return token.code != SQL_LEX_END && sql_is_name_byte((unsigned char)token.text[0]) &&
-           (token.text[0] < '0' || token.text[0] > '9') && token.text[0] != '$';
-}
-
-static bool is_no_keyword(struct sql_token token)
-{
-    return token.code == sql_keyword("_", 1); /* what each such word is to the lexer, which looked it up */
-}
-
-static bool is_name(struct sql_token token)
-{
-    return is_quoted(token) || (is_letters(token) && is_no_keyword(token));
-}
 
 /* The name itself, for base_free. */
 static char *unquoted(struct sql_token token)
@@ -148,193 +77,6 @@ static void note_ctes(struct rewriter *r)
         if (is(next, "(") && r->cte_count < MOST_NAMES)
             r->ctes[r->cte_count++] = (struct name){name.text, name.length};
     }
-}
-
-/* ---- Parameters. --------------------------------------------------------------------------------------------------- */
-
-/* SQLite's number of the parameter; 0: it is none. */
-static uint32_t parameter_number(struct rewriter *r, struct sql_token token)
-{
-    char first = token.code == SQL_LEX_END ? '\0' : token.text[0];
-    if (first != '?' && first != ':' && first != '@' && first != '$')
-        return 0;
-    uint32_t number = 0;
-    for (uint32_t i = 1; first == '?' && i < token.length && number < MOST_PARAMETERS; i++)
-        number = number * 10 + (uint32_t)(token.text[i] - '0');
-    for (uint32_t p = 0; first != '?' && p < r->parameter_count && number == 0; p++)
-        if (r->parameters[p].length == token.length && memcmp(r->parameters[p].text, token.text, token.length) == 0)
-            number = p + 1;
-    if (number == 0)
-        number = r->parameter_count + 1;
-    if (number > MOST_PARAMETERS)
-        return MOST_PARAMETERS;
-    if (number > r->parameter_count)
-        r->parameter_count = number;
-    if (first != '?')
-        r->parameters[number - 1] = (struct name){token.text, token.length};
-    return number;
-}
-
-static rhei_status check_position(const struct rewriter *r, const struct rhei_value *value)
-{
-    static const char takes[] = "AS OF POSITION takes a whole number from 0 on, as results state it";
-    if (value->type == RHEI_INTEGER && value->as.integer >= 0)
-        return RHEI_OK;
-    if (value->type == RHEI_INTEGER)
-        return error_set(r->error, RHEI_INVALID, "%s, and not %" PRId64, takes, value->as.integer);
-    static const char *const classes[] = {"NULL", "an INTEGER", "a REAL", "a TEXT", "a BLOB"};
-    return error_set(r->error, RHEI_INVALID, "%s, and not %s", takes, classes[value->type]);
-}
-
-/* `given` came to `value`. */
-static void note_operand(struct rewriter *r, const struct rhei_value *given, const struct rhei_value *value)
-{
-    r->operand_known = value->type == RHEI_INTEGER;
-    r->operand = r->operand_known ? value->as.integer : 0;
-    r->operand_number = r->operand_known && engine_time_is_number(given);
-}
-
-static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool position, struct sql_token token,
-                               struct base_buffer *sql)
-{
-    if (token.text[0] == '?')
-        base_buffer_format(sql, "?%" PRIu32, number);
-    else
-        base_buffer_append(sql, token.text, token.length);
-    if (position) {
-        r->is_other[number - 1] = true; /* it stays what it is */
-        if (r->values == NULL || number > r->value_count)
-            return RHEI_OK;
-        note_operand(r, &r->values[number - 1], &r->values[number - 1]);
-        return check_position(r, &r->values[number - 1]);
-    }
-    bool first = !r->is_time[number - 1];
-    r->is_time[number - 1] = true;
-    if (!first && r->own != NULL && number <= r->value_count)
-        note_operand(r, &r->values[number - 1], &r->own[number - 1]);
-    if (!first || r->values == NULL || number > r->value_count)
-        return RHEI_OK;
-    if (r->own == NULL) {
-        r->own = base_alloc_zero((size_t)r->value_count + 1, sizeof *r->own);
-        if (r->own == NULL)
-            return error_no_memory(r->error);
-        memcpy(r->own, r->values, r->value_count * sizeof *r->own);
-    }
-    rhei_status status = engine_time_value(&r->values[number - 1], &r->own[number - 1], r->error);
-    note_operand(r, &r->values[number - 1], &r->own[number - 1]);
-    return status;
-}
-
-/* ---- Times. -------------------------------------------------------------------------------------------------------- */
-
-static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, bool position, struct base_buffer *sql)
-{
-    struct rhei_value micros = *value;
-    rhei_status status = position ? check_position(r, value) : engine_time_value(value, &micros, r->error);
-    if (status == RHEI_OK) {
-        base_buffer_format(sql, "%" PRId64, micros.as.integer);
-        note_operand(r, value, &micros);
-    }
-    return status;
-}
-
-/* Digits alone, of which SQLite would say the same: at most as many as surely fit. */
-static bool is_whole_number(const char *text, size_t len, int64_t *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        *number = *number * 10 + (text[i] - '0');
-        if (i == 17)
-            return false;
-    }
-    return len > 0;
-}
-
-/* Anything constant: SQLite says what it is. */
-static rhei_status evaluate(struct rewriter *r, const char *from, size_t len, bool position, struct base_buffer *sql)
-{
-    struct base_buffer text = {0};
-    struct oltp_cursor *cursor = NULL;
-    struct rhei_value value = {.type = RHEI_NULL};
-    int64_t number;
-    if (is_whole_number(from, len, &number)) {
-        value = (struct rhei_value){.type = RHEI_INTEGER, .as.integer = number};
-        return put_time(r, &value, position, sql);
-    }
-    base_buffer_text(&text, "SELECT (");
-    base_buffer_append(&text, from, len);
-    base_buffer_text(&text, ")");
-    rhei_status status = text.failed ? error_no_memory(r->error) : RHEI_OK;
-    if (status == RHEI_OK)
-        status = oltp_read(r->db->oltp, text.data, text.len, NULL, 0, NULL, false, &cursor, r->error);
-    if (status == RHEI_OK)
-        status = oltp_cursor_next(cursor, r->error);
-    bool known = status == RHEI_ROW;
-    if (known) {
-        oltp_cursor_value(cursor, 0, &value);
-        status = put_time(r, &value, position, sql);
-    }
-    oltp_cursor_close(&cursor);
-    base_buffer_reset(&text);
-    if (!known)
-        error_context(r->error, "the %s of a question about the past has to be a constant or a parameter: ",
-                      position ? "position" : "time");
-    return status;
-}
-
-static bool ends_operand(struct sql_token token, bool complete)
-{
-    static const char *const words[] = {"SELECT", "AS",    "WHERE",   "JOIN",     "LEFT",  "RIGHT",     "FULL",
-                                        "INNER",  "CROSS", "ON",      "USING",    "GROUP", "ORDER",     "HAVING",
-                                        "LIMIT",  "UNION", "EXCEPT",  "TO",       "AND",   "INTERSECT", "NATURAL",
-                                        "WINDOW", "NOT",   "INDEXED", "RETURNING"};
-    if (token.code == SQL_LEX_END || is(token, ",") || is(token, ")") || is(token, ";"))
-        return true;
-    for (size_t w = 0; w < sizeof words / sizeof words[0] && is_letters(token) && !is_no_keyword(token); w++)
-        if (is(token, words[w]))
-            return true;
-    return complete && is_name(token);
-}
-
-/* The expression at r->at, as SQL that is a number of microseconds, or a position. */
-static rhei_status take_operand(struct rewriter *r, bool position, struct base_buffer *sql)
-{
-    struct sql_token word = peek(r, r->at);
-    bool literal = !position && (is(word, "TIMESTAMP") || is(word, "DATE"));
-    if (literal && peek(r, behind(word)).code != SQL_LEX_END && *peek(r, behind(word)).text == '\'')
-        r->at = behind(word); /* TIMESTAMP '2026-11-27 10:00:00', as the standard writes it */
-    struct sql_token first = peek(r, r->at), token = first;
-    const char *last = r->at;
-    uint32_t tokens = 0, parameter = 0, used = 0;
-    int depth = 0;
-    bool complete = false;
-    r->operand_known = false;
-    r->place = first.code == SQL_LEX_END ? r->at : first.text;
-    while (depth > 0 ? token.code != SQL_LEX_END : !ends_operand(token, complete)) {
-        depth += is(token, "(") - is(token, ")");
-        uint32_t number = parameter_number(r, token);
-        parameter = number != 0 ? number : parameter;
-        used += number != 0;
-        complete = depth == 0 && (number != 0 || is_name(token) || is(token, ")") || token.text[0] == '\'' ||
-                                  (token.text[0] >= '0' && token.text[0] <= '9'));
-        last = behind(token);
-        tokens++;
-        token = peek(r, last);
-    }
-    r->at = last;
-    if (tokens == 0)
-        return first.code == SQL_LEX_END
-                   ? error_set(r->error, RHEI_SQL, "a time or position is missing at the end")
-                   : error_set(r->error, RHEI_SQL, "a time or position is missing before \"%.*s\"", (int)first.length,
-                               first.text);
-    if (tokens == 1 && used == 1)
-        return use_as_time(r, parameter, position, first, sql);
-    if (used > 0)
-        return error_set(r->error, RHEI_UNSUPPORTED,
-                         "the time of a question about the past is a constant or a parameter, not made of both");
-    return evaluate(r, first.text, (size_t)(last - first.text), position, sql);
 }
 
 /* ---- Subqueries. --------------------------------------------------------------------------------------------------- */
@@ -464,7 +206,7 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     *found = true;
     if (TAKE("AS", "OF", "POSITION")) {
         past->kind = PAST_POSITION;
-        status = take_operand(r, true, &past->first);
+        status = engine_history_operand(r, true, &past->first);
         past->known = r->operand_known;
         past->point = r->operand;
         return status;
@@ -479,7 +221,7 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     }
     if (TAKE("AS", "OF")) {
         past->kind = PAST_AS_OF;
-        status = take_operand(r, false, &past->first);
+        status = engine_history_operand(r, false, &past->first);
         past->known = r->operand_known;
         past->point = r->operand;
         past->number = r->operand_number;
@@ -491,14 +233,14 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
         return error_set(r->error, RHEI_SQL, "behind FOR SYSTEM_TIME stands AS OF, FROM, BETWEEN or ALL");
     }
     past->kind = range ? PAST_RANGE : PAST_BETWEEN;
-    status = take_operand(r, false, &past->first);
+    status = engine_history_operand(r, false, &past->first);
     past->begin_known = r->operand_known;
     past->begin = r->operand;
     if (status == RHEI_OK && !(range ? TAKE("TO") : TAKE("AND")))
         status = error_set(r->error, RHEI_SQL, "FOR SYSTEM_TIME %s needs a second time",
                            range ? "FROM a TO b" : "BETWEEN a AND b");
     if (status == RHEI_OK)
-        status = take_operand(r, false, &past->second);
+        status = engine_history_operand(r, false, &past->second);
     past->known = r->operand_known;
     past->point = r->operand;
     past->number = r->operand_number;
@@ -710,7 +452,7 @@ static rhei_status walk(struct rewriter *r)
         if (token.code == SQL_LEX_END)
             break;
         r->at = behind(token);
-        uint32_t number = parameter_number(r, token);
+        uint32_t number = engine_history_parameter(r, token);
         if (number != 0)
             r->is_other[number - 1] = true;
         bool table = wanted && is_name(token);
