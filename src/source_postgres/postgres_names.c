@@ -44,9 +44,25 @@ static rhei_status refuse_pair(struct base_arena *arena, struct postgres_table *
     return settle(arena, &text, &table->reason, error);
 }
 
+/* NULL: it may be used. */
+static const char *reserved(const char *name)
+{
+    static const char *const words[][2] = {
+        {"sqlite_",
+         "its name begins with sqlite_, and such names are SQLite's own here: give it (or its schema) another "
+         "name"},
+        {"_rhei_", "its name begins with _rhei_, and such names are Rhei's own: give it (or its schema) another name"},
+    };
+    for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
+        size_t len = strlen(words[w][0]);
+        if (strlen(name) >= len && base_fold_equal(name, len, words[w][0], len))
+            return words[w][1];
+    }
+    return NULL;
+}
+
 rhei_status postgres_names_check(struct postgres_catalog *catalog, struct rhei_error *error)
 {
-    static const char reserved[] = "sqlite_";
     struct postgres_table **by_name = base_alloc_zero(catalog->count + 1, sizeof(struct postgres_table *));
     rhei_status status = by_name == NULL ? error_no_memory(error) : RHEI_OK;
     size_t count = 0;
@@ -55,10 +71,8 @@ rhei_status postgres_names_check(struct postgres_catalog *catalog, struct rhei_e
         if (table->oid == 0)
             continue;
         by_name[count++] = table;
-        size_t len = strlen(table->shown), most = sizeof reserved - 1;
-        if (table->reason == NULL && len >= most && base_fold_equal(table->shown, most, reserved, most))
-            table->reason = "its name begins with sqlite_, and such names are SQLite's own here: give it (or its "
-                            "schema) another name";
+        if (table->reason == NULL)
+            table->reason = reserved(table->shown);
     }
     if (count > 1)
         qsort(by_name, count, sizeof(struct postgres_table *), compare_tables);

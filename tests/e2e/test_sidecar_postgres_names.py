@@ -113,11 +113,13 @@ def test_columns_whose_names_differ_in_case_alone_refuse_their_table(follow):
     assert engine.query("SELECT a, b FROM app.t").rows == [("small", "big")]
 
 
-def test_a_table_with_a_name_that_is_sqlite_s_own_is_refused(follow):
-    follow.sql(table("sqlite_master", "theirs") + table("t", "other"))
+def test_a_table_with_a_name_that_is_sqlite_s_own_or_ours_is_refused(follow):
+    follow.sql(table("sqlite_master", "theirs") + table("_rhei_meta", "ours") + table('"_RHEI_x"', "ours") + table("t", "other"))
     engine = follow.open()
     assert engine.query("SELECT a FROM app.t").rows == [("other",)]
     assert "begins with sqlite_" in follow.message("sqlite_master")
+    for name in ("_rhei_meta", "_RHEI_x"):
+        assert "begins with _rhei_" in follow.message(name)
 
 
 def test_labels_that_are_renamed_and_attributes_that_are_added_are_seen(follow):
