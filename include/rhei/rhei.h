@@ -675,6 +675,8 @@ RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_er
  * Compares a table (NULL: every mirrored one) with its mirror at one position, by count and an order-independent checksum of
  * every cell. RHEI_OK: equal. RHEI_STALE with a message that names table and difference: not. RHEI_OLAP_UNAVAILABLE: it isn't
  * built now. *rows, which may be NULL, is the number of rows compared. Any thread.
+ * Of sidecars (`app.orders`; `app`: all that is of it, histories included) the files of its folder are read and compared with their checksums, whoever has
+ * the folder open, and not the rows with their source: RHEI_OK says that they are as they were written. RHEI_NOT_FOUND: it is in no folder.
  */
 RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
 /**

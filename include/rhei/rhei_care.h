@@ -30,7 +30,7 @@ struct rhei_repair_result {
  * taken again one by one, through the change log, so for a consumer of the change feed they are updates. A table that differs in more, whose file is damaged, or
  * that its mirror could not follow (RHEI_TABLE_FAILED) is built anew, and SQLite answers for it meanwhile. What was mended is compared again. A table that can't be mended doesn't stop the others; the error
  * of the first is returned after the last: RHEI_STALE (it differs again), RHEI_OLAP_UNAVAILABLE (its build failed, the message says
- * why), RHEI_NOT_FOUND (`table` isn't mirrored). RHEI_BUSY: nothing was done, for another handle has the folder (`olap_path`), so that what
+ * why), RHEI_NOT_FOUND (`table` isn't mirrored). A table of a sidecar (`app.orders`; `app`: all of them) is loaded anew from its source where a file of it is damaged, where it couldn't be followed, and where it is named. RHEI_BUSY: nothing was done, for another handle has the folder (`olap_path`), so that what
  * this one has is in its memory alone; or, as another code, for the folder couldn't be opened. A folder that couldn't be written in the end is an error, too (RHEI_IO, RHEI_FULL). Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any case. Any thread.
  */
 RHEI_API rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_options *options,

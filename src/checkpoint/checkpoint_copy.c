@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "checkpoint_files.h"
 #include "checkpoint_internal.h"
@@ -158,6 +159,43 @@ rhei_status checkpoint_newest_copy(const struct checkpoint_newest *newest, const
             if (!s->in_pieces)
                 status = copy_segment(newest, export, s, error);
     return status == RHEI_OK ? copy_parts(newest, export, error) : status;
+}
+
+static rhei_status check_segment(const struct checkpoint_newest *newest, const struct segment_codec *codec,
+                                 const struct checkpoint_segment *segment, const struct checkpoint_checking *checking,
+                                 uint32_t *damaged, struct rhei_error *error)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    void *bytes = NULL;
+    size_t len = 0;
+    checkpoint_blob_name(segment->uid, name);
+    rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
+    if (status == RHEI_OK)
+        status = checkpoint_check_bytes(codec, segment->sum, name, bytes, len, error);
+    base_free(bytes);
+    if (status == RHEI_IO) {
+        error_clear(error);
+        ++*damaged;
+        checking->damaged(checking->context, name);
+        status = RHEI_OK;
+    }
+    return status == RHEI_OK ? checking->goes_on(checking->context, segment->rows, error) : status;
+}
+
+rhei_status checkpoint_newest_check(const struct checkpoint_newest *newest, const struct segment_codec *codec,
+                                    const char *table, const struct checkpoint_checking *checking, uint32_t *damaged,
+                                    struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    *damaged = 0;
+    for (const struct checkpoint_table *t = newest->model.tables; t != NULL && status == RHEI_OK; t = t->next) {
+        bool named = t->definition != NULL && !is_history_table(t->definition->id) && table != NULL &&
+                     base_fold_compare(t->definition->name, table) == 0;
+        for (const struct checkpoint_segment *s = t->segments; s != NULL && status == RHEI_OK; s = s->next)
+            if (!s->in_pieces && (named || table == NULL))
+                status = check_segment(newest, codec, s, checking, damaged, error);
+    }
+    return status;
 }
 
 void checkpoint_newest_free(struct checkpoint_newest **handle)

@@ -35,6 +35,13 @@ rhei_status checkpoint_newest_read(struct blob_store *from, struct checkpoint_ne
 /* Its files, with the export's stamp. RHEI_NOT_FOUND: one is gone, for the other handle has another checkpoint by now. */
 rhei_status checkpoint_newest_copy(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
                                    struct rhei_error *error);
+/*
+ * Reads the files of the table of that name, of all where it is NULL, and compares them with their sums; `condemn` has no effect. *damaged: how many aren't as they
+ * were written. RHEI_NOT_FOUND: one is gone, as above, or for good. What `goes_on` says, RHEI_NO_MEMORY.
+ */
+rhei_status checkpoint_newest_check(const struct checkpoint_newest *newest, const struct segment_codec *codec,
+                                    const char *table, const struct checkpoint_checking *checking, uint32_t *damaged,
+                                    struct rhei_error *error);
 void checkpoint_newest_free(struct checkpoint_newest **newest); /* accepts NULL */
 
 #endif

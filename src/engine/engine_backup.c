@@ -14,6 +14,7 @@
 #include "checkpoint/checkpoint_copy.h"
 #include "codec_arrow/codec_arrow.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar_care.h"
 #include "rhei/rhei_care.h"
 #include "store_local/store_backup.h"
 #include "store_local/store_local.h"
@@ -169,6 +170,13 @@ static rhei_status copy_mirror(struct backup *backup, struct rhei_error *error)
     return status;
 }
 
+/* Each as its newest checkpoint has it, at a position of its own. */
+static rhei_status copy_sidecars(struct backup *backup, struct rhei_error *error)
+{
+    struct engine_limits *limits = &backup->limits;
+    return engine_sidecars_copy(backup->db, backup->folder.mirror, limits, backup->stop.progress, error);
+}
+
 static rhei_status copy_once(struct backup *backup, struct rhei_error *error)
 {
     rhei_status status = pin(backup, error);
@@ -181,6 +189,9 @@ static rhei_status copy_once(struct backup *backup, struct rhei_error *error)
     if (backup->pinned) /* dead rows that it shows may go */
         mirror_snapshot_release(&backup->snapshot);
     backup->pinned = false;
+    status = copy_sidecars(backup, error);
+    if (status != RHEI_OK)
+        return status;
     engine_fault(backup->db, "backup.mirror");
     return capture_backup_copy(backup->file, backup->folder.database, &backup->stop, error);
 }

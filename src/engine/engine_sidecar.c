@@ -509,8 +509,8 @@ bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sid
 {
     if (index >= count_of(db))
         return false;
-    const struct sidecar *at = &db->sidecars->list[index];
-    *sidecar = (struct engine_sidecar){at->settings, at->source, at->sync, at->labels};
+    struct sidecar *at = &db->sidecars->list[index];
+    *sidecar = (struct engine_sidecar){at->settings, at->source, at->sync, at->labels, &at->disk};
     return true;
 }
 

@@ -5,6 +5,8 @@
 
 #include "engine/engine_internal.h"
 
+struct engine_sidecar_disk;
+
 /* Once the column store is there. A database that is away is no error: its source goes on trying. */
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
 /* Ends what waits for a server; nobody is woken by a source afterwards. Before engine_shown_stop. */
@@ -54,6 +56,7 @@ struct engine_sidecar {
     struct change_source *source;
     struct sync *sync;
     const char *labels; /* of metrics: source="app" */
+    struct engine_sidecar_disk *disk;
 };
 /* False: there are no more. */
 bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sidecar *sidecar);

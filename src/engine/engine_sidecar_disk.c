@@ -13,12 +13,11 @@
 #include "codec_arrow/codec_arrow.h"
 #include "store_local/store_local.h"
 
-/* "FOLDER/sidecar-NAME", with what isn't a plain letter in a file's name as its number. */
-static char *folder_of(const struct rhei_db *db, const char *name)
+char *engine_sidecar_disk_folder(const char *root, const char *name)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     struct base_buffer path = {0};
-    base_buffer_format(&path, "%s/sidecar-", db->sidecar_path);
+    base_buffer_format(&path, "%s/sidecar-", root);
     for (; *name != '\0'; name++)
         if (strchr(plain, *name) != NULL)
             base_buffer_char(&path, *name);
@@ -59,7 +58,7 @@ static rhei_status open_store(struct rhei_db *db, const struct config_sidecar *s
                                              .fault_context = db->config.fault_context};
         return rocksdb_store_open(&rocks, store, error);
     }
-    char *folder = folder_of(db, settings->name);
+    char *folder = engine_sidecar_disk_folder(db->sidecar_path, settings->name);
     if (folder == NULL)
         return error_no_memory(error);
     struct store_local_config local = {

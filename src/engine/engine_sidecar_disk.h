@@ -18,6 +18,8 @@ struct engine_sidecar_disk {
     void (*kept)(struct change_source *source, int64_t position); /* told of positions that are durable; may be NULL */
 };
 
+/* "ROOT/sidecar-NAME", with what isn't a plain letter in a file's name as its number. NULL: no memory. */
+char *engine_sidecar_disk_folder(const char *root, const char *name);
 /* Whether this handle goes on from what is kept of it. */
 bool engine_sidecar_disk_has(const struct rhei_db *db, const struct config_sidecar *settings);
 /*

@@ -6,6 +6,7 @@
 #include "engine/engine_compare.h"
 #include "engine/engine_history_check.h"
 #include "engine/engine_history_parts.h"
+#include "engine/engine_sidecar_care.h"
 #include "rhei/rhei_care.h"
 
 enum { REPAIR_FIRST_SIZE = 32 }; /* of rhei_repair_result in its first version */
@@ -139,6 +140,17 @@ static rhei_status not_found(const struct capture_catalog *catalog, const char *
     return RHEI_NOT_FOUND;
 }
 
+static rhei_status care_for_sidecars(struct verify_call *call, const char *name, bool *found, struct rhei_error *error)
+{
+    struct engine_sidecar_cared cared = {0};
+    rhei_status status = engine_sidecars_care(call->db, name, call->repair, &call->pace, &cared, found, error);
+    call->done.tables += cared.tables;
+    call->done.rows += cared.rows;
+    call->done.repaired += cared.loaded;
+    call->done.rebuilt += cared.loaded;
+    return status;
+}
+
 /* NULL: every table. */
 static rhei_status verify_named(struct verify_call *call, const char *table, struct rhei_error *error)
 {
@@ -170,6 +182,10 @@ static rhei_status verify_named(struct verify_call *call, const char *table, str
         status = check_history(call, NULL, first == RHEI_OK ? error : NULL);
         if (status == RHEI_STALE)
             status = engine_disk_judge(call->db, status, first == RHEI_OK ? error : NULL);
+        first = first == RHEI_OK ? status : first;
+    }
+    if ((table == NULL || !found) && goes_on(call, status)) {
+        status = care_for_sidecars(call, table, &found, first == RHEI_OK ? error : NULL);
         first = first == RHEI_OK ? status : first;
     }
     if (!found && first == RHEI_OK)

@@ -116,15 +116,26 @@ rhei_status store_backup_begin(const char *path, const char *const *apart, size_
 
 /* ---- Taking away. ------------------------------------------------------------------------------------------------ */
 
-static void remove_mirror(const struct store_backup *backup, const char *name)
+static bool is_dots(const char *name)
 {
-    DIR *entries = store_folder_list(backup->folder, name);
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Of files, and of folders of such: those of sidecars. */
+static void remove_folder(int above, const char *name, bool nested)
+{
+    DIR *entries = store_folder_list(above, name);
     for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)unlinkat(dirfd(entries), entry->d_name, 0);
+        if (!is_dots(entry->d_name) && unlinkat(dirfd(entries), entry->d_name, 0) != 0 && nested)
+            remove_folder(dirfd(entries), entry->d_name, false);
     if (entries != NULL)
         (void)closedir(entries);
-    (void)unlinkat(backup->folder, name, AT_REMOVEDIR);
+    (void)unlinkat(above, name, AT_REMOVEDIR);
+}
+
+static void remove_mirror(const struct store_backup *backup, const char *name)
+{
+    remove_folder(backup->folder, name, true);
 }
 
 void store_backup_clear_mirror(struct store_backup *backup)
@@ -204,17 +215,37 @@ static rhei_status sum_file(struct summing *summing, int folder, const char *nam
     return status;
 }
 
-static rhei_status sum_mirror(struct summing *summing, int folder, struct rhei_error *error)
+static rhei_status sum_folder(struct summing *summing, int folder, const char *shown, bool nested,
+                              struct rhei_error *error);
+
+/* A file, or the folder of a sidecar. */
+static rhei_status sum_entry(struct summing *summing, int folder, const char *name, const char *shown, bool nested,
+                             struct rhei_error *error)
+{
+    struct base_buffer below = {0};
+    uint64_t bytes = 0;
+    int inner = nested ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    rhei_status status = RHEI_OK;
+    if (inner < 0) {
+        status = sum_file(summing, folder, name, shown, &bytes, error);
+        summing->sums->mirror_bytes += bytes;
+        return status;
+    }
+    base_buffer_format(&below, "%s%s/", shown, name);
+    status = below.failed ? error_no_memory(error) : sum_folder(summing, inner, below.data, false, error);
+    base_buffer_reset(&below);
+    (void)close(inner);
+    return status;
+}
+
+static rhei_status sum_folder(struct summing *summing, int folder, const char *shown, bool nested,
+                              struct rhei_error *error)
 {
     DIR *entries = store_folder_list(folder, ".");
-    rhei_status status = entries == NULL ? store_io_error(error, "list", MIRROR) : RHEI_OK;
-    for (const struct dirent *entry; status == RHEI_OK && (entry = readdir(entries)) != NULL;) {
-        uint64_t bytes = 0;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, "lock") == 0)
-            continue;
-        status = sum_file(summing, folder, entry->d_name, MIRROR "/", &bytes, error);
-        summing->sums->mirror_bytes += bytes;
-    }
+    rhei_status status = entries == NULL ? store_io_error(error, "list", shown) : RHEI_OK;
+    for (const struct dirent *entry; status == RHEI_OK && (entry = readdir(entries)) != NULL;)
+        if (!is_dots(entry->d_name) && strcmp(entry->d_name, "lock") != 0)
+            status = sum_entry(summing, folder, entry->d_name, shown, nested, error);
     if (entries != NULL)
         (void)closedir(entries);
     return status == RHEI_OK ? store_folder_sync(folder, error) : status;
@@ -231,7 +262,7 @@ rhei_status store_backup_list(struct store_backup *backup, rhei_status (*check)(
     rhei_status status = sum_file(&summing, backup->folder, DATABASE PART, DATABASE, &sums->database_bytes, error);
     int mirror = openat(backup->folder, MIRROR PART, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (status == RHEI_OK && mirror >= 0)
-        status = sum_mirror(&summing, mirror, error);
+        status = sum_folder(&summing, mirror, MIRROR "/", true, error);
     if (mirror >= 0)
         (void)close(mirror);
     base_buffer_text(json, "]");

@@ -16,6 +16,7 @@ static const struct {
     {"this PRAGMA sets something: run it as a write, where all writes will follow it",
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
     {"rhei_repair mends the folder", "rh repair mends the folder"},
+    {"rhei_repair loads it anew", "rh repair loads it anew"},
     {"rhei_sync_now begins a new history", "rh sync begins a new history"},
     {"it has to be built again, soon in the background, or by rhei_repair",
      "it has to be built again: rh repair, without a table's name, does that"},
