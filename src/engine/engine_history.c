@@ -285,7 +285,7 @@ static rhei_status find_far(struct rewriter *r, const char *schema, const char *
         if (schema != NULL && base_fold_compare(schema, sidecar) != 0)
             continue;
         engine_histories_close(&r->far);
-        rhei_status status = engine_histories_open_of(r->db, number, shown, &r->far, r->error);
+        rhei_status status = engine_histories_open_of(r->db, r->state, number, shown, &r->far, r->error);
         if (status != RHEI_OK)
             return status;
         *found = engine_histories_now(&r->far, name) != NULL || engine_histories_any(&r->far, name);
@@ -562,10 +562,11 @@ static rhei_status check_parameters(struct rewriter *r)
     return RHEI_OK;
 }
 
-rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t len, const char *as_of,
-                                   const struct rhei_value *values, uint32_t value_count, char **made,
-                                   struct rhei_value **own, struct rhei_error *error)
+rhei_status engine_history_rewrite(const struct engine_history_text *text, char **made, struct rhei_value **own,
+                                   struct rhei_error *error)
 {
+    struct rhei_db *db = text->db;
+    const char *sql = text->sql, *as_of = text->as_of;
     *made = NULL;
     *own = NULL;
     if (!db->keeps_history && as_of != NULL)
@@ -579,13 +580,14 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     if (r == NULL)
         return error_no_memory(error);
     *r = (struct rewriter){.db = db,
+                           .state = engine_session_state(text->session),
                            .sql = sql,
-                           .end = sql + len,
+                           .end = sql + text->len,
                            .at = sql,
                            .copied = sql,
                            .error = error,
-                           .values = values,
-                           .value_count = value_count};
+                           .values = text->values,
+                           .value_count = text->value_count};
     rhei_status status = as_of == NULL ? RHEI_OK : engine_time_text(as_of, strlen(as_of), &micros, error);
     if (status == RHEI_OK && as_of != NULL) {
         base_buffer_format(&time, "%" PRId64, micros);
@@ -597,7 +599,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     if (status == RHEI_OK)
         status = capture_catalog_take(db->oltp, &r->catalog, error);
     if (status == RHEI_OK)
-        status = engine_histories_open(db, &r->histories, error);
+        status = engine_histories_open(db, r->state, &r->histories, error);
     if (status == RHEI_OK) {
         note_ctes(r);
         status = walk(r);

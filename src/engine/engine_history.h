@@ -7,14 +7,27 @@
 
 #define ENGINE_HISTORY "history" /* the schema that its tables are in */
 
+/* A text as it was given. */
+struct engine_history_text {
+    struct rhei_db *db;
+    const struct rhei_session *session; /* NULL: none */
+    const char *sql;
+    size_t len;
+    const char *as_of;               /* NULL: the present */
+    const struct rhei_value *values; /* may be NULL */
+    uint32_t value_count;
+};
+
 /*
  * `FROM t FOR SYSTEM_TIME AS OF x | FROM a TO b | BETWEEN a AND b | ALL`, `t AS OF POSITION n`, and `t_history`; with `as_of` every table
- * as of that time. *made: the new text, for base_free; NULL: nothing is about the past. `values` (may be NULL) are replaced where a
+ * as of that time. *made: the new text, for base_free; NULL: nothing is about the past. The values are replaced where a
  * parameter is a time: *own, for base_free, has them then. RHEI_INVALID, RHEI_NOT_FOUND, RHEI_STALE.
+ *
+ * It is true of the state that was published last, so of the rows of no other one: who runs it has to know that nothing of histories was published in between
+ * (engine_ask.histories). Within a transaction that read other tables than the file's it is true of the state that this reads to its end.
  */
-rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t len, const char *as_of,
-                                   const struct rhei_value *values, uint32_t value_count, char **made,
-                                   struct rhei_value **own, struct rhei_error *error);
+rhei_status engine_history_rewrite(const struct engine_history_text *text, char **made, struct rhei_value **own,
+                                   struct rhei_error *error);
 
 /*
  * Where an error is, in the text as it was given: `made` is what engine_history_rewrite made of it. Within what was put in, or between two of those,

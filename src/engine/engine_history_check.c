@@ -75,7 +75,7 @@ rhei_status engine_history_check(struct rhei_db *db, const char *table, struct e
         return RHEI_OK;
     rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
     if (status == RHEI_OK)
-        status = engine_histories_open_of(db, 0, NULL, &histories, error);
+        status = engine_histories_open_of(db, NULL, 0, NULL, &histories, error);
     if (status == RHEI_OK)
         status = check_parts(db, &histories, catalog, table, &checking, repair, &of, error);
     bool damaged = status == RHEI_OK && checking.first[0] != '\0';

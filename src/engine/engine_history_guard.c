@@ -18,7 +18,7 @@ static bool keeps_or_kept(struct rhei_db *db, const struct capture_catalog *cata
     const struct capture_table *found = engine_file_table(catalog, table);
     if (found != NULL && engine_table_keeps_history(db, &found->source))
         return true;
-    bool kept = engine_histories_open(db, &histories, NULL) == RHEI_OK && engine_histories_any(&histories, table);
+    bool kept = engine_histories_open(db, NULL, &histories, NULL) == RHEI_OK && engine_histories_any(&histories, table);
     engine_histories_close(&histories);
     return kept;
 }

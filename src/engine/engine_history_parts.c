@@ -44,11 +44,13 @@ size_t engine_history_name(const char *name)
     return len > more && strcasecmp(name + len - more, suffix) == 0 ? len - more : 0;
 }
 
-rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error)
+rhei_status engine_histories_open(struct rhei_db *db, const struct mirror_snapshot *state,
+                                  struct engine_histories *histories, struct rhei_error *error)
 {
     *histories = (struct engine_histories){.held = false};
     rhei_status status = RHEI_OK;
-    if (oltp_follows(db->oltp) && atomic_load(&db->look_history)) { /* what the log has by now can't be lost any more */
+    if (state == NULL && oltp_follows(db->oltp) &&
+        atomic_load(&db->look_history)) { /* what the log has by now can't be lost any more */
         status = sync_cycle(db->sync, NULL, error);
         if (status != RHEI_OK)
             return status;
@@ -56,20 +58,22 @@ rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *h
     }
     if (engine_disk_is_elsewhere(db))
         return RHEI_OK;
-    status = engine_histories_open_of(db, OWN_FILE, NULL, histories, error);
-    if (status != RHEI_IO)
+    status = engine_histories_open_of(db, state, OWN_FILE, NULL, histories, error);
+    if (status != RHEI_IO || state != NULL)
         return status;
     engine_histories_close(histories); /* the list is known as a whole, and a cycle writes it anew */
     error_clear(error);
     status = sync_cycle(db->sync, NULL, error);
-    return status == RHEI_OK ? engine_histories_open_of(db, OWN_FILE, NULL, histories, error) : status;
+    return status == RHEI_OK ? engine_histories_open_of(db, NULL, OWN_FILE, NULL, histories, error) : status;
 }
 
-rhei_status engine_histories_open_of(struct rhei_db *db, uint32_t source, const char *schema,
-                                     struct engine_histories *histories, struct rhei_error *error)
+rhei_status engine_histories_open_of(struct rhei_db *db, const struct mirror_snapshot *state, uint32_t source,
+                                     const char *schema, struct engine_histories *histories, struct rhei_error *error)
 {
     *histories = (struct engine_histories){.source = source, .schema = schema};
-    if (mirror_snapshot_take(db->mirror, &histories->snapshot) != RHEI_OK)
+    rhei_status status = state != NULL ? mirror_snapshot_clone(state, &histories->snapshot)
+                                       : mirror_snapshot_take(db->mirror, &histories->snapshot);
+    if (status != RHEI_OK)
         return error_no_memory(error);
     histories->held = true;
     return sync_book_read(&histories->snapshot, source, &histories->book, error);

@@ -28,10 +28,12 @@ struct engine_histories {
 /* The bytes of t in t_history; 0: it is no such name. */
 size_t engine_history_name(const char *name);
 
-rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error);
+/* Of `state`, which the caller holds; NULL: of the newest. */
+rhei_status engine_histories_open(struct rhei_db *db, const struct mirror_snapshot *state,
+                                  struct engine_histories *histories, struct rhei_error *error);
 /* Of another source; `schema` is borrowed. */
-rhei_status engine_histories_open_of(struct rhei_db *db, uint32_t source, const char *schema,
-                                     struct engine_histories *histories, struct rhei_error *error);
+rhei_status engine_histories_open_of(struct rhei_db *db, const struct mirror_snapshot *state, uint32_t source,
+                                     const char *schema, struct engine_histories *histories, struct rhei_error *error);
 /* The source's table of that name, as it is in the state; NULL: there is none. */
 const struct source_table *engine_histories_now(const struct engine_histories *histories, const char *table);
 void engine_histories_close(struct engine_histories *histories);

@@ -18,8 +18,9 @@ struct name {
 
 struct rewriter {
     struct rhei_db *db;
-    const char *sql, *end, *at; /* at: the next token is looked for here */
-    const char *copied;         /* up to here the text is in `out` */
+    const struct mirror_snapshot *state; /* of which the text is to be true; NULL: the newest */
+    const char *sql, *end, *at;          /* at: the next token is looked for here */
+    const char *copied;                  /* up to here the text is in `out` */
     struct base_buffer out;
     const char *as_of; /* SQL; NULL: the present */
     int64_t as_of_us;

@@ -140,6 +140,7 @@ struct rhei_rows {
     int64_t position;
     int64_t age_us;
     struct oltp_result result;
+    bool wrote; /* it was a statement that writes, and is committed */
     bool on_row;
     struct base_buffer *text;          /* [column_count], for rhei_rows_text */
     struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
@@ -210,11 +211,17 @@ struct engine_ask {
     const char *asked;
     const struct rhei_value *asked_params;
     uint64_t histories;
+    bool pinned;                  /* it was made of what the session's transaction reads */
+    struct rhei_session *session; /* that it is asked in; NULL: none */
 };
 /* End with engine_ask_reset, also after an error. */
-rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
+rhei_status engine_ask_init(struct rhei_db *db, struct rhei_session *session, struct engine_ask *ask, const char *sql,
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error);
+/* The same question about the past, whose text is made anew. *anew borrows from `ask`; end with engine_ask_anew_reset, also after an error. */
+rhei_status engine_ask_anew(struct rhei_db *db, const struct engine_ask *ask, struct engine_ask *anew,
+                            struct rhei_error *error);
+void engine_ask_anew_reset(struct engine_ask *anew);
 /* With rows (NULL: none), they take over what tells of the call's progress. */
 void engine_ask_reset(struct engine_ask *ask, struct rhei_rows *rows);
 /* The end of a call that gives a stream: of the rows that the asking with `status` gave. Resets the ask. */
@@ -271,11 +278,20 @@ struct engine_elsewhere {
     struct oltp_elsewhere sources;
     struct oltp_read_state read; /* what was read of them, in the end */
     bool in_session;             /* set by the caller: what is pinned may stay so for statements to come */
+    uint64_t histories;          /* engine_elsewhere_past */
+    bool outdated;
+    uint32_t made_anew;
 };
 /* Returns what to give to the row store; may be NULL. */
 const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,
                                          struct engine_limits *limits, int64_t most_age_ms);
 bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error);
+/*
+ * The text to be run now was made of a question about the past, when engine_sidecars_histories said so: it reads nothing if it isn't true any more of what it
+ * would read, and engine_elsewhere_outdated says that it is to be made, and run, anew. `pinned`: it was made of what the session's transaction reads.
+ */
+void engine_elsewhere_past(struct engine_elsewhere *elsewhere, uint64_t histories, bool pinned);
+bool engine_elsewhere_outdated(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error);
 /* How old they may be, as oltp_stop has it. */
 int64_t engine_most_age_ms(const struct engine_ask *ask);
 /* The other sources that a statement names, or SQLite's plan of it reads: bits of source_bit_of_table. */
@@ -422,6 +438,8 @@ struct rhei_session {
     struct rhei_db *db;
     struct oltp_session *oltp;
 };
+/* What its transaction reads of tables that the file hasn't, to its end; NULL: nothing yet, or there is none. Accepts NULL. */
+const struct mirror_snapshot *engine_session_state(const struct rhei_session *session);
 /* What may end a statement of the row store, or NULL. */
 const struct oltp_stop *engine_stop(struct engine_limits *limits, struct oltp_stop *stop);
 

@@ -225,7 +225,7 @@ rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhe
     struct engine_ask ask;
     struct rhei_rows *rows = NULL;
     error_clear(error);
-    rhei_status status = engine_ask_init(db, &ask, sql, NULL, options, error);
+    rhei_status status = engine_ask_init(db, NULL, &ask, sql, NULL, options, error);
     if (status == RHEI_OK && stream == NULL)
         status = error_set(error, RHEI_INVALID, "rhei_olap_query_arrow needs a place for the stream");
     if (status == RHEI_OK && db->sync == NULL)

@@ -42,14 +42,22 @@ static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, cons
 static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    if (engine_history_may_be(ask->sql, ask->as_of) && db->sync != NULL)
+    ask->pinned = engine_session_state(ask->session) != NULL;
+    bool waits = !ask->pinned && engine_history_may_be(ask->sql, ask->as_of);
+    if (waits && db->sync != NULL)
         status = engine_wait_fresh(db, ask, error);
-    if (status == RHEI_OK && engine_history_may_be(ask->sql, ask->as_of))
+    if (status == RHEI_OK && waits)
         engine_sidecars_know(db, ask);
     ask->histories = engine_sidecars_histories(db);
+    const struct engine_history_text text = {.db = db,
+                                             .session = ask->session,
+                                             .sql = ask->sql,
+                                             .len = ask->len,
+                                             .as_of = ask->as_of,
+                                             .values = ask->params,
+                                             .value_count = ask->param_count};
     if (status == RHEI_OK)
-        status = engine_history_rewrite(db, ask->sql, ask->len, ask->as_of, ask->params, ask->param_count,
-                                        &ask->rewritten, &ask->times, error);
+        status = engine_history_rewrite(&text, &ask->rewritten, &ask->times, error);
     if (ask->rewritten != NULL) {
         ask->asked = ask->sql;
         ask->asked_params = ask->params;
@@ -60,11 +68,32 @@ static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct r
     return status;
 }
 
-rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
+rhei_status engine_ask_anew(struct rhei_db *db, const struct engine_ask *ask, struct engine_ask *anew,
+                            struct rhei_error *error)
+{
+    *anew = *ask;
+    anew->sql = ask->asked;
+    anew->len = strlen(ask->asked);
+    anew->params = ask->asked_params;
+    anew->rewritten = NULL;
+    anew->times = NULL;
+    return ask_past(db, anew, error);
+}
+
+void engine_ask_anew_reset(struct engine_ask *anew)
+{
+    base_free(anew->rewritten);
+    base_free(anew->times);
+    anew->rewritten = NULL;
+    anew->times = NULL;
+}
+
+rhei_status engine_ask_init(struct rhei_db *db, struct rhei_session *session, struct engine_ask *ask, const char *sql,
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error)
 {
-    *ask = (struct engine_ask){.sql = sql, .route = RHEI_ROUTE_AUTO, .limits.deadline_ns = INT64_MAX};
+    *ask =
+        (struct engine_ask){.sql = sql, .route = RHEI_ROUTE_AUTO, .limits.deadline_ns = INT64_MAX, .session = session};
     if (db == NULL || sql == NULL)
         return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
     ask->len = strlen(sql);
@@ -189,6 +218,8 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     struct engine_elsewhere elsewhere;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, rows->db, &rows->limits, engine_most_age_ms(ask));
     elsewhere.stop.most_kept = ask->memory_limit;
+    if (ask->rewritten != NULL)
+        engine_elsewhere_past(&elsewhere, ask->histories, ask->pinned);
     base_progress_step(engine_limits_counts(&rows->limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
     do
         status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
@@ -198,6 +229,7 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
         return status;
     use_cursor_columns(rows);
     atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
+    rows->wrote = true;
     rows->result = result;
     rows->position = result.position;
     if (elsewhere.read.sources != 0)
@@ -381,13 +413,14 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     return status;
 }
 
+typedef rhei_status ask_function(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                                 struct rhei_error *error);
+
 /*
  * A history may get another form, or a table of it cease to be followed, between the making of the text and the state that the rows are
- * of: then the text is made anew.
+ * of: then the text is made anew. What writes can't be taken back when that is found out, so it is looked at before it reads (engine_elsewhere_past).
  */
-static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
-                               rhei_status (*once)(struct rhei_db *db, const struct engine_ask *ask,
-                                                   struct rhei_rows **rows, struct rhei_error *error),
+static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask, ask_function *once,
                                struct rhei_rows **rows, struct rhei_error *error)
 {
     enum { PAST_TRIES = 8 };
@@ -396,23 +429,19 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
     engine_history_place(ask->asked, ask->sql, error);
     uint64_t known = ask->histories;
     for (int tries = 0; status != RHEI_IO && known != engine_sidecars_histories(db); tries++) {
+        if (*rows != NULL && (*rows)->wrote)
+            break; /* it was looked at before it read, and is done */
         rhei_rows_close(rows);
         error_clear(error);
         if (tries == PAST_TRIES)
             return error_set(error, RHEI_STALE, "histories change all the time while they are asked: ask again");
-        struct engine_ask anew = *ask;
-        anew.sql = ask->asked;
-        anew.len = strlen(ask->asked);
-        anew.params = ask->asked_params;
-        anew.rewritten = NULL;
-        anew.times = NULL;
-        status = ask_past(db, &anew, error);
+        struct engine_ask anew;
+        status = engine_ask_anew(db, ask, &anew, error);
         known = anew.histories;
         if (status == RHEI_OK)
             status = once(db, &anew, rows, error);
         engine_history_place(ask->asked, anew.rewritten, error);
-        base_free(anew.rewritten);
-        base_free(anew.times);
+        engine_ask_anew_reset(&anew);
     }
     return status;
 }
@@ -474,13 +503,11 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = ask_nothing(db, rows, error);
     else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL)
         status = engine_explain_route(db, ask, rows, error);
-    else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
-        status = ask_plain_write(db, ask, rows, error);
-        engine_history_place(ask->asked, ask->rewritten, error);
-    } else if (ask->rewritten != NULL)
-        status = ask_of_past(db, ask, ask_until_settled, rows, error);
-    else
-        status = ask_until_settled(db, ask, rows, error);
+    else {
+        bool plain = ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len);
+        ask_function *once = plain ? ask_plain_write : ask_until_settled;
+        status = ask->rewritten != NULL ? ask_of_past(db, ask, once, rows, error) : once(db, ask, rows, error);
+    }
     status = engine_history_explain(db, status, error);
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
@@ -497,7 +524,7 @@ rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *p
         return error_set(error, RHEI_INVALID, "rhei_query needs a place for the rows");
     *rows = NULL;
     struct engine_ask ask;
-    rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
+    rhei_status status = engine_ask_init(db, NULL, &ask, sql, params, options, error);
     if (status == RHEI_OK)
         status = engine_ask_sql(db, &ask, rows, error);
     engine_ask_reset(&ask, *rows);
@@ -513,7 +540,7 @@ rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_par
         return error_set(error, RHEI_INVALID, "rhei_query_arrow needs a place for the stream");
     struct engine_ask ask;
     rhei_rows *rows = NULL;
-    rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
+    rhei_status status = engine_ask_init(db, NULL, &ask, sql, params, options, error);
     ask.position_now = true;
     if (status == RHEI_OK)
         status = engine_ask_sql(db, &ask, &rows, error);
@@ -545,7 +572,7 @@ rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_para
         return error_set(error, RHEI_INVALID, "rhei_oltp_query needs a place for the rows");
     *rows = NULL;
     struct engine_ask ask;
-    rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
+    rhei_status status = engine_ask_init(db, NULL, &ask, sql, params, &options, error);
     if (status == RHEI_OK)
         status =
             ask.rewritten != NULL ? ask_of_past(db, &ask, oltp_query, rows, error) : oltp_query(db, &ask, rows, error);

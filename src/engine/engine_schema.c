@@ -17,7 +17,7 @@ static rhei_status ask_with_nulls(struct engine_ask *ask, const rhei_statement *
     if (*nulls == NULL)
         return error_no_memory(error);
     struct rhei_params params = {*nulls, count};
-    return engine_ask_init(statement->db, ask, statement->sql, &params, options, error);
+    return engine_ask_init(statement->db, statement->session, ask, statement->sql, &params, options, error);
 }
 
 /* Known classes first; for the others what a column without a value would be. */

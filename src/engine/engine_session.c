@@ -78,6 +78,19 @@ rhei_status rhei_session_execute_script(rhei_session *session, const char *sql, 
 
 /* ---- Asking. ----------------------------------------------------------------------------------------------------- */
 
+/* Whether the question is to be run again, with the text that was made anew: *past, or NULL. */
+static bool past_again(struct rhei_db *db, const struct engine_ask *ask, struct engine_ask *anew,
+                       struct engine_elsewhere *elsewhere, const char **past, rhei_status *status,
+                       struct rhei_error *error)
+{
+    if (!engine_elsewhere_outdated(elsewhere, status, error))
+        return false;
+    engine_ask_anew_reset(anew);
+    *status = engine_ask_anew(db, ask, anew, error);
+    *past = anew->rewritten;
+    return *status == RHEI_OK;
+}
+
 static rhei_status query_in_transaction(rhei_session *session, const struct engine_ask *ask, rhei_rows **rows,
                                         struct rhei_error *error)
 {
@@ -97,14 +110,24 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     const struct oltp_stop *given =
         engine_elsewhere(&elsewhere, session->db, &(*rows)->limits, engine_most_age_ms(ask));
     elsewhere.in_session = true;
-    do
-        status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count, given, &result,
+    bool eventual = ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL;
+    struct engine_ask anew = *ask;
+    anew.rewritten = NULL; /* the caller's */
+    anew.times = NULL;
+    const char *past = ask->rewritten;
+    if (past != NULL)
+        engine_fault(session->db, "query.past");
+    do {
+        engine_elsewhere_past(&elsewhere, anew.histories, anew.pinned || past == NULL);
+        status = oltp_session_run(session->oltp, anew.sql, anew.len, anew.params, anew.param_count, given, &result,
                                   &(*rows)->cursor, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error) ||
-           engine_sidecars_await(session->db, ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL, &(*rows)->limits, &status,
-                                 error));
+    } while (past_again(session->db, ask, &anew, &elsewhere, &past, &status, error) ||
+             engine_elsewhere_again(&elsewhere, &status, error) ||
+             engine_sidecars_await(session->db, eventual, &(*rows)->limits, &status, error));
+    if (status != RHEI_OK)
+        engine_history_place(ask->asked, past, error);
+    engine_ask_anew_reset(&anew);
     if (status != RHEI_OK) {
-        engine_history_place(ask->asked, ask->rewritten, error);
         rhei_rows_close(rows);
         return engine_history_explain(session->db, status, error);
     }
@@ -151,7 +174,7 @@ rhei_status rhei_session_query(rhei_session *session, const char *sql, const str
     if (session == NULL || rows == NULL)
         return error_set(error, RHEI_INVALID, "a session and a place for the rows are needed");
     struct engine_ask ask;
-    rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
+    rhei_status status = engine_ask_init(session->db, session, &ask, sql, params, options, error);
     if (status == RHEI_OK)
         status = session_ask(session, &ask, rows, error);
     engine_ask_reset(&ask, *rows);
@@ -167,7 +190,7 @@ rhei_status rhei_session_query_arrow(rhei_session *session, const char *sql, con
         return error_set(error, RHEI_INVALID, "a session and a place for the stream are needed");
     struct engine_ask ask;
     rhei_rows *rows = NULL;
-    rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
+    rhei_status status = engine_ask_init(session->db, session, &ask, sql, params, options, error);
     ask.position_now = true;
     if (status == RHEI_OK)
         status = session_ask(session, &ask, &rows, error);

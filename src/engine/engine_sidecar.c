@@ -503,6 +503,14 @@ uint64_t engine_sidecars_histories(const struct rhei_db *db)
     return changed;
 }
 
+uint64_t engine_sidecars_histories_now(const struct rhei_db *db)
+{
+    uint64_t changed = db->sync == NULL ? 0 : sync_histories_now(db->sync);
+    for (size_t s = 0; s < count_of(db); s++)
+        changed += sync_histories_now(db->sidecars->list[s].sync);
+    return changed;
+}
+
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */
 
 bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sidecar *sidecar)

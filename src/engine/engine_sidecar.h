@@ -48,6 +48,7 @@ void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask);
 rhei_status engine_sidecars_past(const struct rhei_db *db, uint32_t number, struct rhei_error *error);
 /* Grows before anything is published in which a history, of the file or of a sidecar, has another form. */
 uint64_t engine_sidecars_histories(const struct rhei_db *db);
+uint64_t engine_sidecars_histories_now(const struct rhei_db *db); /* of sync_histories_now */
 /* The background. */
 rhei_status engine_sidecars_start(struct rhei_db *db, struct rhei_error *error);
 void engine_sidecars_rest(struct rhei_db *db);

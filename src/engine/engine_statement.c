@@ -124,7 +124,9 @@ static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, 
     struct rhei_value *times = NULL;
     rhei_status status = made->sql == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK)
-        status = engine_history_rewrite(db, sql, strlen(sql), NULL, NULL, 0, &made->past, &times, error);
+        status = engine_history_rewrite(
+            &(struct engine_history_text){.db = db, .session = session, .sql = sql, .len = strlen(sql)}, &made->past,
+            &times, error);
     if (status == RHEI_OK)
         status = session != NULL && rhei_session_in_transaction(session)
                      ? oltp_session_shape(session->oltp, text_of(made), strlen(text_of(made)), &made->shape, error)

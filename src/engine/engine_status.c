@@ -405,7 +405,8 @@ static void json_gaps(struct base_buffer *out, struct rhei_db *db)
 {
     struct engine_histories histories = {0};
     const char *before = "";
-    if (db->keeps_history && db->mirror != NULL && engine_histories_open_of(db, 0, NULL, &histories, NULL) == RHEI_OK)
+    if (db->keeps_history && db->mirror != NULL &&
+        engine_histories_open_of(db, NULL, 0, NULL, &histories, NULL) == RHEI_OK)
         for (size_t g = 0; g < histories.book.count; g++) {
             const struct sync_generation *generation = histories.book.generations[g];
             for (uint32_t n = 0; n < generation->gap_count; n++) {

@@ -37,6 +37,74 @@ static rhei_status write_end(const struct engine_write *write, struct engine_lim
     return status;
 }
 
+/* The text that is run, where what it reads is of the past. */
+struct write_past {
+    char *sql; /* NULL: it isn't */
+    struct rhei_value *times;
+    uint64_t histories;
+    bool pinned;
+};
+
+static void past_reset(struct write_past *past)
+{
+    base_free(past->sql);
+    base_free(past->times);
+    *past = (struct write_past){0};
+}
+
+static rhei_status past_make(const struct engine_write *write, const struct engine_bound *bound,
+                             struct write_past *past, struct rhei_error *error)
+{
+    past_reset(past);
+    if (!write->db->keeps_history)
+        return RHEI_OK;
+    const struct engine_history_text text = {.db = write->db,
+                                             .session = write->session,
+                                             .sql = write->sql,
+                                             .len = strlen(write->sql),
+                                             .values = bound->values,
+                                             .value_count = bound->count};
+    past->pinned = engine_session_state(write->session) != NULL;
+    past->histories = engine_sidecars_histories(write->db);
+    rhei_status status = engine_history_rewrite(&text, &past->sql, &past->times, error);
+    if (past->sql != NULL)
+        engine_fault(write->db, "query.past");
+    return status;
+}
+
+static rhei_status write_step(const struct engine_write *write, const struct engine_bound *bound,
+                              const struct write_past *past, const struct oltp_stop *stop, struct oltp_result *done,
+                              struct rhei_error *error)
+{
+    const char *sql = past->sql != NULL ? past->sql : write->sql;
+    const struct rhei_value *values = past->times != NULL ? past->times : bound->values;
+    return write->session != NULL
+               ? oltp_session_run(write->session->oltp, sql, strlen(sql), values, bound->count, stop, done, NULL, error)
+               : oltp_write(write->db->oltp, sql, strlen(sql), values, bound->count, stop, done, NULL, error);
+}
+
+static rhei_status write_run(const struct engine_write *write, const struct engine_bound *bound,
+                             struct engine_limits *limits, struct oltp_result *done, struct rhei_error *error)
+{
+    struct engine_elsewhere elsewhere;
+    struct write_past past = {0};
+    rhei_status status = past_make(write, bound, &past, error);
+    const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, limits, 0);
+    elsewhere.in_session = write->session != NULL;
+    bool again = status == RHEI_OK;
+    while (again) {
+        engine_elsewhere_past(&elsewhere, past.histories, past.pinned || past.sql == NULL);
+        status = write_step(write, bound, &past, given, done, error);
+        again = engine_elsewhere_outdated(&elsewhere, &status, error);
+        if (again)
+            status = past_make(write, bound, &past, error);
+        again = again ? status == RHEI_OK : write_again(&elsewhere, &status, error);
+    }
+    engine_history_place(write->sql, past.sql, error);
+    past_reset(&past);
+    return status;
+}
+
 rhei_status engine_write_one(const struct engine_write *write, const struct rhei_params *params,
                              struct rhei_error *error)
 {
@@ -51,36 +119,13 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
         return status;
     }
     base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
-    struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
-    char *past = NULL; /* the text, where it reads of it */
-    struct rhei_value *times = NULL;
-    const char *sql = write->sql;
     const struct engine_history_of_call call = {
-        .db = write->db, .session = write->session, .sql = sql, .len = len, .may_ask = true};
+        .db = write->db, .session = write->session, .sql = write->sql, .len = len, .may_ask = true};
     status = engine_history_first(&call, &limits, error);
     if (status == RHEI_OK)
-        status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
-    if (status != RHEI_OK) {
-        engine_bound_reset(&bound);
-        return write_end(write, &limits, status, &done, error);
-    }
-    if (past != NULL) {
-        sql = past;
-        len = strlen(past);
-    }
-    const struct rhei_value *values = times != NULL ? times : bound.values;
-    const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
-    elsewhere.in_session = write->session != NULL;
-    do
-        status = write->session != NULL
-                     ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
-                     : oltp_write(write->db->oltp, sql, len, values, bound.count, given, &done, NULL, error);
-    while (write_again(&elsewhere, &status, error));
-    engine_history_place(write->sql, past, error);
+        status = write_run(write, &bound, &limits, &done, error);
     engine_bound_reset(&bound);
-    base_free(past);
-    base_free(times);
     return write_end(write, &limits, status, &done, error);
 }
 

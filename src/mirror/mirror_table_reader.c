@@ -62,6 +62,11 @@ static void reader_unpin(struct table_pin **slot)
     base_free(pin);
 }
 
+const struct mirror_snapshot *mirror_table_reader_state(const struct table_pin *pin)
+{
+    return &pin->snapshot;
+}
+
 static int64_t reader_position_of(struct table_pin *pin, uint32_t source)
 {
     return mirror_snapshot_position_of(&pin->snapshot, source);

@@ -19,6 +19,8 @@ rhei_status mirror_table_reader_open(const struct mirror_table_reader_config *co
                                      struct rhei_error *error);
 /* No pin may be held. Accepts NULL. */
 void mirror_table_reader_close(struct table_reader **reader);
+/* The state that a pin of such a reader is, as long as it is held. */
+const struct mirror_snapshot *mirror_table_reader_state(const struct table_pin *pin);
 /* Shows the tables of source `number` (below TABLE_SOURCES_MOST, but for histories) under this name (copied). Before anybody pins; a name is for good. */
 rhei_status mirror_table_reader_name(struct table_reader *reader, uint8_t number, const char *name,
                                      struct rhei_error *error);

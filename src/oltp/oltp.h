@@ -134,8 +134,14 @@ struct oltp_stop {
     int64_t
         most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
     struct oltp_elsewhere *elsewhere; /* of what runs on the writer. NULL: what was published last will do */
-    struct oltp_read_state *read;     /* of what runs on the writer: added to as it reads; NULL: nobody asks */
-    struct base_progress *progress;   /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
+    /*
+     * Of what runs on the writer: asked when its first pin of tables that live elsewhere is there. False: the text says of them what isn't so in
+     * any state that may be pinned by now; it ends with RHEI_STALE before it read anything. NULL: it says nothing of the kind. Never waits.
+     */
+    bool (*holds)(void *context);
+    void *holds_context;
+    struct oltp_read_state *read;   /* of what runs on the writer: added to as it reads; NULL: nobody asks */
+    struct base_progress *progress; /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */
@@ -284,6 +290,9 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
 
 /* How the message begins then. */
 #define OLTP_SESSION_ROLLED_BACK "the session's transaction was rolled back: "
+
+/* What its transaction reads of tables that live elsewhere, until it ends; NULL: nothing is pinned. */
+const struct table_pin *oltp_session_pin(const struct oltp_session *session);
 
 /* As oltp_write_many and oltp_write_script; within a transaction all or nothing of this call, and the transaction goes on. */
 rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,

@@ -151,7 +151,8 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
         if (status == RHEI_ROW || status == RHEI_DONE)
             status = cursor_place(cursor, stop, status, error);
     }
-    cursor->stop.elsewhere = NULL; /* the caller's, for as long as this call */
+    cursor->stop.elsewhere = NULL; /* the caller's, as the next, for as long as this call */
+    cursor->stop.holds = NULL;
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }

@@ -73,7 +73,13 @@ static rhei_status pin_for_writer(struct oltp_connection *connection, uint32_t s
                          "one could not be had then: end the transaction and begin it anew");
     }
     connection->pin_sources = elsewhere == NULL ? UINT32_MAX : elsewhere->waited;
-    return pin_as_shown(connection, NULL, error);
+    rhei_status status = pin_as_shown(connection, NULL, error);
+    const struct oltp_stop *stop = connection->stop;
+    if (status != RHEI_OK || stop == NULL || stop->holds == NULL || stop->holds(stop->holds_context))
+        return status;
+    connection->oltp->face->reader->ops->unpin(&connection->pin);
+    return error_set(error, RHEI_STALE,
+                     "what the statement says of the past changed while it was about to be run: ask again");
 }
 
 rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,

@@ -54,6 +54,8 @@ static void group_watch(struct group *group, const struct oltp_job *job, int64_t
     group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
     group->stop.elsewhere = job->stop == NULL ? NULL : job->stop->elsewhere;
     group->stop.read = job->stop == NULL ? NULL : job->stop->read;
+    group->stop.holds = job->stop == NULL ? NULL : job->stop->holds;
+    group->stop.holds_context = job->stop == NULL ? NULL : job->stop->holds_context;
     bool any = job->stop != NULL || end_ns != 0;
     group->stop.progress = job->stop == NULL ? NULL : job->stop->progress;
     base_progress_wait(group->stop.progress, NULL);

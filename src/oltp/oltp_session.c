@@ -29,6 +29,12 @@ bool oltp_session_in_transaction(const struct oltp_session *session)
     return session->holding;
 }
 
+const struct table_pin *oltp_session_pin(const struct oltp_session *session)
+{
+    const struct oltp_connection *writer = session->oltp->writer;
+    return session->holding && writer->pin_stays ? writer->pin : NULL;
+}
+
 static void session_let_go(struct oltp_session *session)
 {
     struct oltp *oltp = session->oltp;

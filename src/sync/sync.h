@@ -255,6 +255,8 @@ void sync_book_free(struct sync_book *book);
  * return the same is of one side of it. Nanoseconds, but for one that is under way, which is waited for. Any thread.
  */
 uint64_t sync_histories_changed(struct sync *sync);
+/* The same for who must not wait: while such a publish is under way, a number that the call above never returns. */
+uint64_t sync_histories_now(const struct sync *sync);
 /* Their tables' numbers. */
 void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended);
 

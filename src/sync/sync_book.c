@@ -305,6 +305,11 @@ uint64_t sync_histories_changed(struct sync *sync)
     return changed;
 }
 
+uint64_t sync_histories_now(const struct sync *sync)
+{
+    return atomic_load(&sync->histories_changed);
+}
+
 rhei_status sync_book_store(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error)
 {
     struct base_buffer names = {0};

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+import foreign
 from rh_program import rh  # noqa: F401 (a fixture)
-from rhei_engine import LIMIT, EngineDied, RheiError, answer
+from rhei_engine import LIMIT, EngineDied, RheiError, answer, text_word
 
 ROWS = 70000  # more than a segment has
 FIRST = f"AS OF POSITION {ROWS}"
@@ -302,36 +303,119 @@ def test_a6_a_damaged_file_of_what_is_in_memory_is_written_anew(which, place, st
     engine.verify()
 
 
+def forgotten(engine, position):
+    """Nothing is told of that position any more: the history was published with a later begin."""
+    until = time.monotonic() + LIMIT
+    while (engine.on("looking").query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value or 0) <= position:
+        assert time.monotonic() < until
+
+
+def mended(engine):
+    with pytest.raises(RheiError):
+        engine.verify("t")
+    engine.repair("t")
+
+
+THEN = f"SELECT id, v FROM t AS OF POSITION {3 * ROWS + 7}"
+ASKS = {"auto": f"SELECT count(*) FROM ({THEN})", "oltp": f"SELECT count(*) FROM ({THEN})", "execute": f"INSERT INTO copy {THEN}",
+        "insert": f"INSERT INTO copy {THEN}", "returning": f"INSERT INTO copy {THEN} RETURNING 1", "table": f"CREATE TABLE copied AS {THEN}"}
+
+
 @pytest.mark.parametrize("mends", ("cycle", "retention"))
-@pytest.mark.parametrize("route", ("auto", "oltp"))
-def test_a9_a_question_whose_text_is_older_than_what_its_rows_are_of(mends, route, place, start, folder):
-    """All rows of that time, or none, or the error: never those that are left by then."""
+@pytest.mark.parametrize("how", ASKS)
+def test_a9_a_text_that_is_older_than_what_its_rows_are_of(mends, how, place, start, folder):
+    """All rows of that time, or none, or the error: never those that are left by then, also where they are written down."""
     more = "history_max_age = 1\n" if mends == "retention" else ""
     fill(start())
     (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n' + more)
     engine = start(manual_sync=mends == "cycle")
+    engine.execute("CREATE TABLE copy (id INTEGER, v TEXT)")
     engine.initial_sync()
     waits_for_background(engine)
-    question = f"SELECT count(*) FROM t AS OF POSITION {3 * ROWS + 7}"
-    asking = engine.on("asking")
     if mends == "cycle":
         flip(files(place, "ended")[0])
     engine.faults(hold="query.past")
-    pending = asking.start_query(question, freshness="eventual", route=route)
+    asking = engine.on("asking")
+    if how == "execute":
+        pending = asking.start("execute", text_word(ASKS[how]))
+    else:
+        pending = asking.start_query(ASKS[how], freshness="eventual", route="oltp" if how == "oltp" else "auto")
     engine.wait_point("query.past")
     if mends == "cycle":
-        with pytest.raises(RheiError):
-            engine.verify("t")
-        engine.repair("t")
+        mended(engine)
     else:
-        until = time.monotonic() + LIMIT
-        while (engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").value or 0) <= 3 * ROWS + 7:
-            assert time.monotonic() < until
+        forgotten(engine, 3 * ROWS + 7)
+    engine.faults(hold="")
     engine.release()
     try:
-        rows = answer(pending.wait()).value
+        said = pending.wait()
     except RheiError as told:
         assert told.name == "IO", told
-    else:
-        assert rows == 0  # what is told by then
+        said = None
+    if how in ("auto", "oltp"):
+        assert said is None or answer(said).value == 0  # what is told by then
+        return
+    written = "copied" if how == "table" else "copy"
+    assert said is None or engine.query(f"SELECT count(*) FROM {written}", route="oltp").value == 0
+    if said is None:
+        assert foreign.rows(folder / "t.db", "SELECT count(*) FROM copy") == [(0,)]
+        assert "copied" not in foreign.tables(folder / "t.db")
 
+
+def retains(start, folder):
+    """Three rows with two versions each, of which the first are forgotten soon. Nothing is pruned: that waits for the writer, and what is forgotten with it."""
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\nhistory_max_age = 2\nprune_after_sync = false\n')
+    engine = start(manual_sync=False)
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE copy (id INTEGER, v TEXT)")
+    engine.initial_sync()
+    engine.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+    engine.execute("UPDATE t SET v = v || v")
+    return engine
+
+
+def test_a9_what_was_written_of_the_past_is_written_once(start, folder):
+    """Retention publishes between the commit and the end of the call, which so finds that its text isn't true any more, and must not run it again."""
+    engine = retains(start, folder)
+    engine.faults(hold="oltp.write.committed")
+    pending = engine.on("asking").start_query("INSERT INTO copy SELECT id, v FROM t AS OF POSITION 3 RETURNING v")
+    engine.wait_point("oltp.write.committed")
+    forgotten(engine, 3)
+    engine.faults(hold="")
+    engine.release()
+    assert answer(pending.wait()).rows == [("a",), ("b",), ("c",)]
+    assert engine.query("SELECT v FROM copy", route="oltp").rows == [("a",), ("b",), ("c",)]
+
+
+def test_a9_a_transaction_reads_one_past(start, folder):
+    """What it read first is what it reads to its end, whatever is forgotten meanwhile; the next one knows."""
+    engine = retains(start, folder)
+    question = "SELECT v FROM t AS OF POSITION 3 ORDER BY id"
+    session = engine.on("session")
+    session.session_open()
+    session.session_execute("BEGIN")
+    assert session.session_query(question).rows == [("a",), ("b",), ("c",)]
+    forgotten(engine, 3)
+    assert session.session_query(question).rows == [("a",), ("b",), ("c",)]
+    session.session_execute("INSERT INTO copy SELECT id, v FROM t AS OF POSITION 3")
+    session.session_execute("COMMIT")
+    assert engine.query("SELECT v FROM copy", route="oltp").rows == [("a",), ("b",), ("c",)]
+    assert session.session_query(question).rows == []
+
+
+@pytest.mark.parametrize("writes", (False, True))
+def test_a9_a_transactions_first_text_that_is_older_than_what_it_pins(writes, start, folder):
+    engine = retains(start, folder)
+    then = "SELECT id, v FROM t AS OF POSITION 3"
+    session = engine.on("session")
+    session.session_open()
+    session.session_execute("BEGIN")
+    engine.faults(hold="query.past")
+    pending = session.start("session_execute", text_word(f"INSERT INTO copy {then}")) if writes else session.start_query(then, verb="session_query")
+    engine.wait_point("query.past")
+    forgotten(engine, 3)
+    engine.faults(hold="")
+    engine.release()
+    said = pending.wait()
+    rows = session.session_query("SELECT id, v FROM copy").rows if writes else answer(said).rows
+    assert rows == []
+    session.session_execute("COMMIT")
