@@ -1,124 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps triggers, log and registry in step with the schema (I5 to I8 of the README). All writing happens within one write
- * transaction of the writer, so other writers find either the old triggers or the new ones, never none.
+ * Keeps triggers, log and registry in step with the schema (I5 to I8 of the README): which table needs what, and in which order. All writing
+ * (capture_remake.c) happens within one write transaction of the writer, so other writers find either the old triggers or the new ones, never none.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "capture/capture_definition.h"
 #include "capture/capture_expression.h"
-
-struct capture {
-    struct oltp *oltp;
-    struct oltp_connection *connection;
-    struct oltp_schema *schema;
-    struct capture_registry registry;
-    enum capture_cause cause;
-    struct rhei_error *error;
-    bool may_write;
-    bool incomplete; /* something must be written and may_write is false */
-    bool moved;      /* others changed the schema: rowids without a name of their own may have moved (VACUUM) */
-    bool doubtful; /* others changed it, and what is different doesn't explain all that they did (capture_explain.c) */
-    const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
-    bool appended;                     /* only what our own DDL did is new */
-    bool defers;                       /* new tables wait for their triggers (I12) */
-    bool redefines;                    /* the schema isn't what was read any more */
-};
-
-static rhei_status apply_exec_buffer(struct capture *capture, struct base_buffer *sql)
-{
-    capture->redefines = true;
-    rhei_status status =
-        sql->failed ? error_no_memory(capture->error) : oltp_exec(capture->connection, sql->data, capture->error);
-    base_buffer_reset(sql);
-    return status;
-}
-
-/* ---- Texts of the schema, many at once. ------------------------------------------------------------------------- */
-
-/*
- * CREATE TRIGGER, DROP TRIGGER and ALTER TABLE each walk the whole schema, or read it anew. So where there are many, the rows of
- * sqlite_schema are written as those statements would write them, and the schema is read once.
- */
-static rhei_status apply_raw_begin(struct capture *capture)
-{
-    capture->redefines = true;
-    return sqlite3_db_config(capture->connection->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL) == SQLITE_OK
-               ? RHEI_OK
-               : error_set(capture->error, RHEI_INTERNAL, "SQLite doesn't let its schema be written");
-}
-
-/* Has the connection, and all others, read what was written. */
-static rhei_status apply_raw_end(struct capture *capture)
-{
-    int64_t cookie = 0;
-    rhei_status status = oltp_query_int(capture->connection, "PRAGMA main.schema_version", 0, &cookie, capture->error);
-    rhei_status closed = oltp_exec(capture->connection, "PRAGMA writable_schema=RESET", NULL);
-    if (status == RHEI_OK && closed == RHEI_OK) {
-        status = oltp_execf(capture->connection, capture->error, "PRAGMA main.schema_version=%" PRId64,
-                            (cookie + 1) & INT32_MAX);
-    }
-    if (status == RHEI_OK) /* a text that SQLite can't read shows itself here */
-        status = oltp_exec(capture->connection, "SELECT 1 FROM main.sqlite_master LIMIT 1", capture->error);
-    return status == RHEI_OK ? closed : status;
-}
-
-static rhei_status apply_raw_run(struct capture *capture, sqlite3_stmt *stmt)
-{
-    int rc = sqlite3_step(stmt);
-    sqlite3_reset(stmt);
-    return rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(capture->connection, rc, "change capture", capture->error);
-}
+#include "capture/capture_remake.h"
 
 /* ---- The log. ---------------------------------------------------------------------------------------------------- */
-
-static void apply_log_columns(struct base_buffer *sql, uint32_t width)
-{
-    base_buffer_text(sql, OLTP_LOG "(seq INTEGER PRIMARY KEY, time, op, tab");
-    for (uint32_t i = 1; i <= width; i++)
-        base_buffer_format(sql, ",c%u", i);
-    base_buffer_char(sql, ')');
-}
-
-/* A new log goes on where a lost one ended, and its first row leaves a gap, which says that changes are lost. */
-static rhei_status apply_make_log(struct capture *capture, uint32_t width)
-{
-    int64_t last = 0;
-    struct base_buffer sql = {0};
-    base_buffer_text(&sql, "CREATE TABLE main.");
-    apply_log_columns(&sql, width);
-    rhei_status status = apply_exec_buffer(capture, &sql);
-    if (status == RHEI_OK)
-        status = capture_registry_last_seen(capture->oltp, &last, capture->error);
-    if (status == RHEI_OK && last > 0) {
-        status = oltp_execf(
-            capture->connection, capture->error,
-            "INSERT INTO main." OLTP_LOG "(seq, time, op, tab) VALUES(%" PRId64 ", " CAPTURE_NOW ", 'L', 0)", last + 2);
-    }
-    return status;
-}
-
-/* More columns, as ALTER TABLE ... ADD COLUMN for each would write them. */
-static rhei_status apply_widen(struct capture *capture, uint32_t width)
-{
-    BASE_INVARIANT(width > capture->schema->log_columns && width <= CAPTURE_LOG_MAX_COLUMNS);
-    struct base_buffer sql = {0};
-    if (width - capture->schema->log_columns == 1) {
-        base_buffer_format(&sql, "ALTER TABLE main." OLTP_LOG " ADD COLUMN c%u;", width);
-        return apply_exec_buffer(capture, &sql);
-    }
-    rhei_status status = apply_raw_begin(capture);
-    base_buffer_text(&sql, "UPDATE main.sqlite_master SET sql = 'CREATE TABLE ");
-    apply_log_columns(&sql, width);
-    base_buffer_text(&sql, "' WHERE type = 'table' AND name = '" OLTP_LOG "'");
-    if (status == RHEI_OK)
-        status = apply_exec_buffer(capture, &sql);
-    base_buffer_reset(&sql);
-    rhei_status ended = apply_raw_end(capture);
-    return status == RHEI_OK ? ended : status;
-}
 
 /* Whose triggers log rows as they were. Before anything asks what a table's rows of the log look like. */
 static void apply_mark_kept(struct capture *capture)
@@ -151,7 +43,7 @@ static rhei_status apply_widen_log(struct capture *capture)
         capture->incomplete = true;
         return RHEI_OK;
     }
-    rhei_status status = capture->schema->has_log ? apply_widen(capture, width) : apply_make_log(capture, width);
+    rhei_status status = capture_remake_log(capture, width);
     if (status == RHEI_OK) {
         capture->schema->has_log = true;
         capture->schema->log_columns = width;
@@ -163,75 +55,11 @@ static rhei_status apply_widen_log(struct capture *capture)
 
 /* ---- One table. -------------------------------------------------------------------------------------------------- */
 
-static bool apply_keeps(const struct capture_table_schema *table, const char *name)
-{
-    for (uint32_t k = 0; k < table->trigger_count && k < 32; k++)
-        if ((table->kept & 1u << k) != 0 && strcmp(table->triggers[k].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* All but those that are kept. */
-static rhei_status apply_drop_triggers(struct capture *capture, struct capture_table_schema *table)
-{
-    BASE_INVARIANT(sqlite3_get_autocommit(capture->connection->db) == 0); /* I6: old or new, never none */
-    struct base_buffer sql = {0};
-    table->remade = 1;
-    table->remade_after = capture->schema == NULL ? 0 : capture->schema->last_rowid;
-    for (uint32_t i = 0; i < table->trigger_count; i++) {
-        if (i < 32 && (table->kept & 1u << i) != 0)
-            continue;
-        base_buffer_text(&sql, "DROP TRIGGER IF EXISTS main.");
-        base_buffer_identifier(&sql, table->triggers[i].name);
-        base_buffer_char(&sql, ';');
-    }
-    if (sql.len == 0 && !sql.failed)
-        return RHEI_OK;
-    rhei_status status = apply_exec_buffer(capture, &sql);
-    /* they may have been the last rows, so that new ones stand where they were */
-    if (status == RHEI_OK)
-        status = oltp_query_int(capture->connection, "SELECT max(rowid) FROM main.sqlite_master", 0,
-                                &table->remade_after, capture->error);
-    return status;
-}
-
-static rhei_status apply_make_triggers(struct capture *capture, const struct capture_table_schema *table,
-                                       const struct capture_trigger_set *set)
-{
-    static const char head[] = "CREATE TRIGGER ";
-    BASE_INVARIANT(set->count >= 4 && set->count <= CAPTURE_TRIGGERS_MAX);
-    struct base_buffer sql = {0};
-    for (uint32_t i = 0; i < set->count; i++) {
-        if (apply_keeps(table, set->name[i]))
-            continue;
-        base_buffer_text(&sql, head);
-        base_buffer_text(&sql, "main.");
-        base_buffer_text(&sql, set->sql[i] + sizeof head - 1);
-        base_buffer_char(&sql, ';');
-    }
-    return sql.len == 0 && !sql.failed ? RHEI_OK : apply_exec_buffer(capture, &sql);
-}
-
 /* The application wants it, whether anybody registers it or not. */
 static bool apply_is_wanted(const struct capture *capture, const char *table, const struct capture_registered *found)
 {
     /* what is captured stays captured until it is released by name (R3) */
     return found->wanted >= 0 ? found->wanted > 0 : found->id != 0 || capture_is_named(capture->oltp, table);
-}
-
-static rhei_status apply_stop(struct capture *capture, struct capture_table_schema *table,
-                              const struct capture_registered *found)
-{
-    if (table->trigger_count == 0 && found->id == 0)
-        return RHEI_OK;
-    if (!capture->may_write) {
-        capture->incomplete = true;
-        return RHEI_OK;
-    }
-    rhei_status status = apply_drop_triggers(capture, table);
-    if (status == RHEI_OK && found->id != 0)
-        status = capture_registry_retire(capture->oltp, found->id, capture->error);
-    return status;
 }
 
 /* Rowids that VACUUM may have moved: nothing names them. */
@@ -248,22 +76,6 @@ static bool apply_is_doubtful(const struct capture *capture, const struct captur
            (capture->doubtful || apply_rowids_may_move(table) || capture_schema_altered(capture->settled, table));
 }
 
-static rhei_status apply_exclude(struct capture *capture, struct capture_table_schema *table, const char *what,
-                                 const struct rhei_error *why)
-{
-    char reason[320];
-    snprintf(reason, sizeof reason, "%s%.250s", what, why->message);
-    /* schemas derived from this one have the table as it is */
-    table->table.source.unmirrored_reason = base_arena_text(&capture->schema->shelf->reasons, reason);
-    return table->table.source.unmirrored_reason == NULL ? error_no_memory(capture->error) : RHEI_OK;
-}
-
-/* Only what is wrong with one table; the file's and the moment's troubles are everybody's. */
-static bool apply_is_tables_own(rhei_status status)
-{
-    return status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_UNSUPPORTED;
-}
-
 /* A table whose rows this program can't read (functions and collations that it doesn't have) can't be mirrored by it (C7). */
 static rhei_status apply_prove_reading(struct capture *capture, const struct capture_table_schema *table,
                                        struct rhei_error *why)
@@ -275,69 +87,6 @@ static rhei_status apply_prove_reading(struct capture *capture, const struct cap
     for (uint32_t i = 0; i < source->key_count; i++)
         doubtful |= !capture_collation_is_known(source->columns[source->key_columns[i]].collation);
     return doubtful ? capture_prove_reading(capture->connection, table, why) : RHEI_OK;
-}
-
-/* The number under which the table is captured from now on. */
-static rhei_status apply_number(struct capture *capture, const struct capture_table_schema *table,
-                                const struct capture_registered *found, bool keep_number, int64_t *id)
-{
-    *id = found->id;
-    if (keep_number) {
-        BASE_INVARIANT(found->id > 0 && found->same && capture->cause == CAPTURE_BY_US); /* I6 */
-        return RHEI_OK;
-    }
-    rhei_status status = *id == 0 ? RHEI_OK : capture_registry_retire(capture->oltp, *id, capture->error);
-    if (status == RHEI_OK)
-        status = capture_registry_add(&capture->registry, table, found->wanted, true, id, capture->error);
-    return status;
-}
-
-static rhei_status apply_renew(struct capture *capture, struct capture_table_schema *table,
-                               const struct capture_registered *found, bool keep_number)
-{
-    int64_t id = 0;
-    struct capture_trigger_set set = {0};
-    rhei_status status = apply_number(capture, table, found, keep_number, &id);
-    if (status == RHEI_OK)
-        status = capture_triggers_make(table, (uint32_t)id, &set, capture->error);
-    table->kept = status == RHEI_OK && keep_number ? capture_triggers_kept(table, &set) : 0;
-    if (status == RHEI_OK)
-        status = apply_drop_triggers(capture, table);
-    uint32_t before = status == RHEI_OK ? capture_prove_before(capture->connection, table) : 0;
-    if (status == RHEI_OK)
-        status = apply_make_triggers(capture, table, &set);
-    capture_trigger_set_reset(&set);
-    if (status == RHEI_OK)
-        status = capture_prove_writing(capture->connection, table, before, capture->error);
-    table->table.source.id = (uint32_t)id;
-    table->table.captured = status == RHEI_OK;
-    return status;
-}
-
-/* In a savepoint: what can't be done for this table leaves it without capture, and everything else goes on (C7). */
-static rhei_status apply_try(struct capture *capture, struct capture_table_schema *table,
-                             const struct capture_registered *found, bool keep_number)
-{
-    struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
-    rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
-    if (status != RHEI_OK)
-        return status;
-    capture->error = &why;
-    status = apply_renew(capture, table, found, keep_number);
-    capture->error = error;
-    if (status == RHEI_OK)
-        return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
-    table->table.source.id = 0;
-    table->kept = 0;
-    if (!apply_is_tables_own(status)) {
-        if (error != NULL)
-            *error = why;
-        return status; /* the whole transaction is rolled back */
-    }
-    status = oltp_exec(capture->connection, "ROLLBACK TO _rhei_capture; RELEASE _rhei_capture", error);
-    if (status == RHEI_OK)
-        status = apply_exclude(capture, table, "its changes can't be captured: ", &why);
-    return status == RHEI_OK ? apply_stop(capture, table, found) : status;
 }
 
 /* Why nothing can be captured here, or that it isn't wanted; NULL: it is to be captured. */
@@ -353,8 +102,8 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
         status = capture_triggers_make(table, (uint32_t)found->id, set, &why);
         if (status == RHEI_OK)
             status = apply_prove_reading(capture, table, &why);
-        if (apply_is_tables_own(status))
-            status = apply_exclude(capture, table, "", &why);
+        if (capture_remake_is_tables_own(status))
+            status = capture_remake_exclude(capture, table, "", &why);
         else if (status != RHEI_OK && capture->error != NULL)
             *capture->error = why;
     }
@@ -458,7 +207,7 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     if (status != RHEI_OK)
         return status;
     if (source->unmirrored_reason != NULL)
-        return apply_stop(capture, table, found);
+        return capture_remake_stop(capture, table, found);
     if (equal && !moved) {
         source->id = (uint32_t)found->id;
         table->table.captured = true;
@@ -475,115 +224,7 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     return status;
 }
 
-/* ---- Many tables. ------------------------------------------------------------------------------------------------ */
-
-enum { CAPTURE_MANY = 8 };
-
-struct capture_work {
-    struct capture_table_schema *table;
-    struct capture_registered found;
-    bool keep_number;
-};
-
-static rhei_status apply_raw_drop(struct capture *capture, sqlite3_stmt *drop, struct capture_table_schema *table)
-{
-    rhei_status status = RHEI_OK;
-    table->remade = 1;
-    table->remade_after = capture->schema->last_rowid;
-    for (uint32_t i = 0; i < table->trigger_count && status == RHEI_OK; i++) {
-        if (table->triggers[i].rowid <= table->remade_after)
-            table->remade_after = table->triggers[i].rowid - 1;
-        sqlite3_bind_int64(drop, 1, table->triggers[i].rowid);
-        sqlite3_bind_text(drop, 2, table->triggers[i].name, -1, SQLITE_STATIC);
-        status = apply_raw_run(capture, drop);
-    }
-    return status;
-}
-
-static rhei_status apply_raw_add(struct capture *capture, sqlite3_stmt *add, const struct capture_table_schema *table,
-                                 const struct capture_trigger_set *set)
-{
-    rhei_status status = RHEI_OK;
-    for (uint32_t i = 0; i < set->count && status == RHEI_OK; i++) {
-        sqlite3_bind_text(add, 1, set->name[i], -1, SQLITE_STATIC);
-        sqlite3_bind_text(add, 2, table->table.source.name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(add, 3, set->sql[i], -1, SQLITE_STATIC);
-        status = apply_raw_run(capture, add);
-    }
-    return status;
-}
-
-static rhei_status apply_many(struct capture *capture, struct capture_work *work, uint32_t count)
-{
-    sqlite3_stmt *drop = NULL, *add = NULL;
-    sqlite3 *db = capture->connection->db;
-    rhei_status status = apply_raw_begin(capture);
-    if (status == RHEI_OK &&
-        (sqlite3_prepare_v2(db, "DELETE FROM main.sqlite_master WHERE rowid = ?1 AND type = 'trigger' AND name = ?2",
-                            -1, &drop, NULL) != SQLITE_OK ||
-         sqlite3_prepare_v2(db, "INSERT INTO main.sqlite_master VALUES('trigger', ?1, ?2, 0, ?3)", -1, &add, NULL) !=
-             SQLITE_OK))
-        status = oltp_sqlite_error(capture->connection, SQLITE_ERROR, "change capture", capture->error);
-    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
-        struct capture_table_schema *table = work[i].table;
-        struct capture_trigger_set set = {0};
-        int64_t id = 0;
-        status = apply_number(capture, table, &work[i].found, work[i].keep_number, &id);
-        if (status == RHEI_OK)
-            status = capture_triggers_make(table, (uint32_t)id, &set, capture->error);
-        if (status == RHEI_OK)
-            status = apply_raw_drop(capture, drop, table);
-        if (status == RHEI_OK)
-            status = apply_raw_add(capture, add, table, &set);
-        capture_trigger_set_reset(&set);
-        table->table.source.id = (uint32_t)id;
-        table->table.captured = status == RHEI_OK;
-    }
-    sqlite3_finalize(drop);
-    sqlite3_finalize(add);
-    rhei_status ended = apply_raw_end(capture);
-    return status == RHEI_OK ? ended : status;
-}
-
-/* All at once, if that does no table any harm; *done is false if it does, and nothing was changed then. */
-static rhei_status apply_try_many(struct capture *capture, struct capture_work *work, uint32_t count, bool *done)
-{
-    struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
-    rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
-    *done = true;
-    if (status != RHEI_OK)
-        return status;
-    capture->error = &why;
-    status = apply_many(capture, work, count);
-    for (uint32_t i = 0; i < count && status == RHEI_OK; i++)
-        status = capture_prove_writing(capture->connection, work[i].table, UINT32_MAX, &why);
-    capture->error = error;
-    if (status == RHEI_OK)
-        return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
-    if (!apply_is_tables_own(status)) {
-        if (error != NULL)
-            *error = why;
-        return status;
-    }
-    *done = false;
-    for (uint32_t i = 0; i < count; i++) {
-        work[i].table->table.source.id = 0;
-        work[i].table->table.captured = false;
-    }
-    return oltp_exec(capture->connection,
-                     "ROLLBACK TO _rhei_capture; RELEASE _rhei_capture; PRAGMA writable_schema=RESET", error);
-}
-
-static rhei_status apply_do(struct capture *capture, struct capture_work *work, uint32_t count)
-{
-    rhei_status status = RHEI_OK;
-    bool done = false;
-    if (count >= CAPTURE_MANY)
-        status = apply_try_many(capture, work, count, &done);
-    for (uint32_t i = 0; i < count && status == RHEI_OK && !done; i++)
-        status = apply_try(capture, work[i].table, &work[i].found, work[i].keep_number);
-    return status;
-}
+/* ---- All of it. -------------------------------------------------------------------------------------------------- */
 
 static rhei_status apply_tables(struct capture *capture)
 {
@@ -600,12 +241,10 @@ static rhei_status apply_tables(struct capture *capture)
         needing += need != CAPTURE_NOTHING;
     }
     if (status == RHEI_OK)
-        status = apply_do(capture, work, needing);
+        status = capture_remake_tables(capture, work, needing);
     base_free(work);
     return status;
 }
-
-/* ---- All of it. -------------------------------------------------------------------------------------------------- */
 
 static rhei_status apply_forget_gone(struct capture *capture)
 {
@@ -807,7 +446,7 @@ rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const c
         if (status == RHEI_OK && state->altered_root == 0 && state->altered_origin != 0)
             status = apply_root(oltp->writer, found->table.source.name, &state->altered_root, error);
         if (status == RHEI_OK)
-            status = apply_drop_triggers(&capture, &copy);
+            status = capture_remake_drop(&capture, &copy);
     }
     capture_schema_release(schema);
     return status;
