@@ -33,6 +33,7 @@ struct capture_limit {
     struct capture_meter *meter;
     /* the maintenance's */
     int64_t over_since_ns, warn_ns; /* 0: it isn't over its limits; nothing was said of it */
+    struct limit_size over;         /* what it had when it was found over them */
     bool was_below;                 /* in this handle's life */
     bool warned;
     unsigned door; /* oltp->log_full before the last measurement */
@@ -122,6 +123,23 @@ static unsigned limit_passed(const struct oltp *oltp, const struct limit_size *s
     if (config->log_limit_age_ms != 0 && times == 1 && (uint64_t)size->age_ms > config->log_limit_age_ms)
         passed |= LIMIT_AGE;
     return passed;
+}
+
+/* L3: as much again as a limit came since it was passed. The transaction that passed it, however big, isn't counted. */
+static bool limit_runs_away(const struct oltp *oltp, const struct limit_size *size)
+{
+    const struct oltp_config *config = &oltp->config;
+    const struct limit_size *over = &capture_of(oltp)->limit->over;
+    return (size->last > over->last && (uint64_t)(size->last - over->last) > config->log_limit_rows) ||
+           (config->log_limit_bytes != 0 && size->bytes > over->bytes &&
+            size->bytes - over->bytes > config->log_limit_bytes);
+}
+
+/* What was found over a limit is gone since, or of its rows as many as the limit allows are left: so the log was below in between, and passed it anew. */
+static bool limit_passed_anew(const struct oltp *oltp, const struct limit_size *size, unsigned passed)
+{
+    int64_t left = capture_of(oltp)->limit->over.last - size->first;
+    return left <= 0 || (passed == LIMIT_ROWS && (uint64_t)left < oltp->config.log_limit_rows);
 }
 
 /* The last row that is too old: rows are as old as their numbers are low. */
@@ -328,12 +346,13 @@ static void limit_plan(struct oltp *oltp, const struct limit_size *size, unsigne
     const struct oltp_config *config = &oltp->config;
     bool over = passed != 0, cuts = config->log_limit_policy == OLTP_LOG_DETACH;
     int64_t rows = config->log_limit_rows < INT64_MAX / 4 ? (int64_t)config->log_limit_rows : INT64_MAX / 4;
-    int64_t at = over && !cuts ? INT64_MAX : size->first + (over ? 2 * rows : rows);
+    const struct limit_size *passing = &capture_of(oltp)->limit->over;
+    int64_t at = !over ? size->first + rows : cuts ? passing->last + rows + 1 : INT64_MAX;
     if (config->log_limit_age_ms != 0 && size->rows < 2) /* the next commit begins to age */
         at = size->last + 1;
     uint64_t written = atomic_load_explicit(&oltp->log_written, memory_order_relaxed), pages = UINT64_MAX;
     if (config->log_limit_bytes != 0 && !(over && !cuts)) {
-        uint64_t room = config->log_limit_bytes * (over ? 2 : 1);
+        uint64_t room = config->log_limit_bytes + (over ? passing->bytes : 0);
         room = room > size->bytes ? room - size->bytes : 0;
         pages = written + room / (uint64_t)oltp->page_size + 1;
     }
@@ -399,8 +418,10 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
     if (status != RHEI_OK || !oltp_captures(oltp))
         return status;
     unsigned passed = limit_passed(oltp, &size, 1);
-    if (passed != 0 && limit->over_since_ns == 0)
+    if (passed != 0 && (limit->over_since_ns == 0 || limit_passed_anew(oltp, &size, passed))) {
         limit->over_since_ns = base_now_ns();
+        limit->over = size;
+    }
     if ((passed & ~(unsigned)LIMIT_BUFFER) != 0 && oltp->config.log_limit_policy != OLTP_LOG_GROW) {
         int64_t to = 0;
         status = limit_cut(oltp, &size, passed, &to, error);
@@ -411,7 +432,7 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
         passed = limit_passed(oltp, &size, 1);
     }
     bool patient = passed == 0 || (base_now_ns() - limit->over_since_ns < LIMIT_PATIENCE_NS &&
-                                   !(limit->was_below && limit_passed(oltp, &size, 2) != 0));
+                                   !(limit->was_below && limit_runs_away(oltp, &size)));
     if (status == RHEI_OK && !patient && oltp->config.log_limit_policy == OLTP_LOG_DETACH)
         status = limit_detach(oltp, &size, &passed, error);
     limit_settle(oltp, &size, passed); /* also after an error: it is tried again */

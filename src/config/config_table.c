@@ -88,9 +88,8 @@ const struct config_key config_keys[] = {
                "warning names the reader and its age"},
     {NUMBER(ENGINE, "log_limit_rows", "50000000", engine.log_limit_rows, 1, 1000000000000), .unit = "rows",
      .field = "log_limit_rows",
-     .effect =
-         "rows that the change log may have, beside what the newest transaction wrote; log_limit_policy says what "
-         "happens then"},
+     .effect = "rows that the change log may have for longer than a second; log_limit_policy says what "
+               "happens then"},
     {KEY(ENGINE, "log_limit_bytes", NULL, CONFIG_KIND_BYTES, engine.log_limit_bytes), .least = 64 * KIB,
      .most = 1024 * TIB, .range = "64KiB to 1024TiB", .unit = "bytes", .field = "log_limit_bytes",
      .effect = "bytes that the change log may have: of its values, and 24 for each row; left out: no such limit"},

@@ -223,6 +223,51 @@ static void test_a7_who_keeps_step_loses_nothing_at_a_limit(void **state)
     test_close(&world.test);
 }
 
+/* Whether a look was made since: the metrics of who is over are of it. */
+static bool is_over(struct world *world, const void *unused)
+{
+    (void)unused;
+    return status_of(world).log_over;
+}
+
+/* L3: far more than twice the limit, by one transaction. */
+static void test_a7_one_big_transaction_is_no_trouble_for_who_keeps_step(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, &(struct oltp_config){.log_limit_rows = 1000}, "detach");
+    struct change_cycle cycle;
+    add_rows(&world, 10);
+    apply_all(&world);
+    for (int i = 0; i < 5; i++) {
+        add_rows(&world, 20000);
+        oltp_limit_due(world.test.oltp); /* the maintenance looks at once */
+        apply_all(&world);
+        assert_false(is_over(&world, NULL));
+    }
+    assert_int_equal(world.test.source->ops->begin(world.test.source, world.test.position, &cycle, NULL, NULL),
+                     RHEI_OK);
+    assert_false(cycle.lost);
+    world.test.source->ops->end(world.test.source);
+    assert_int_equal(status_of(&world).log_cut, 0);
+    assert_int_equal(warnings, 0);
+    test_close(&world.test);
+}
+
+/* L3: the newest transaction is counted, and what has the second behind it goes, though nobody wrote since. */
+static void test_a7_the_newest_transaction_counts_as_all_others(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, &(struct oltp_config){.log_limit_rows = 1000}, "detach");
+    add_rows(&world, 5000);
+    int most = 1000;
+    must_become(&world, is_below, &most);
+    must_become(&world, was_warned, NULL);
+    assert_int_equal(status_of(&world).log_cut, 4000);
+    test_close(&world.test);
+}
+
 static void test_a7_detach_cuts_bytes(void **state)
 {
     (void)state;
@@ -747,6 +792,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a7_detach_cuts_rows_and_who_was_behind_loses),
         cmocka_unit_test(test_a7_who_keeps_step_loses_nothing_at_a_limit),
+        cmocka_unit_test(test_a7_one_big_transaction_is_no_trouble_for_who_keeps_step),
+        cmocka_unit_test(test_a7_the_newest_transaction_counts_as_all_others),
         cmocka_unit_test(test_a7_detach_cuts_bytes),
         cmocka_unit_test(test_a7_one_change_larger_than_the_limit_of_bytes_stays),
         cmocka_unit_test(test_a7_detach_cuts_what_is_too_old),
