@@ -464,7 +464,10 @@ RHEI_API rhei_status rhei_changes_wait(rhei_changes *changes, int64_t timeout_ms
 RHEI_API rhei_status rhei_changes_acknowledge(rhei_changes *changes, int64_t position, struct rhei_error *error);
 /** Up to where everything was told. Owner thread. */
 RHEI_API int64_t rhei_changes_position(const rhei_changes *changes);
-/** Forgets a consumer: the log keeps nothing for it any more. Errors: RHEI_NOT_FOUND, RHEI_READ_ONLY, RHEI_BUSY. Any thread. */
+/**
+ * Forgets a consumer: the log keeps nothing for it any more. A folder of the column store (olap_path) that was removed for good is forgotten by
+ * the name _rhei_folder:/PATH. Errors: RHEI_NOT_FOUND, RHEI_EXISTS (the folder is there), RHEI_INVALID, RHEI_READ_ONLY, RHEI_BUSY. Any thread.
+ */
 RHEI_API rhei_status rhei_changes_drop(rhei_db *db, const char *consumer, struct rhei_error *error);
 /** Ends reading; the consumer stays. Accepts NULL. Owner thread. */
 RHEI_API void rhei_changes_close(rhei_changes **changes);

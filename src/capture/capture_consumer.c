@@ -12,6 +12,7 @@
 
 #include "capture/capture_buffered.h"
 #include "capture/capture_changes.h"
+#include "capture/capture_folder.h"
 #include "capture/capture_internal.h"
 
 enum { CONSUMER_NAME_MOST = 200 };
@@ -255,6 +256,8 @@ static rhei_status consumer_drop(struct oltp *oltp, const char *consumer, struct
 rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
 {
     rhei_status status = consumer_check(consumer, error);
+    if (status == RHEI_OK && strncmp(consumer, "_rhei_", 6) == 0)
+        status = capture_folder_may_go(consumer, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
         return error_set(error, RHEI_READ_ONLY, "this handle captures no changes, so no consumer can be dropped by it");
     if (status == RHEI_OK)

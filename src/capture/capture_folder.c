@@ -2,8 +2,8 @@
 /*
  * F1. A row is never ahead of its folder: it is moved after a checkpoint is durable, so whoever honours it keeps at least what that lacks. It moves in a
  *     transaction of upkeep, together with what is pruned by it.
- * F2. It is forgotten with capture (rh detach), by a limit of the log that took what it held, where the folder was moved to another path and opened there,
- *     and, if it has no history, a week after its newest checkpoint. Nothing else is known of a folder that nobody opens: what stays for it is at most the
+ * F2. It is forgotten with capture (rh detach), by a limit of the log that took what it held, where the folder was moved to another path and opened there, by who
+ *     drops it by the row's name, which the folder must have gone for (it may be on a disk that comes back, so nobody takes that for an end by himself), and, if it has no history, a week after its newest checkpoint. Nothing else is known of a folder that nobody opens: what stays for it is at most the
  *     log's limit, and is told.
  */
 #include "capture/capture_folder.h"
@@ -241,6 +241,21 @@ rhei_status capture_folder_of_history(struct oltp *oltp, const char *path, char 
     base_buffer_reset(&own);
     base_buffer_reset(&names);
     return status;
+}
+
+rhei_status capture_folder_may_go(const char *name, struct rhei_error *error)
+{
+    struct stat info;
+    if (strncmp(name, CAPTURE_FOLDER, sizeof CAPTURE_FOLDER - 1) != 0)
+        return error_set(error, RHEI_INVALID, "names that begin with _rhei_ are Rhei's own, also of consumers");
+    const char *path = name + sizeof CAPTURE_FOLDER - 1;
+    if (lstat(path, &info) != 0 && errno == ENOENT)
+        return RHEI_OK;
+    return error_set(
+        error, RHEI_EXISTS,
+        "the folder \"%.200s\" is there, and goes on with what the log keeps for it: open the database with it "
+        "(olap_path), or remove it first",
+        path);
 }
 
 /* ---- Passed by a limit. ------------------------------------------------------------------------------------------ */

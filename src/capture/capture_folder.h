@@ -32,6 +32,9 @@ void capture_folder_durable(struct oltp *oltp, int64_t position);
 rhei_status capture_folder_of_history(struct oltp *oltp, const char *path, char *folder, size_t size, bool *is_known,
                                       struct rhei_error *error);
 
+/* Whether that name of Rhei's own is of a folder's row that may be dropped: RHEI_INVALID it isn't; RHEI_EXISTS the folder is there. */
+rhei_status capture_folder_may_go(const char *name, struct rhei_error *error);
+
 /* ---- For prunes and limits. -------------------------------------------------------------------------------------- */
 
 /* The name of this handle's row; "": it has no folder. */

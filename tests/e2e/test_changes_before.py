@@ -151,6 +151,21 @@ def test_a8_a_table_that_keeps_no_rows_as_they_were_says_so(rh):
     assert not any("without_before" in event for event in read(rh))
 
 
+def test_a8_lines_of_one_position(rh):
+    """Of one line's position alone nobody knows that the next line was told: the position to keep is the commit's."""
+    settings(rh, "")
+    made(rh, "CREATE TABLE w (id INTEGER PRIMARY KEY, a UNIQUE, b UNIQUE)")
+    write(rh, "INSERT INTO w VALUES (1, 1, 1), (3, 3, 3)")
+    read(rh)
+    write(rh, "INSERT INTO w VALUES (5, 5, 5)")
+    read(rh)
+    write(rh, "UPDATE OR REPLACE w SET id = 10, a = 3 WHERE id = 1")
+    *lines, commit = [event for event in read(rh) if event["kind"] != "table"]
+    positions = [line["position"] for line in lines]
+    assert len(positions) > len(set(positions)) and positions == sorted(positions)
+    assert (commit["kind"], commit["position"]) == ("commit", positions[-1])
+
+
 def test_a8_the_buffer_has_rows_as_they_were(rh, rng, sqlite3_shell):
     """What the log has forgotten is told from the buffer as the log of a twin without one tells it, row by row, position by position."""
     (rh.folder / "a.toml").write_text(KEPT + 'oltp_path = "a.db"\nrocksdb_cdc_path = "changes"\n')

@@ -1,5 +1,5 @@
 """A7, A9: the log keeps what the newest checkpoint of a folder lacks, whoever prunes it: with the folder, without it, or where it can't be taken. And what
-ends that: a limit of the log, detach, a folder that was moved."""
+ends that: a limit of the log, detach, a folder that was moved, or that is dropped because it was removed."""
 
 import shutil
 import sqlite3
@@ -101,6 +101,27 @@ def test_a7_a_folder_that_was_moved_holds_the_log_once(rh):
     copy = sqlite3.connect(rh.folder / "copy" / "rhei.db")
     assert copy.execute("SELECT count(*) FROM _rhei_consumers").fetchone() == (0,)
     copy.close()
+
+
+def test_a7_a_folder_that_was_removed_is_named_and_dropped_by_who_says_so(rh):
+    with_a_past(rh)
+    name = f"_rhei_folder:{rh.folder / 'mirror'}"
+    drop = ("changes", "--db", "rhei.db", "--drop", "--consumer")
+    assert "[EXISTS" in rh.run(*drop, name, code=1).stderr and held(rh) == ["mirror"]  # whoever has it relies on the log
+    assert "not there" not in rh.run("status", "--db", "rhei.db").stdout
+    shutil.rmtree(rh.folder / "mirror")
+    for _ in range(2):  # nobody takes it for an end by himself: it may come back
+        rh.run("sync", "--db", "rhei.db")
+    assert held(rh) == ["mirror"]
+    assert f"it is not there; if that is for good: rh changes --drop --consumer {name}" in rh.run("status", "--db", "rhei.db").stdout
+    assert "[INVALID" in rh.run(*drop, "_rhei_bridge", code=1).stderr
+    assert "[NOT_FOUND" in rh.run(*drop, f"{name}/other", code=1).stderr
+    rh.run(*drop, name)
+    assert held(rh) == []
+    rh.run("sync", "--db", "rhei.db")
+    connection = sqlite3.connect(rh.folder / "rhei.db")
+    assert connection.execute("SELECT count(*) FROM _rhei_cdc_log").fetchone() == (1,)  # the newest stays
+    connection.close()
 
 
 # ---- A question leaves what is left of a history as it is. -----------------------------------------------------------------------------------------

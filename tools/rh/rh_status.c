@@ -8,8 +8,10 @@
 #include "rh_waiting.h"
 #include "rh_writer.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *state_name(int32_t state)
 {
@@ -129,6 +131,12 @@ static void print_folders(const struct rh_registry *registry, int64_t newest)
         rh_buffer_format(&text, ": checkpoint at %" PRId64 ", ", folder->position);
         add_behind(&text, newest, folder->position);
         line_of("", &text);
+        if (folder->kept && access(folder->name, F_OK) != 0 && errno == ENOENT) {
+            rh_buffer_add_text(&text,
+                               "  it is not there; if that is for good: rh changes --drop --consumer _rhei_folder:");
+            rh_add_visible(&text, folder->name, strlen(folder->name));
+            line_of("", &text);
+        }
     }
     rh_buffer_free(&text);
 }
