@@ -36,8 +36,14 @@ static int attach(struct oltp_connection *connection, const struct face_schema *
     return rc;
 }
 
+/*
+ * Not while something of it is read, or the writer has begun a transaction, which is one of every schema: SQLite would say BUSY itself, but then
+ * goes on to make what is created without a schema's name in this one.
+ */
 static int show_image(struct oltp_connection *connection, const struct face_schema *schema)
 {
+    if (sqlite3_txn_state(connection->db, schema->name) != SQLITE_TXN_NONE)
+        return SQLITE_BUSY;
     if (connection->role != OLTP_WRITER) {
         return sqlite3_deserialize(connection->db, schema->name, schema->image, schema->size, schema->size,
                                    SQLITE_DESERIALIZE_READONLY);

@@ -253,6 +253,7 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     struct oltp_schema *schema = NULL;
     bool full = oltp_log_is_full(oltp);
     rhei_status status = oltp_catch_up(oltp, error);
+    oltp_face_use(oltp->writer); /* within the transaction it couldn't change */
     oltp_fault(oltp, "oltp.write.begin");
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->begin, error);

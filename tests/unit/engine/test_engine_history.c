@@ -704,6 +704,52 @@ static void test_a9_random_changes_against_a_model(void **state)
             "i0\n");
 }
 
+static rhei_status in_session(rhei_db *db, const char *sql, struct rhei_error *error)
+{
+    rhei_session *session = NULL;
+    rhei_status status = rhei_session_open(db, &session, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute(session, "BEGIN", NULL, NULL, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute_script(session, sql, NULL, NULL, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute(session, "COMMIT", NULL, NULL, error);
+    rhei_session_close(&session);
+    return status;
+}
+
+/* Each change of a table brings histories of another shape: to the writer as well, and before a script's transaction begins. */
+static void test_scripts_change_the_schema_again_and_again(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    static const char *const scripts[] = {
+        "CREATE TABLE a (x)",
+        "CREATE TABLE b (x); INSERT INTO b VALUES (1)",
+        "CREATE TABLE c (x)",
+        "ALTER TABLE a ADD COLUMN z",
+        "CREATE INDEX q ON a (z)",
+        "CREATE VIEW v AS SELECT * FROM a",
+        "CREATE TABLE IF NOT EXISTS a (x)",
+        "INSERT INTO a (x) VALUES (1); CREATE TABLE d AS SELECT * FROM a; CREATE TRIGGER r AFTER INSERT ON d BEGIN "
+        "SELECT 1; END",
+    };
+    for (size_t s = 0; s < sizeof scripts / sizeof scripts[0]; s++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_status status =
+            s % 3 == 2 ? in_session(db, scripts[s], &error) : rhei_execute_script(db, scripts[s], NULL, &error);
+        if (status != RHEI_OK)
+            fail_msg("%s: %s", scripts[s], error.message);
+        assert_int_equal(rhei_initial_sync(db, 30000, NULL), RHEI_OK);
+    }
+    char *names = must_rows(db,
+                            "SELECT name FROM main.sqlite_schema WHERE name IN ('a', 'b', 'c', 'd', 'q', 'r', 'v') "
+                            "ORDER BY name",
+                            NULL, RHEI_ROUTE_OLTP);
+    assert_string_equal(names, "ta\ntb\ntc\ntd\ntq\ntr\ntv\n");
+    rhei_free(names);
+    must_be(db, "SELECT x FROM b", NULL, "i1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -725,6 +771,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_views_and_the_past, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_a_history_can_only_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scripts_change_the_schema_again_and_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
