@@ -45,7 +45,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
                                     struct rhei_error *error)
 {
     if (oltp->config.read_only)
-        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+        return oltp_refuse_write(oltp, error);
     if (!oltp_captures(oltp))
         return error_set(error, RHEI_UNSUPPORTED, "this handle was opened without change capture");
     rhei_status status = oltp_writer_acquire_until(oltp, stop, error);

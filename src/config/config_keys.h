@@ -61,8 +61,6 @@ void config_quote(struct base_buffer *out, const char *text);
 
 /* The edit distance of two names, without case: insertions, deletions, changes, and swaps of neighbours. */
 size_t config_distance(const char *a, const char *b);
-/* The nearest of the names if it is near enough to be meant, else NULL. */
-const char *config_nearest(const char *name, const char *const *names, size_t count);
 
 /* The sidecar that was filled goes to those before it, and the next one has all defaults. */
 rhei_status config_sidecar_next(struct config_settings *settings, struct rhei_error *error);

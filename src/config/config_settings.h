@@ -198,6 +198,8 @@ rhei_status config_offered(const struct config_settings *settings, struct rhei_e
 const struct config_sidecar *config_sidecar_at(const struct config_settings *settings, size_t index);
 /* Their tables stand beside some of the engine's own; true where there is no sidecar. */
 bool config_has_local(const struct config_settings *settings);
+/* The nearest of the names if it is near enough to be meant, else NULL. */
+const char *config_nearest(const char *name, const char *const *names, size_t count);
 /* What a number or size of [engine] may be; false for a key that is none. */
 bool config_limits(const char *name, uint64_t *least, uint64_t *most);
 /* One row of the table of settings; all texts are static or in `range`, NULL where there is none. False past the end. */

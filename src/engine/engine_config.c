@@ -208,14 +208,14 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     if (db->path == NULL || (db->config.olap_path != NULL && db->olap_path == NULL) ||
         (db->config.rocksdb_cdc_path != NULL && db->buffer_path == NULL))
         return error_no_memory(error);
-    bool no_local = db->settings != NULL && !config_has_local(db->settings);
-    db->keeps_sidecars = no_local || !db->config.read_only;
+    db->no_local = db->settings != NULL && !config_has_local(db->settings);
+    db->keeps_sidecars = db->no_local || !db->config.read_only;
     if (db->olap_path != NULL && db->keeps_sidecars) {
         db->sidecar_path = base_strdup(db->olap_path);
         if (db->sidecar_path == NULL)
             return error_no_memory(error);
     }
-    if (no_local) { /* there is nothing of our own to keep */
+    if (db->no_local) { /* there is nothing of our own to keep */
         base_free(db->olap_path);
         db->olap_path = NULL;
     }

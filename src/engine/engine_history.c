@@ -288,6 +288,7 @@ static rhei_status find_far(struct rewriter *r, const char *schema, const char *
         rhei_status status = engine_histories_open_of(r->db, r->state, number, shown, &r->far, r->error);
         if (status != RHEI_OK)
             return status;
+        r->far.sidecar = engine_sidecars_named(r->db, number, &r->far.kept);
         *found = engine_histories_now(&r->far, name) != NULL || engine_histories_any(&r->far, name);
         if (*found || len == 0)
             continue;

@@ -37,8 +37,11 @@ void engine_history_place(const char *sql, const char *made, struct rhei_error *
 
 /* RHEI_READ_ONLY, in words: `name` is t_history, and means the history of t, to which nobody writes. */
 rhei_status engine_history_check_name(struct rhei_db *db, const char *name, struct rhei_error *error);
-/* What a statement came to: where SQLite finds no table, and the name means a history, that becomes RHEI_READ_ONLY. */
-rhei_status engine_history_explain(struct rhei_db *db, rhei_status status, struct rhei_error *error);
+/*
+ * What a statement came to: where SQLite finds no table, and the name means a history, that becomes RHEI_READ_ONLY; where it finds a question about
+ * the past which nobody could answer, that becomes RHEI_UNSUPPORTED, with the setting that is missing.
+ */
+rhei_status engine_history_explain(struct rhei_db *db, const char *sql, rhei_status status, struct rhei_error *error);
 
 /* Is there anything to look for? Most texts have none of the words. */
 bool engine_history_may_be(const char *sql, const char *as_of);

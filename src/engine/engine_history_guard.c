@@ -43,17 +43,80 @@ rhei_status engine_history_check_name(struct rhei_db *db, const char *name, stru
               : RHEI_OK;
 }
 
-rhei_status engine_history_explain(struct rhei_db *db, rhei_status status, struct rhei_error *error)
+/* Of a table's name in SQLite's words, without a schema and what is said behind it. False: they are about something else. */
+static bool absent_name(const struct rhei_error *error, char name[NAME_MOST])
 {
     static const char says[] = "no such table: ";
-    const char *at = status == RHEI_SQL && db->keeps_history && error != NULL ? strstr(error->message, says) : NULL;
-    struct rhei_error why = RHEI_ERROR_INIT;
-    char name[NAME_MOST];
+    const char *at = strstr(error->message, says);
     if (at == NULL)
-        return status;
+        return false;
     at += sizeof says - 1;
     at += strncasecmp(at, "main.", 5) == 0 ? 5 : strncasecmp(at, ENGINE_HISTORY ".", 8) == 0 ? 8 : 0;
-    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(at, ";"), at);
+    const char *end = strstr(at, ": ");
+    size_t len = strcspn(at, ";");
+    len = end != NULL && (size_t)(end - at) < len ? (size_t)(end - at) : len;
+    (void)snprintf(name, NAME_MOST, "%.*s", (int)len, at);
+    return true;
+}
+
+/* The word that SQLite stumbles over, where one of its own can't stand. */
+static bool asks_for_past(const char *sql, const struct rhei_error *error)
+{
+    static const char *const words[] = {"SYSTEM_TIME", "POSITION"};
+    size_t at = error->sql_offset < 0 ? SIZE_MAX : (size_t)error->sql_offset;
+    bool asks = false;
+    if (sql == NULL || at >= strlen(sql) || strstr(error->message, "syntax error") == NULL)
+        return false;
+    sql += at;
+    sql += strncasecmp(sql, "FOR", 3) == 0 ? 3 + strspn(sql + 3, " \t\r\n\f") : 0;
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+        asks = asks || strncasecmp(sql, words[w], strlen(words[w])) == 0;
+    return asks;
+}
+
+static bool is_table(struct rhei_db *db, const char *name, size_t len)
+{
+    const struct capture_catalog *catalog = NULL;
+    char table[NAME_MOST];
+    (void)snprintf(table, sizeof table, "%.*s", (int)len, name);
+    if (capture_catalog_take(db->oltp, &catalog, NULL) != RHEI_OK)
+        return false;
+    bool is = engine_file_table(catalog, table) != NULL;
+    capture_catalog_release(&catalog);
+    return is;
+}
+
+/* Without the setting there is no past to be asked for. */
+static rhei_status explain_setting(struct rhei_db *db, const char *sql, struct rhei_error *error)
+{
+    int32_t offset = error->sql_offset;
+    char name[NAME_MOST];
+    size_t len = absent_name(error, name) ? engine_history_name(name) : 0;
+    bool asks = asks_for_past(sql, error), named = len > 0 && is_table(db, name, len);
+    if (!asks && !named)
+        return RHEI_SQL;
+    error_clear(error);
+    rhei_status status =
+        asks ? error_set(error, RHEI_UNSUPPORTED,
+                         "this asks for the past, and this database keeps no history: open it with sync_mode = "
+                         "\"temporal\"")
+             : error_set(error, RHEI_SQL,
+                         "no such table: %.200s: this database keeps no history: open it with sync_mode = \"temporal\"",
+                         name);
+    error->sql_offset = offset;
+    return status;
+}
+
+rhei_status engine_history_explain(struct rhei_db *db, const char *sql, rhei_status status, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    char name[NAME_MOST];
+    if (status != RHEI_SQL || error == NULL)
+        return status;
+    if (!db->keeps_history)
+        return explain_setting(db, sql, error);
+    if (!absent_name(error, name))
+        return status;
     if (engine_history_check_name(db, name, &why) == RHEI_OK)
         return status;
     why.sql_offset = error->sql_offset;

@@ -37,13 +37,6 @@ bool engine_table_keeps_history(const struct rhei_db *db, const struct source_ta
     return engine_keeps_history(db, table->name) && sync_history_clash(table) == NULL;
 }
 
-size_t engine_history_name(const char *name)
-{
-    static const char suffix[] = "_history";
-    size_t len = strlen(name), more = sizeof suffix - 1;
-    return len > more && strcasecmp(name + len - more, suffix) == 0 ? len - more : 0;
-}
-
 rhei_status engine_histories_open(struct rhei_db *db, const struct mirror_snapshot *state,
                                   struct engine_histories *histories, struct rhei_error *error)
 {
@@ -196,30 +189,33 @@ static void say_before(const struct engine_histories *histories, struct rhei_db 
                        const struct engine_past *past)
 {
     char begun[ENGINE_TIME_BYTES], given[ENGINE_TIME_BYTES];
-    int64_t begin = engine_histories_begin(histories, table), kept = 0;
+    int64_t begin = engine_histories_begin(histories, table), from = 0;
     bool position = past->kind == PAST_POSITION;
     bool cut = is_range(past) && past->begin_known && past->begin < kept_from(histories, table, false);
     if (past->kind == PAST_ALL || !past->known || atomic_load(&db->said_before))
         return;
-    if (position ? !is_before(histories, table, past->point, &kept) : past->point >= begin && !cut)
+    if (position ? !is_before(histories, table, past->point, &from) : past->point >= begin && !cut)
         return;
     if (atomic_exchange(&db->said_before, true))
         return;
-    const char *memory = db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "";
+    bool kept = histories->sidecar != NULL ? histories->kept : db->checkpoint != NULL;
+    const char *memory = kept ? "" : ": it is kept in memory, from when the database was opened";
+    const char *schema = histories->sidecar != NULL ? histories->sidecar : "", *dot = schema[0] != '\0' ? "." : "";
     engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);
     engine_time_show(past->point, given);
-    if (position && past->point < kept)
+    if (position && past->point < from)
         base_log_write(&db->log, BASE_LOG_WARN, "engine",
-                       "the history of table \"%s\" is kept from position %" PRId64 " on, and is empty before", table,
-                       kept);
+                       "the history of table \"%s%s%s\" is kept from position %" PRId64 " on, and is empty before",
+                       schema, dot, table, from);
     else if (position)
         base_log_write(&db->log, BASE_LOG_WARN, "engine",
-                       "the history of table \"%s\" has no version of position %" PRId64
+                       "the history of table \"%s%s%s\" has no version of position %" PRId64
                        " or before, and is empty there; it begins at %s%s",
-                       table, past->point, begun, memory);
+                       schema, dot, table, past->point, begun, memory);
     else
         base_log_write(&db->log, BASE_LOG_WARN, "engine",
-                       "the history of table \"%s\" begins at %s, and is empty before%s%s%s", table, begun, memory,
+                       "the history of table \"%s%s%s\" begins at %s, and is empty before%s%s%s", schema, dot, table,
+                       begun, memory,
                        past->number ? "; a number is seconds or microseconds since 1970: this one is read as " : "",
                        past->number ? given : "");
 }

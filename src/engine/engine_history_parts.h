@@ -3,6 +3,9 @@
 #ifndef ENGINE_ENGINE_HISTORY_PARTS_H
 #define ENGINE_ENGINE_HISTORY_PARTS_H
 
+#include <string.h>
+#include <strings.h>
+
 #include "engine/engine_internal.h"
 
 /* What is asked of a table. */
@@ -21,12 +24,19 @@ struct engine_histories {
     struct mirror_snapshot snapshot;
     bool held;
     struct sync_book book;
-    uint32_t source;    /* whose tables' they are; 0: our own file's */
-    const char *schema; /* that shows them; NULL: ENGINE_HISTORY */
+    uint32_t source;     /* whose tables' they are; 0: our own file's */
+    const char *schema;  /* that shows them; NULL: ENGINE_HISTORY */
+    const char *sidecar; /* whose tables' they are; NULL: none's */
+    bool kept;           /* of a sidecar: it has a folder */
 };
 
 /* The bytes of t in t_history; 0: it is no such name. */
-size_t engine_history_name(const char *name);
+static inline size_t engine_history_name(const char *name)
+{
+    static const char suffix[] = "_history";
+    size_t len = strlen(name), more = sizeof suffix - 1;
+    return len > more && strcasecmp(name + len - more, suffix) == 0 ? len - more : 0;
+}
 
 /* Of `state`, which the caller holds; NULL: of the newest. */
 rhei_status engine_histories_open(struct rhei_db *db, const struct mirror_snapshot *state,

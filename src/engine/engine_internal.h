@@ -43,6 +43,7 @@ struct rhei_db {
     char *olap_path;
     char *
         sidecar_path; /* olap_path as the settings have it, also without a file of our own; NULL: sidecars are in memory alone */
+    bool no_local;       /* sidecars alone: there is no file of our own */
     bool keeps_sidecars; /* it may take what is kept of sidecars, where something is */
     char *buffer_path;   /* rocksdb_cdc_path; NULL: there is none */
     char *temp_folder;

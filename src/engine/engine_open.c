@@ -165,6 +165,10 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
     struct oltp_config oltp = {
         .path = db->path,
         .read_only = config->read_only,
+        .no_writes = db->no_local
+                         ? "a sidecar's tables are written by its own programs alone, and there are none of one's "
+                           "own: enable_local_oltp = true in [sidecar] gives them a file"
+                         : NULL,
         .must_exist = config->must_exist,
         .capture = !config->read_only,
         .capture_if_present = config->capture_if_present,

@@ -508,7 +508,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         ask_function *once = plain ? ask_plain_write : ask_until_settled;
         status = ask->rewritten != NULL ? ask_of_past(db, ask, once, rows, error) : once(db, ask, rows, error);
     }
-    status = engine_history_explain(db, status, error);
+    status = engine_history_explain(db, ask->asked != NULL ? ask->asked : ask->sql, status, error);
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_fetch_add_explicit(status == RHEI_CANCELLED ? &db->counters.cancelled : &db->counters.errors, 1,

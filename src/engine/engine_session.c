@@ -129,7 +129,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     engine_ask_anew_reset(&anew);
     if (status != RHEI_OK) {
         rhei_rows_close(rows);
-        return engine_history_explain(session->db, status, error);
+        return engine_history_explain(session->db, ask->asked != NULL ? ask->asked : ask->sql, status, error);
     }
     if ((*rows)->cursor != NULL)
         (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);

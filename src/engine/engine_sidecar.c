@@ -14,6 +14,7 @@
 #include "config/config_settings.h"
 #include "engine/engine_history.h"
 #include "engine/engine_shown.h"
+#include "engine/engine_sidecar_absent.h"
 #include "engine/engine_sidecar_disk.h"
 #include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
@@ -71,7 +72,7 @@ static struct poll_wanted *wanted_of(const struct config_sidecar *settings)
     return tables;
 }
 
-static struct poll_wishes wishes_of(const struct sidecar *sidecar)
+static struct poll_wishes wishes_of(const struct rhei_db *db, const struct sidecar *sidecar)
 {
     const struct config_sidecar *settings = sidecar->settings;
     return (struct poll_wishes){.tables = sidecar->wanted,
@@ -80,7 +81,8 @@ static struct poll_wishes wishes_of(const struct sidecar *sidecar)
                                     settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
                                 .page_rows = settings->poll_batch_size,
                                 .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
-                                .every = (uint32_t)settings->delete_every_n_cycles};
+                                .every = (uint32_t)settings->delete_every_n_cycles,
+                                .seldom = db->config.manual_sync};
 }
 
 static rhei_status open_sqlite(const struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
@@ -89,7 +91,7 @@ static rhei_status open_sqlite(const struct rhei_db *db, struct sidecar *sidecar
     struct sqlite_source_config config = {
         .path = settings->source_path,
         .snapshot = settings->mode == CONFIG_SOURCE_SNAPSHOT,
-        .wishes = wishes_of(sidecar),
+        .wishes = wishes_of(db, sidecar),
         .log = &db->log,
     };
     return sqlite_source_open(&config, &sidecar->source, error);
@@ -107,7 +109,7 @@ static rhei_status poll_postgres(const struct rhei_db *db, struct sidecar *sidec
     const struct config_sidecar *settings = sidecar->settings;
     struct source_postgres_polling config = {
         .target = target_of(settings),
-        .wishes = wishes_of(sidecar),
+        .wishes = wishes_of(db, sidecar),
         .log = &db->log,
     };
     return source_postgres_poll(&config, &sidecar->source, error);
@@ -293,46 +295,6 @@ void engine_sidecars_free(struct rhei_db *db)
 
 /* ---- Tables that aren't there. ----------------------------------------------------------------------------------- */
 
-/* The name behind "no such table: ", of a schema or of none. False: the error is about something else. */
-static bool absent_table(const struct rhei_error *error, const char **schema, size_t *schema_len, const char **table)
-{
-    static const char says[] = "no such table: ";
-    const char *at = strstr(error->message, says);
-    if (at == NULL)
-        return false;
-    at += sizeof says - 1;
-    const char *dot = strchr(at, '.');
-    *schema = dot == NULL ? NULL : at;
-    *schema_len = dot == NULL ? 0 : (size_t)(dot - at);
-    *table = dot == NULL ? at : dot + 1;
-    return true;
-}
-
-static bool may_have(const struct sidecar *sidecar, const char *schema, size_t len)
-{
-    return schema == NULL || base_fold_equal(schema, len, sidecar->settings->name, strlen(sidecar->settings->name));
-}
-
-/* Why the sidecar hasn't got the table, in the error; it stays as it is where there is nothing to say. */
-static void explain_absent(const struct sidecar *sidecar, const char *table, struct rhei_error *error)
-{
-    struct sync_table_status *tables = NULL;
-    size_t count = 0;
-    if (sync_get_tables(sidecar->sync, &tables, &count, NULL) != RHEI_OK)
-        return;
-    for (size_t t = 0; t < count; t++) {
-        if (base_fold_compare(tables[t].name, table) != 0 || tables[t].state == SYNC_TABLE_READY)
-            continue;
-        char name[sizeof tables[t].name];
-        memcpy(name, tables[t].name, sizeof name);
-        error_clear(error);
-        error_set(error, RHEI_SQL, "no such table: %s.%s: it isn't mirrored: %s", sidecar->settings->name, name,
-                  tables[t].message[0] != '\0' ? tables[t].message : "it is being loaded");
-        break;
-    }
-    base_free(tables);
-}
-
 /*
  * A table that the source changed is away while it is loaded anew. One that is here by now came between the statement's preparation and this look: once
  * for each build, so that a name that SQLite can't find isn't asked for for ever.
@@ -367,29 +329,34 @@ static rhei_status settle_one(struct sidecar *sidecar, const struct engine_limit
     return status;
 }
 
+static void explain_absent(const struct rhei_db *db, const struct engine_absent *absent, struct rhei_error *error)
+{
+    struct engine_absent_place places[TABLE_SOURCES_MOST];
+    for (size_t s = 0; s < count_of(db); s++)
+        places[s] = (struct engine_absent_place){db->sidecars->list[s].settings->name, db->sidecars->list[s].sync,
+                                                 db->sidecars->list[s].histories != NULL};
+    engine_absent_explain(places, count_of(db), !db->no_local, absent, error);
+}
+
 bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engine_limits *limits, rhei_status *status,
                            struct rhei_error *error)
 {
-    const char *schema = NULL, *table = NULL;
-    size_t schema_len = 0;
+    struct engine_absent absent;
     bool again = false;
     if (db->sidecars == NULL || *status != RHEI_SQL || error == NULL)
         return false;
     const struct rhei_error said = *error; /* the names are in it */
-    if (!absent_table(&said, &schema, &schema_len, &table))
+    if (!engine_absent_of(&said, &absent))
         return false;
     for (size_t s = 0; s < db->sidecars->count; s++) {
         struct sidecar *sidecar = &db->sidecars->list[s];
         struct rhei_error why = RHEI_ERROR_INIT;
-        if (!may_have(sidecar, schema, schema_len))
+        if (!engine_absent_may_be_of(&absent, sidecar->settings->name) || eventual ||
+            (atomic_load(&sidecar->settled) && !comes_back(sidecar, absent.table)))
             continue;
-        if (eventual || (atomic_load(&sidecar->settled) && !comes_back(sidecar, table))) {
-            explain_absent(sidecar, table, error);
-            continue;
-        }
         rhei_status settled = settle_one(sidecar, limits, &why);
         again = again || settled == RHEI_OK;
-        if (settled == RHEI_OK || schema == NULL)
+        if (settled == RHEI_OK || absent.schema == NULL)
             continue; /* a name alone may be anybody's */
         bool ended = engine_limits_check((void *)(uintptr_t)limits) != RHEI_OK;
         struct sync_status known;
@@ -402,6 +369,8 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
     }
     if (again)
         error_clear(error);
+    else
+        explain_absent(db, &absent, error);
     return again;
 }
 
@@ -493,6 +462,14 @@ rhei_status engine_sidecars_past(const struct rhei_db *db, uint32_t number, stru
                ? RHEI_OK
                : error_set(error, sidecar->disk.status, "the history of sidecar \"%.60s\" is in a folder: %s",
                            sidecar->settings->name, sidecar->disk.message);
+}
+
+const char *engine_sidecars_named(const struct rhei_db *db, uint32_t number, bool *kept)
+{
+    if (number == 0 || number > count_of(db))
+        return NULL;
+    *kept = db->sidecars->list[number - 1].disk.checkpoint != NULL;
+    return db->sidecars->list[number - 1].settings->name;
 }
 
 uint64_t engine_sidecars_histories(const struct rhei_db *db)

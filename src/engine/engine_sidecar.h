@@ -46,6 +46,8 @@ uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char 
 void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask);
 /* Where the past of the one with that number is in a folder that this handle doesn't have: why not. */
 rhei_status engine_sidecars_past(const struct rhei_db *db, uint32_t number, struct rhei_error *error);
+/* Its name; *kept: it has a folder. NULL: there is none of that number. */
+const char *engine_sidecars_named(const struct rhei_db *db, uint32_t number, bool *kept);
 /* Grows before anything is published in which a history, of the file or of a sidecar, has another form. */
 uint64_t engine_sidecars_histories(const struct rhei_db *db);
 uint64_t engine_sidecars_histories_now(const struct rhei_db *db); /* of sync_histories_now */

@@ -131,7 +131,7 @@ static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, 
         status = session != NULL && rhei_session_in_transaction(session)
                      ? oltp_session_shape(session->oltp, text_of(made), strlen(text_of(made)), &made->shape, error)
                      : describe(made, error);
-    status = engine_history_explain(db, status, error);
+    status = engine_history_explain(db, sql, status, error);
     if (status == RHEI_OK && made->shape.kind == OLTP_TRANSACTION && session == NULL)
         status = error_set(error, RHEI_TRANSACTION, "BEGIN, COMMIT and the like belong to a session");
     if (status == RHEI_OK)

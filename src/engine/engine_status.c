@@ -324,6 +324,12 @@ static void json_member(struct base_buffer *out, const char *name, const char *t
 }
 
 /* Every setting of the table, under the name that it has in a file. */
+/* olap_path as it was given: without a file of our own it is the sidecars' alone. */
+static const char *folder_of(const struct rhei_db *db)
+{
+    return db->olap_path != NULL ? db->olap_path : db->sidecar_path;
+}
+
 static void json_settings(struct base_buffer *out, const struct rhei_db *db)
 {
     static const char *const synchronous[] = {"normal", "full", "off"};
@@ -346,9 +352,9 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
                        config->keep_changes ? "false" : "true", config->olap_memory_limit);
     base_buffer_format(out, ", \"oltp_path\": ");
     engine_json_text(out, db->path);
-    base_buffer_format(out, ", \"olap_path\": ");
-    if (db->olap_path != NULL)
-        engine_json_text(out, db->olap_path);
+    base_buffer_format(out, ", \"enable_local_oltp\": %s, \"olap_path\": ", db->no_local ? "false" : "true");
+    if (folder_of(db) != NULL)
+        engine_json_text(out, folder_of(db));
     else
         base_buffer_text(out, "null");
     base_buffer_format(out, ", \"rocksdb_cdc_path\": ");
@@ -384,7 +390,7 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
     base_buffer_text(out, ", ");
     json_member(out, "version", executor.loaded ? executor.version : "not loaded yet");
     base_buffer_text(out, ", ");
-    json_member(out, "storage", db->olap_path != NULL ? db->olap_path : "memory");
+    json_member(out, "storage", folder_of(db) != NULL ? folder_of(db) : "memory");
     base_buffer_format(out,
                        ", \"tables\": %" PRIu64 ", \"rows\": %" PRIu64 ", \"dead_rows\": %" PRIu64
                        ", \"memory_bytes\": %zu, \"memory_limit\": %zu, \"executor_memory_bytes\": %" PRIu64 "}",

@@ -26,7 +26,7 @@ static rhei_status write_end(const struct engine_write *write, struct engine_lim
                              const struct oltp_result *done, struct rhei_error *error)
 {
     engine_limits_reset(limits);
-    status = engine_history_explain(write->db, status, error);
+    status = engine_history_explain(write->db, write->sql, status, error);
     struct engine_counters *counters = &write->db->counters;
     if (status == RHEI_OK)
         engine_result_fill(write->result, done);

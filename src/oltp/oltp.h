@@ -27,6 +27,7 @@ enum oltp_log_policy {
 struct oltp_config {
     const char *path;        /* ":memory:" is one database shared by all connections of this handle */
     bool read_only;          /* never writes, never creates, installs no capture */
+    const char *no_writes;   /* with read_only: what writers are told; NULL: that it was opened so. Borrowed */
     bool must_exist;         /* don't create a missing file */
     bool capture;            /* install triggers and log; false: leave the file as it is */
     bool capture_if_present; /* with capture: only where the file has it already */
@@ -74,6 +75,8 @@ void oltp_close(struct oltp **oltp);
 void oltp_upkeep_ends(struct oltp *oltp, bool ends);
 /* RHEI_REPLACED if the file was moved, deleted or replaced, which is looked at every 0.1 ms at most. */
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error);
+/* RHEI_READ_ONLY: nothing is written by this handle, and why. */
+rhei_status oltp_refuse_write(const struct oltp *oltp, struct rhei_error *error);
 /* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */
 bool oltp_captures(const struct oltp *oltp);
 /* A read-only handle that reads the change log, and the numbers of tables, that others keep. The same from the opening on. */

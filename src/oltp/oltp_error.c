@@ -121,3 +121,9 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
         atomic_fetch_add_explicit(&connection->oltp->counters.busy, 1, memory_order_relaxed);
     return error_fill(same ? extended : rc, what, message, same ? sqlite3_error_offset(connection->db) : -1, error);
 }
+
+rhei_status oltp_refuse_write(const struct oltp *oltp, struct rhei_error *error)
+{
+    const char *why = oltp->config.no_writes;
+    return error_set(error, RHEI_READ_ONLY, "%s", why != NULL ? why : "the database was opened for reading only");
+}

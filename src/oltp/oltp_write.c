@@ -27,7 +27,7 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
                              struct rhei_error *error)
 {
     if (oltp->writer == NULL)
-        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+        return oltp_refuse_write(oltp, error);
     rhei_status stopped = job->stop == NULL ? RHEI_OK : job->stop->check(job->stop->context);
     if (stopped != RHEI_OK)
         return oltp_stop_error(stopped, true, error);

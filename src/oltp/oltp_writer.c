@@ -300,7 +300,7 @@ static rhei_status writer_acquire(struct oltp *oltp, int64_t deadline_ns, const 
                                   struct rhei_error *error)
 {
     if (oltp->writer == NULL)
-        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+        return oltp_refuse_write(oltp, error);
     rhei_status status = oltp_identity_check(oltp, true, error);
     if (status != RHEI_OK)
         return status;

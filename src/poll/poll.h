@@ -14,6 +14,7 @@
 #ifndef POLL_POLL_H
 #define POLL_POLL_H
 
+#include "base/base_arena.h"
 #include "base/base_log.h"
 #include "port/change_source.h"
 
@@ -37,7 +38,11 @@ struct poll_wishes {
     size_t page_rows;        /* 0: the default */
     bool full_diff;          /* rows that a sweep of all rows doesn't find are gone */
     uint32_t every;          /* full_diff: with every so many looks that found something changed */
+    bool seldom;             /* as poll_config's */
 };
+
+/* What is said of a table that hasn't got the column soft_delete, as a text in the arena; NULL: none is named, or no memory. `all`: every look reads all rows. */
+const char *poll_unseen(const struct poll_wishes *wishes, bool all, struct base_arena *arena);
 
 /* A table as a reader describes it. */
 struct poll_table {
@@ -47,6 +52,7 @@ struct poll_table {
     uint32_t stamp_count; /* 0: only sweeps find what changed */
     int32_t gone;         /* column that says that a row is deleted (not NULL, 0, false or empty); -1: none does */
     uint64_t identity;    /* where its rows lie; where that changes, they may have come and gone by no statement */
+    const char *unseen;   /* what the settings ask for and no look can see, for people; NULL: nothing */
     const char *advice;   /* what makes looks at it slow, for people; NULL: nothing */
 };
 
@@ -144,6 +150,7 @@ struct poll_config {
     size_t page_rows;           /* 0: 10,000 */
     bool snapshot;              /* every look that finds something changed is a sweep */
     bool deletes;               /* rows that a sweep doesn't find are gone */
+    bool seldom;                /* looks are made when somebody asks, so what makes them slow is no warning */
     uint32_t every;     /* a sweep with every so many looks that found something changed; 0: only now and then */
     int64_t overlap_ms; /* looks begin at what was the newest stamp so long ago; 0: 5,000 */
     int64_t sweep_ms;   /* least time between two sweeps that nobody asked for; 0: 1,000 */

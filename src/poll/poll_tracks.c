@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/base_buffer.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_map.h"
@@ -190,10 +191,27 @@ static bool is_aside(struct poll_track *track, int64_t now_ns)
     return track->aside_until_ns != 0;
 }
 
+const char *poll_unseen(const struct poll_wishes *wishes, bool all, struct base_arena *arena)
+{
+    struct base_buffer text = {0};
+    if (wishes->soft_delete == NULL)
+        return NULL;
+    base_buffer_format(&text, "it has no column \"%.60s\", which [sidecar.delete_detection] names, so %s",
+                       wishes->soft_delete,
+                       all ? "none of its rows is taken for deleted" : "rows that are deleted there stay here");
+    const char *said = text.failed ? NULL : base_arena_text(arena, text.data);
+    base_buffer_reset(&text);
+    return said;
+}
+
 static void advise(const struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
 {
-    if (!track->advised && table->advice != NULL && table->definition.unmirrored_reason == NULL)
-        base_log_write(poll->config.log, BASE_LOG_WARN, "poll", "table %s: %s", track->name, table->advice);
+    bool tell = !track->advised && table->definition.unmirrored_reason == NULL;
+    if (tell && table->unseen != NULL)
+        base_log_write(poll->config.log, BASE_LOG_WARN, "poll", "table %s: %s", track->name, table->unseen);
+    if (tell && table->advice != NULL)
+        base_log_write(poll->config.log, poll->config.seldom ? BASE_LOG_INFO : BASE_LOG_WARN, "poll", "table %s: %s",
+                       track->name, table->advice);
     track->advised = true;
 }
 

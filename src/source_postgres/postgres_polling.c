@@ -45,6 +45,7 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
                                      .log = config->log,
                                      .page_rows = wishes->page_rows,
                                      .deletes = wishes->full_diff,
+                                     .seldom = wishes->seldom,
                                      .every = wishes->full_diff ? wishes->every : 0};
     return poll_source_open(&poll, source, error);
 }

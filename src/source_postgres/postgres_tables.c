@@ -193,18 +193,13 @@ static void advise(struct describing *now)
 {
     struct base_buffer text = {0};
     uint32_t s = 0;
-    bool unseen = now->wishes->soft_delete != NULL && now->gone < 0;
     while (s < now->stamp_count && has_index(now, now->stamps[s]))
         s++;
-    if (s == now->stamp_count && !unseen)
+    if (now->gone < 0)
+        now->table->unseen = poll_unseen(now->wishes, false, &now->tables->arena);
+    if (s == now->stamp_count)
         return;
-    if (unseen)
-        base_buffer_format(&text,
-                           "it has no column \"%s\", which [sidecar.delete_detection] names, so rows that are deleted "
-                           "there stay here%s",
-                           now->wishes->soft_delete, s < now->stamp_count ? "; and " : "");
-    if (s < now->stamp_count)
-        advise_index(now, now->stamps[s], &text);
+    advise_index(now, now->stamps[s], &text);
     now->table->advice = text.failed ? NULL : base_arena_text(&now->tables->arena, text.data);
     base_buffer_reset(&text);
 }

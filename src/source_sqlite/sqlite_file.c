@@ -284,6 +284,7 @@ rhei_status sqlite_source_open(const struct sqlite_source_config *config, struct
                                .page_rows = config->wishes.page_rows,
                                .snapshot = config->snapshot,
                                .deletes = config->snapshot || config->wishes.full_diff,
+                               .seldom = config->wishes.seldom,
                                .every = config->wishes.full_diff ? config->wishes.every : 0};
     return poll_source_open(&poll, source, error);
 }

@@ -282,6 +282,9 @@ static void choose_gone(struct reading *reading)
     reading->table->gone = (int32_t)column;
     if (column >= 0 && !reading->file->config.snapshot)
         add_stamp(reading->table, column);
+    if (column < 0)
+        reading->table->unseen =
+            poll_unseen(&reading->file->config.wishes, reading->file->config.snapshot, &reading->tables->arena);
 }
 
 static rhei_status has_index(struct reading *reading, const struct source_column *column, bool *has)

@@ -12,14 +12,9 @@
 
 bool rh_history_kept(struct rh_tool *tool)
 {
-    char *json = NULL;
-    rhei_rows *rows = NULL;
-    bool kept = rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
-                rhei_oltp_query(tool->db, "SELECT json_extract(?, '$.settings.sync_mode') = 'temporal'",
-                                RHEI_PARAMS(rhei_text(json)), &rows, NULL) == RHEI_OK &&
-                rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_int64(rows, 0) == 1;
-    rhei_rows_close(&rows);
-    rhei_free(json);
+    struct rh_buffer mode = {0};
+    bool kept = rh_tool_ask_info(tool, "$.settings.sync_mode", &mode) && strcmp(mode.bytes, "temporal") == 0;
+    rh_buffer_free(&mode);
     return kept;
 }
 

@@ -192,7 +192,7 @@ static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, in
     rh_buffer_add_text(&line, between);
     add_positions(&line, rows);
     rh_buffer_format(&line, "%sage ", between);
-    rh_add_duration(&line, rhei_rows_age_us(rows));
+    rh_add_age(&line, rhei_rows_age_us(rows));
     (void)rh_flush_output();
     fprintf(stderr, "%s%s%s\n", rh_style(&tool->err, RH_DIM), line.bytes, rh_style(&tool->err, RH_PLAIN));
     rh_buffer_free(&line);

@@ -3,6 +3,7 @@
 #include "rh_advice.h"
 #include "rh_history.h"
 #include "rh_registry.h"
+#include "rh_sidecars.h"
 #include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
@@ -28,9 +29,11 @@ struct status {
     struct rhei_sidecar_status **sidecars;
     size_t sidecar_count;
     struct rh_registry registry;
+    bool alone; /* there is no file of the engine's own */
     bool keeps_history;
     struct rh_buffer histories; /* of tables that have one */
     struct rh_buffer gaps;      /* of theirs, as JSON */
+    struct rh_buffer folder;    /* of sidecars alone */
 };
 
 static bool collect(struct rh_tool *tool, struct status *status)
@@ -44,7 +47,10 @@ static bool collect(struct rh_tool *tool, struct status *status)
         rhei_metric_list(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
         status->keeps_history = rh_history_kept(tool);
-        if (status->keeps_history)
+        status->alone = rh_sidecars_alone(tool);
+        if (status->alone)
+            rh_sidecars_add_folder(tool, &status->folder);
+        else if (status->keeps_history)
             rh_history_add(tool, &status->histories, &status->gaps);
         if (listed == RHEI_OK || listed == RHEI_OLAP_UNAVAILABLE) /* a handle that only reads mirrors nothing */
             return true;
@@ -61,12 +67,7 @@ static void release(struct status *status)
     rh_registry_free(&status->registry);
     rh_buffer_free(&status->histories);
     rh_buffer_free(&status->gaps);
-}
-
-static void line_of(const char *label, struct rh_buffer *text)
-{
-    printf("%-13s%s\n", label, text->length > 0 ? text->bytes : "");
-    rh_buffer_clear(text);
+    rh_buffer_free(&status->folder);
 }
 
 static void add_behind(struct rh_buffer *text, int64_t newest, int64_t position)
@@ -84,17 +85,17 @@ static void print_engines(const struct rh_registry *registry, int64_t newest)
     else
         rh_buffer_format(&text, "installed, %zu table%s captured", registry->captured_count,
                          registry->captured_count == 1 ? "" : "s");
-    line_of("Capture", &text);
+    rh_print_line("Capture", &text);
     rh_buffer_format(&text, "%zu on this file", registry->engine_count);
-    line_of("Engines", &text);
+    rh_print_line("Engines", &text);
     for (size_t at = 0; at < registry->engine_count; at++) {
         const struct rh_engine *engine = &registry->engines[at];
         rh_buffer_format(&text, "  %" PRId64 ": position %" PRId64 ", ", engine->id, engine->position);
         add_behind(&text, newest, engine->position);
         rh_buffer_add_text(&text, ", seen ");
-        rh_add_duration(&text, engine->seen_ms > 0 ? engine->seen_ms * 1000 : 0);
+        rh_add_age(&text, engine->seen_ms > 0 ? engine->seen_ms * 1000 : 0);
         rh_buffer_add_text(&text, " ago");
-        line_of("", &text);
+        rh_print_line("", &text);
     }
     rh_buffer_free(&text);
 }
@@ -105,7 +106,7 @@ static void print_consumers(const struct rh_registry *registry, int64_t newest)
     if (registry->consumer_count == 0)
         return;
     rh_buffer_format(&text, "%zu of the change feed", registry->consumer_count);
-    line_of("Consumers", &text);
+    rh_print_line("Consumers", &text);
     for (size_t at = 0; at < registry->consumer_count; at++) {
         const struct rh_consumer *consumer = &registry->consumers[at];
         rh_buffer_add_text(&text, "  ");
@@ -113,9 +114,9 @@ static void print_consumers(const struct rh_registry *registry, int64_t newest)
         rh_buffer_format(&text, ": position %" PRId64 ", ", consumer->position);
         add_behind(&text, newest, consumer->position);
         rh_buffer_add_text(&text, ", seen ");
-        rh_add_duration(&text, consumer->seen_ms > 0 ? consumer->seen_ms * 1000 : 0);
+        rh_add_age(&text, consumer->seen_ms > 0 ? consumer->seen_ms * 1000 : 0);
         rh_buffer_add_text(&text, consumer->kept ? " ago" : " ago, so the log isn't kept for it any more");
-        line_of("", &text);
+        rh_print_line("", &text);
     }
     rh_buffer_free(&text);
 }
@@ -130,12 +131,12 @@ static void print_folders(const struct rh_registry *registry, int64_t newest)
         rh_add_visible(&text, folder->name, strlen(folder->name));
         rh_buffer_format(&text, ": checkpoint at %" PRId64 ", ", folder->position);
         add_behind(&text, newest, folder->position);
-        line_of("", &text);
+        rh_print_line("", &text);
         if (folder->kept && access(folder->name, F_OK) != 0 && errno == ENOENT) {
             rh_buffer_add_text(&text,
                                "  it is not there; if that is for good: rh changes --drop --consumer _rhei_folder:");
             rh_add_visible(&text, folder->name, strlen(folder->name));
-            line_of("", &text);
+            rh_print_line("", &text);
         }
     }
     rh_buffer_free(&text);
@@ -156,14 +157,14 @@ static void print_log(const struct rhei_sync_status *sync)
         rh_buffer_add_text(&text, ", ");
         rh_add_size(&text, (double)sync->log_bytes);
         rh_buffer_add_text(&text, ", the oldest ");
-        rh_add_duration(&text, sync->log_age_us);
+        rh_add_age(&text, sync->log_age_us);
         rh_buffer_add_text(&text, " old");
     }
-    line_of("Change log", &text);
+    rh_print_line("Change log", &text);
     if (sync->log_over) {
         rh_buffer_format(&text, "over its limit (log_limit_policy %s): %s", policy_name(sync->log_limit_policy),
                          sync->log_message);
-        line_of("", &text);
+        rh_print_line("", &text);
     }
     rh_buffer_free(&text);
 }
@@ -174,7 +175,7 @@ static void print_sync(const struct status *status)
     const struct rh_registry *registry = &status->registry;
     struct rh_buffer text = {0};
     rh_buffer_format(&text, "%" PRId64 ", the newest change", sync->log_position);
-    line_of("Position", &text);
+    rh_print_line("Position", &text);
     int64_t slowest = sync->log_position;
     for (size_t at = 0; at < registry->engine_count; at++)
         slowest = registry->engines[at].position < slowest ? registry->engines[at].position : slowest;
@@ -182,15 +183,15 @@ static void print_sync(const struct status *status)
     rh_buffer_add_text(&text, registry->engine_count > 1    ? ", the slowest engine"
                               : registry->engine_count == 1 ? ", the engine"
                                                             : ": no engine reads the log");
-    line_of("Lag", &text);
+    rh_print_line("Lag", &text);
     print_log(sync);
     print_folders(registry, sync->log_position);
     rh_add_count(&text, sync->cycles);
     rh_buffer_add_text(&text, " in this command, which builds no column store (rh sync and rh verify do)");
-    line_of("Cycles", &text);
+    rh_print_line("Cycles", &text);
     if (sync->last_error[0] != '\0') {
         rh_buffer_add_text(&text, sync->last_error);
-        line_of("Last error", &text);
+        rh_print_line("Last error", &text);
     }
     rh_buffer_free(&text);
 }
@@ -201,7 +202,7 @@ static void print_file(const struct status *status)
     rh_add_size(&text, rh_metric_of(status->metrics, status->metric_count, "rhei_oltp_file_bytes"));
     rh_buffer_add_text(&text, ", write-ahead log ");
     rh_add_size(&text, rh_metric_of(status->metrics, status->metric_count, "rhei_oltp_wal_bytes"));
-    line_of("File", &text);
+    rh_print_line("File", &text);
     rh_buffer_free(&text);
 }
 
@@ -218,21 +219,21 @@ static void print_disk(const struct status *status)
     if (!tells_of_disk(status))
         return;
     rh_buffer_add_text(&text, sync->disk_folder);
-    line_of("Folder", &text);
+    rh_print_line("Folder", &text);
     if (sync->disk_position >= 0) {
         rh_add_size(&text, (double)sync->disk_bytes);
         rh_buffer_format(&text, ", position %" PRId64 ", ", sync->disk_position);
         add_behind(&text, sync->log_position, sync->disk_position);
         rh_buffer_add_text(&text, ", made ");
-        rh_add_duration(&text, sync->disk_age_us);
+        rh_add_age(&text, sync->disk_age_us);
         rh_buffer_add_text(&text, " ago");
     } else {
         rh_buffer_add_text(&text, "none yet");
     }
-    line_of("Checkpoint", &text);
+    rh_print_line("Checkpoint", &text);
     if (sync->disk_message[0] != '\0') {
         rh_buffer_add_text(&text, sync->disk_message);
-        line_of("", &text);
+        rh_print_line("", &text);
     }
     rh_buffer_free(&text);
 }
@@ -249,7 +250,7 @@ static void print_history(const struct status *status)
         rh_buffer_format(&text, "%s (a new table's begins with the next rh sync)", status->histories.bytes);
     else
         rh_buffer_add_text(&text, "in the folder, which can't be read here");
-    line_of("History", &text);
+    rh_print_line("History", &text);
     rh_buffer_free(&text);
 }
 
@@ -268,77 +269,31 @@ static void print_buffer(const struct status *status)
         rh_buffer_format(&text, ", up to change %" PRId64 ", ", sync->buffer_position);
         add_behind(&text, sync->log_position, sync->buffer_position);
     }
-    line_of("Buffer", &text);
+    rh_print_line("Buffer", &text);
     if (sync->buffer_message[0] != '\0') {
         rh_buffer_add_text(&text, sync->buffer_message);
-        line_of("", &text);
+        rh_print_line("", &text);
     }
     rh_buffer_free(&text);
 }
 
-static void add_lag(struct rh_buffer *text, const struct rhei_sidecar_status *sidecar)
-{
-    if (sidecar->away) {
-        rh_buffer_add_text(text, "away for ");
-        rh_add_duration(text, sidecar->away_us);
-    } else if (sidecar->lag_us >= 0) {
-        rh_add_duration(text, sidecar->lag_us);
-        rh_buffer_add_text(text, " behind");
-    } else {
-        rh_buffer_add_text(text, "not loaded");
-    }
-    if (sidecar->lag_bytes > 0) {
-        rh_buffer_add_text(text, ", ");
-        rh_add_size(text, (double)sidecar->lag_bytes);
-        rh_buffer_add_text(text, " of WAL behind");
-    }
-}
-
-/* Of its slot, where that may lose something, or fill the server's disk. */
-static void print_slot(const struct rhei_sidecar_status *sidecar, struct rh_buffer *text)
-{
-    if (sidecar->slot[0] != '\0') {
-        rh_buffer_format(text, "  slot %s, for which the server keeps ", sidecar->slot);
-        rh_add_size(text, (double)sidecar->slot_held_bytes);
-        rh_buffer_add_text(text, " of WAL");
-        if (sidecar->slot_state[0] != '\0' && strcmp(sidecar->slot_state, "reserved") != 0)
-            rh_buffer_format(text, " (%s)", sidecar->slot_state);
-        if (sidecar->slot_safe_bytes >= 0) {
-            rh_buffer_add_text(text, ", and may lose it after ");
-            rh_add_size(text, (double)sidecar->slot_safe_bytes);
-            rh_buffer_add_text(text, " more");
-        }
-        line_of("", text);
-    }
-    if (sidecar->slots_left[0] != '\0') {
-        rh_buffer_add_text(text, "  slots that nobody reads: ");
-        rh_add_in_our_words(text, sidecar->slots_left);
-        rh_buffer_add_text(text, " (drop those that aren't wanted: SELECT pg_drop_replication_slot(name))");
-        line_of("", text);
-    }
-}
-
-static void print_sidecars(const struct status *status)
+/* Without a file of the engine's own there is neither capture nor a log of it. */
+static void print_alone(const struct status *status)
 {
     struct rh_buffer text = {0};
-    if (status->sidecar_count == 0)
-        return;
-    rh_buffer_format(&text, "%zu", status->sidecar_count);
-    line_of("Sidecars", &text);
-    for (size_t at = 0; at < status->sidecar_count; at++) {
-        const struct rhei_sidecar_status *sidecar = status->sidecars[at];
-        rh_buffer_add_text(&text, "  ");
-        rh_add_visible(&text, sidecar->name, strlen(sidecar->name));
-        rh_buffer_format(&text, ": %s, mode %s, position %" PRId64 ", ", sidecar->source_type, sidecar->mode,
-                         sidecar->position);
-        add_lag(&text, sidecar);
-        line_of("", &text);
-        if (sidecar->message[0] != '\0') {
-            rh_buffer_add_text(&text, "  ");
-            rh_add_in_our_words(&text, sidecar->message);
-            line_of("", &text);
-        }
-        print_slot(sidecar, &text);
+    bool folder = status->folder.length > 0;
+    rh_buffer_add_text(&text,
+                       "of sidecars alone: enable_local_oltp = true in [sidecar] puts tables of one's own beside them");
+    rh_print_line("Database", &text);
+    if (folder) {
+        rh_buffer_add_text(&text, status->folder.bytes);
+        rh_print_line("Folder", &text);
+    }
+    if (status->keeps_history) {
+        rh_buffer_add_text(&text, folder ? "kept in the folder, of every table below that is followed"
+                                         : "in memory alone, so it begins anew with each command: olap_path in the "
+                                           "settings keeps it");
+        rh_print_line("History", &text);
     }
     rh_buffer_free(&text);
 }
@@ -370,16 +325,18 @@ static const char *why_not(const struct status *status, const struct rhei_table_
 /* What the column store has of histories, which the line of the history tells of. */
 static bool is_of_history(const struct rhei_table_status *table)
 {
-    return strncmp(table->message, "a table of source \"history\"", 27) == 0;
+    return strncmp(table->message, "a table of source \"history", 26) == 0;
 }
 
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
-    static const char *const names[] = {"table", "captured", "why not", "history"};
+    static const char *const own[] = {"table", "captured", "why not", "history"};
+    static const char *const alone[] = {"table", "loaded", "why not", "history"};
+    const char *const *names = status->alone ? alone : own;
     uint32_t columns = 3;
     size_t count = 0;
     for (size_t at = 0; at < status->table_count; at++) {
-        columns = status->tables[at]->keeps_history != 0 ? 4 : columns;
+        columns = !status->alone && status->tables[at]->keeps_history != 0 ? 4 : columns;
         count += !is_of_history(status->tables[at]);
     }
     printf("%-13s%zu\n", "Tables", count);
@@ -391,12 +348,16 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     struct rh_buffer why = {0};
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = status->tables[at];
-        bool captured = rh_registry_captures(&status->registry, table->name);
+        bool captured =
+            status->alone ? table->state == RHEI_TABLE_READY : rh_registry_captures(&status->registry, table->name);
         if (is_of_history(table))
             continue;
         rh_buffer_clear(&why);
         bool ready = captured && table->state == RHEI_TABLE_READY; /* told why it keeps no history */
-        rh_add_in_our_words(&why, ready ? table->message : captured ? "" : why_not(status, table));
+        rh_add_in_our_words(&why, ready && status->alone ? ""
+                                  : ready                ? table->message
+                                  : captured             ? ""
+                                                         : why_not(status, table));
         const char *history = !table->keeps_history ? "" : captured ? "kept" : "to be kept";
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
                                       text_value(why.bytes), text_value(history)};
@@ -489,33 +450,6 @@ static void add_log_json(struct rh_buffer *json, const struct rhei_sync_status *
     add_text_member(json, "log_message", sync->log_message);
 }
 
-static void add_sidecars_json(struct rh_buffer *json, const struct status *status)
-{
-    rh_buffer_add_text(json, "\"sidecars\":[");
-    for (size_t at = 0; at < status->sidecar_count; at++) {
-        const struct rhei_sidecar_status *sidecar = status->sidecars[at];
-        rh_buffer_add_text(json, at > 0 ? ",{" : "{");
-        add_text_member(json, "name", sidecar->name);
-        add_text_member(json, "source_type", sidecar->source_type);
-        add_text_member(json, "mode", sidecar->mode);
-        rh_buffer_format(json, "\"away\":%s,", sidecar->away ? "true" : "false");
-        add_member(json, "away_us", sidecar->away_us);
-        add_text_member(json, "message", sidecar->message);
-        add_member(json, "position", sidecar->position);
-        add_member(json, "lag_us", sidecar->lag_us);
-        add_member(json, "lag_bytes", sidecar->lag_bytes);
-        add_text_member(json, "slot", sidecar->slot);
-        add_text_member(json, "slot_state", sidecar->slot_state);
-        add_member(json, "slot_held_bytes", sidecar->slot_held_bytes);
-        add_member(json, "slot_safe_bytes", sidecar->slot_safe_bytes);
-        add_member(json, "reloads", (int64_t)sidecar->reloads);
-        add_text_member(json, "slots_left", sidecar->slots_left);
-        add_member(json, "tables", (int64_t)sidecar->tables);
-        rh_buffer_format(json, "\"tables_ready\":%" PRIu64 "}", sidecar->tables_ready);
-    }
-    rh_buffer_add_text(json, "],");
-}
-
 static void print_json(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
@@ -555,12 +489,25 @@ static void print_json(const struct status *status)
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
     rh_buffer_add_char(&json, ',');
     add_engines_json(&json, &status->registry, sync->log_position);
-    if (status->sidecar_count > 0)
-        add_sidecars_json(&json, status);
+    if (status->sidecar_count > 0) {
+        rh_sidecars_add_json(&json, status->sidecars, status->sidecar_count);
+        rh_buffer_add_char(&json, ',');
+    }
     add_tables_json(&json, status);
     add_metrics_json(&json, status);
     printf("%s}\n", json.bytes);
     rh_buffer_free(&json);
+}
+
+static void print_own(const struct status *status)
+{
+    print_engines(&status->registry, status->sync.log_position);
+    print_consumers(&status->registry, status->sync.log_position);
+    print_sync(status);
+    print_file(status);
+    print_disk(status);
+    print_history(status);
+    print_buffer(status);
 }
 
 int rh_status_command(struct rh_tool *tool)
@@ -574,14 +521,11 @@ int rh_status_command(struct rh_tool *tool)
     if (good && tool->args->json) {
         print_json(&status);
     } else if (good) {
-        print_engines(&status.registry, status.sync.log_position);
-        print_consumers(&status.registry, status.sync.log_position);
-        print_sync(&status);
-        print_file(&status);
-        print_disk(&status);
-        print_history(&status);
-        print_buffer(&status);
-        print_sidecars(&status);
+        if (status.alone)
+            print_alone(&status);
+        else
+            print_own(&status);
+        rh_sidecars_print(status.sidecars, status.sidecar_count);
         print_tables(tool, &status);
     }
     release(&status);

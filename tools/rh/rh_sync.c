@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh sync: builds the column store, brings it to every commit, and tells what that took. */
 #include "rh_advice.h"
+#include "rh_sidecars.h"
 #include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
@@ -55,6 +56,30 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
     rh_buffer_free(&text);
 }
 
+/* Of each database that is followed: what the look that was waited for came to. */
+static void print_sidecars(struct rhei_sidecar_status *const *sidecars, size_t count, int64_t elapsed_us)
+{
+    struct rh_buffer text = {0};
+    for (size_t at = 0; at < count; at++) {
+        const struct rhei_sidecar_status *sidecar = sidecars[at];
+        rh_buffer_add_text(&text, "Sidecar ");
+        rh_add_visible(&text, sidecar->name, strlen(sidecar->name));
+        rh_buffer_add_text(&text, ": ");
+        if (sidecar->away) {
+            rh_sidecars_add_lag(&text, sidecar);
+            rh_buffer_add_text(&text, ": ");
+            rh_add_in_our_words(&text, sidecar->message);
+        } else {
+            rh_buffer_format(&text, "in step with its database at position %" PRId64 " after ", sidecar->position);
+            rh_add_duration(&text, elapsed_us);
+        }
+        rh_buffer_format(&text, ", %" PRIu64 " of %" PRIu64 " tables loaded.", sidecar->tables_ready, sidecar->tables);
+        puts(text.bytes);
+        rh_buffer_clear(&text);
+    }
+    rh_buffer_free(&text);
+}
+
 /* Which tables the column store leaves to SQLite, and why; NULL: it doesn't. */
 static const char *why_left_out(const struct rhei_table_status *table)
 {
@@ -84,7 +109,9 @@ static void add_left_out_json(struct rh_buffer *json, struct rhei_table_status *
 }
 
 static void print_json(const struct rhei_sync_report *report, const struct rhei_sync_status *status,
-                       struct rhei_table_status *const *tables, size_t count, uint64_t taken, int64_t elapsed_us)
+                       struct rhei_table_status *const *tables, size_t count,
+                       struct rhei_sidecar_status *const *sidecars, size_t sidecar_count, uint64_t taken,
+                       int64_t elapsed_us)
 {
     struct rh_buffer json = {0};
     rh_buffer_format(
@@ -95,6 +122,10 @@ static void print_json(const struct rhei_sync_report *report, const struct rhei_
         report->position, status->events, status->rows_inserted, status->rows_updated, status->rows_deleted,
         status->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready, taken);
     add_left_out_json(&json, tables, count);
+    if (sidecar_count > 0) {
+        rh_buffer_add_char(&json, ',');
+        rh_sidecars_add_json(&json, sidecars, sidecar_count);
+    }
     printf("%s}\n", json.bytes);
     rh_buffer_free(&json);
 }
@@ -121,7 +152,8 @@ int rh_sync_command(struct rh_tool *tool)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_sync_report report = {.struct_size = sizeof report};
     struct rhei_table_status **tables = NULL;
-    size_t count = 0;
+    struct rhei_sidecar_status **sidecars = NULL;
+    size_t count = 0, sidecar_count = 0;
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (!rh_tool_open(tool, 0))
         return RH_EXIT_ERROR;
@@ -132,15 +164,19 @@ int rh_sync_command(struct rh_tool *tool)
     bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK &&
                 rhei_sync_now_with(tool->db, &limits, &report, &error) == RHEI_OK &&
                 rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
-                rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK;
+                rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK &&
+                rhei_sidecar_list(tool->db, &sidecars, &sidecar_count, &error) == RHEI_OK;
+    int64_t elapsed_us = rh_now_us() - started;
     rh_waiting_stop();
     if (!good) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {
-        print_json(&report, &status, tables, count, taken_over(tool, &status), rh_now_us() - started);
+        print_json(&report, &status, tables, count, sidecars, sidecar_count, taken_over(tool, &status), elapsed_us);
     } else {
-        print_report(&report, &status, taken_over(tool, &status), rh_now_us() - started);
+        if (!rh_sidecars_alone(tool))
+            print_report(&report, &status, taken_over(tool, &status), elapsed_us);
+        print_sidecars(sidecars, sidecar_count, elapsed_us);
         print_left_out(tables, count);
     }
     if (good && status.disk_folder[0] != '\0' && rhei_checkpoint(tool->db, &error) != RHEI_OK) {
@@ -149,6 +185,7 @@ int rh_sync_command(struct rh_tool *tool)
     } else if (good && status.disk_message[0] != '\0')
         fprintf(stderr, "rh: the folder %s: %s\n", status.disk_folder, status.disk_message);
     rhei_free(tables);
+    rhei_free(sidecars);
     rh_tool_close(tool);
     return rh_finish_output(tool, code);
 }

@@ -122,6 +122,21 @@ struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
                                       .progress = rh_waiting_told};
 }
 
+bool rh_tool_ask_info(struct rh_tool *tool, const char *path, struct rh_buffer *text)
+{
+    char *json = NULL;
+    rhei_rows *rows = NULL;
+    bool there = rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
+                 rhei_oltp_query(tool->db, "SELECT CAST(json_extract(?, ?) AS TEXT)",
+                                 RHEI_PARAMS(rhei_text(json), rhei_text(path)), &rows, NULL) == RHEI_OK &&
+                 rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_text(rows, 0) != NULL;
+    if (there)
+        rh_buffer_add_text(text, rhei_rows_text(rows, 0));
+    rhei_rows_close(&rows);
+    rhei_free(json);
+    return there;
+}
+
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error)
 {
     struct rhei_call_options limits = rh_tool_limits(tool);

@@ -43,6 +43,8 @@ void rh_tool_discard(struct rh_tool *tool);
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);
 
 /** Builds the column store of the open database, with a line that tells how far it is. */
+/** What the engine tells of itself (rhei_info_json) at a path of JSON, as text; false: there is nothing. */
+bool rh_tool_ask_info(struct rh_tool *tool, const char *path, struct rh_buffer *text);
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */

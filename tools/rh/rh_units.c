@@ -20,8 +20,26 @@ void rh_add_duration(struct rh_buffer *out, int64_t us)
         rh_buffer_format(out, "%.1f ms", (double)us / 1e3);
     else if (us < 120000000)
         rh_buffer_format(out, "%.2f s", (double)us / 1e6);
-    else
+    else if (us < 7200000000)
         rh_buffer_format(out, "%" PRId64 " min %" PRId64 " s", us / 60000000, us / 1000000 % 60);
+    else if (us < 172800000000)
+        rh_buffer_format(out, "%" PRId64 " h %" PRId64 " min", us / 3600000000, us / 60000000 % 60);
+    else
+        rh_buffer_format(out, "%" PRId64 " days %" PRId64 " h", us / 86400000000, us / 3600000000 % 24);
+}
+
+void rh_add_age(struct rh_buffer *out, int64_t us)
+{
+    if (us < 1000)
+        rh_buffer_add_text(out, us < 0 ? "unknown" : "less than 1 ms");
+    else
+        rh_add_duration(out, us);
+}
+
+void rh_print_line(const char *label, struct rh_buffer *text)
+{
+    printf("%-13s%s\n", label, text->length > 0 ? text->bytes : "");
+    rh_buffer_clear(text);
 }
 
 void rh_add_count(struct rh_buffer *out, uint64_t count)

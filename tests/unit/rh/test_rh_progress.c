@@ -106,6 +106,14 @@ static void expect_duration(int64_t us, const char *expected)
     rh_buffer_free(&out);
 }
 
+static void expect_age(int64_t us, const char *expected)
+{
+    struct rh_buffer out = {0};
+    rh_add_age(&out, us);
+    assert_string_equal(out.bytes, expected);
+    rh_buffer_free(&out);
+}
+
 static void test_durations_counts_and_sizes(void **state)
 {
     struct rh_buffer out = {0};
@@ -115,6 +123,11 @@ static void test_durations_counts_and_sizes(void **state)
     expect_duration(3250, "3.2 ms");
     expect_duration(1250000, "1.25 s");
     expect_duration(125000000, "2 min 5 s");
+    expect_duration(INT64_C(11520000000), "3 h 12 min");
+    expect_duration(INT64_C(190800000000), "2 days 5 h");
+    expect_age(-1, "unknown");
+    expect_age(2, "less than 1 ms");
+    expect_age(1000, "1.0 ms");
     rh_add_count(&out, 336776);
     rh_add_count(&out, 7);
     rh_add_count(&out, 1000);
