@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base_buffer.h"
+#include "base/base_checksum.h"
 
 /* The next 8 bytes as a number of this machine, and *at behind them. Where there are less, 0, and *wrong is set for good. */
 static inline uint64_t base_words_take(const char **at, const char *end, bool *wrong)
@@ -47,6 +48,24 @@ static inline void base_words_put_text(struct base_buffer *out, const char *text
     size_t len = strlen(text) + 1;
     base_words_put(out, len);
     base_buffer_append(out, text, len);
+}
+
+/* Behind all that was put: its sum. */
+static inline void base_words_seal(struct base_buffer *out)
+{
+    if (!out->failed)
+        base_words_put(out, base_checksum(out->data, out->len));
+}
+
+/* Whether these are bytes as they were sealed; *end is in front of the sum then. */
+static inline bool base_words_sealed(const char *bytes, const char **end)
+{
+    uint64_t sum = 0;
+    if (*end - bytes < (ptrdiff_t)sizeof sum)
+        return false;
+    memcpy(&sum, *end - sizeof sum, sizeof sum);
+    *end -= sizeof sum;
+    return sum == base_checksum(bytes, (size_t)(*end - bytes));
 }
 
 #endif

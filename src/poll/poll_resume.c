@@ -4,7 +4,8 @@
  *
  *   1. What is remembered is true of the published state: while a look that found another database isn't known to be published, nothing is.
  *   2. Another database behind the same name is lost with the first look, and every table is loaded.
- *   3. A table has its number again by its name; whether its rows are of it, who has them looks at (the definition), and the first look, which is a
+ *   3. What isn't as it was written, to the last bit, is nothing to go on with.
+ *   4. A table has its number again by its name; whether its rows are of it, who has them looks at (the definition), and the first look, which is a
  *      sweep, makes them those that there are.
  */
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "base/base_words.h"
 #include "poll_internal.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 rhei_status poll_remember(struct change_source *source, void **bytes, size_t *len, struct rhei_error *error)
 {
@@ -37,6 +38,7 @@ rhei_status poll_remember(struct change_source *source, void **bytes, size_t *le
             base_words_put(&out, poll->tracks[t]->id);
             base_words_put_text(&out, poll->tracks[t]->name);
         }
+    base_words_seal(&out);
     base_mutex_unlock(&poll->lock);
     *len = out.len;
     if (!known || out.failed) {
@@ -75,6 +77,7 @@ rhei_status poll_resume(struct change_source *source, const void *bytes, size_t 
     const char *at = bytes, *end = at + len;
     bool wrong = false;
     base_mutex_lock(&poll->lock);
+    wrong = !base_words_sealed(at, &end);
     wrong = base_words_take(&at, end, &wrong) != FORMAT || wrong;
     const char *identity = base_words_take_text(&at, end, &wrong);
     poll->last_us = poll->settled_us = (int64_t)base_words_take(&at, end, &wrong);

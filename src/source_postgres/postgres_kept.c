@@ -8,7 +8,7 @@
 #include "base/base_memory.h"
 #include "base/base_words.h"
 
-enum { FORMAT = 3 };
+enum { FORMAT = 4 };
 
 static void put_mark(struct base_buffer *out, const struct postgres_mark *mark)
 {
@@ -43,6 +43,7 @@ rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, 
             base_words_put(&out, table->leaves[l].file);
         }
     }
+    base_words_seal(&out);
     *len = out.len;
     bool failed = out.failed;
     *bytes = failed ? NULL : base_buffer_take(&out);
@@ -117,6 +118,7 @@ rhei_status postgres_kept_read(const void *bytes, size_t len, struct postgres_ke
     if (catalog == NULL)
         return error_no_memory(error);
     atomic_init(&catalog->holders, 1);
+    reader.wrong = !base_words_sealed(reader.at, &reader.end);
     reader.wrong = take(&reader) != FORMAT || reader.wrong;
     kept->slot = take_text(&reader);
     snprintf(kept->system, sizeof kept->system, "%s", take_text(&reader));

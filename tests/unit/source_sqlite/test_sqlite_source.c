@@ -184,6 +184,60 @@ static void test_s5_a_load_leaves_no_file_open(void **unused)
     stop(&world);
 }
 
+/* Goes on with a state, and says whether that was refused: then every table is to be loaded. */
+static bool refuses(const struct world *world, const unsigned char *bytes, size_t len)
+{
+    struct world other = {.after = world->after};
+    struct sqlite_source_config config = {.path = world->path};
+    assert_int_equal(sqlite_source_open(&config, &other.source, NULL), RHEI_OK);
+    unsigned char *own = malloc(len + 1); /* of that size, so that who reads behind it is seen */
+    memcpy(own, bytes, len);
+    own = realloc(own, len > 0 ? len : 1);
+    assert_int_equal(other.source->ops->resume(other.source, own, len, NULL), RHEI_OK);
+    free(own);
+    bool lost = look(&other).lost;
+    const struct source_table *tables = NULL;
+    size_t count = 0;
+    assert_int_equal(other.source->ops->tables(other.source, &tables, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 2);
+    assert_int_not_equal(tables[0].id, tables[1].id);
+    other.source->ops->close(&other.source);
+    return lost;
+}
+
+static void test_s2_a_state_is_gone_on_with_as_it_was_written_or_not_at_all(void **unused)
+{
+    (void)unused;
+    struct world world;
+    start(&world);
+    run(world.app, "CREATE TABLE u (id INTEGER PRIMARY KEY, updated_at)");
+    look(&world);
+    look(&world);
+    void *state = NULL;
+    size_t len = 0;
+    assert_int_equal(world.source->ops->remember(world.source, &state, &len, NULL), RHEI_OK);
+    unsigned char bytes[1000] = {0};
+    assert_in_range(len, 40, sizeof bytes - 8);
+    memcpy(bytes, state, len);
+    assert_false(refuses(&world, bytes, len));
+    for (size_t cut = 0; cut < len; cut++)
+        assert_true(refuses(&world, bytes, cut));
+    assert_true(refuses(&world, bytes, len + 1));
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        assert_true(refuses(&world, bytes, len));
+        bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    }
+    unsigned seed = 7;
+    for (int round = 0; round < 300; round++) { /* whatever else may be in its place */
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (unsigned char)(rand_r(&seed) % 3 == 0 ? rand_r(&seed) : ((unsigned char *)state)[i]);
+        assert_true(refuses(&world, bytes, (size_t)rand_r(&seed) % (len + 1)));
+    }
+    free(state);
+    stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_s5_another_file_is_noticed_though_it_is_locked_at_first),
         cmocka_unit_test(test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it_is_locked_at_first),
         cmocka_unit_test(test_s5_a_load_leaves_no_file_open),
+        cmocka_unit_test(test_s2_a_state_is_gone_on_with_as_it_was_written_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
