@@ -19,7 +19,9 @@ static const char TABLES[] =
     "c.relfilenode, pg_catalog.has_schema_privilege(s.oid, 'USAGE'),"
     " CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('GRANT SELECT ON %I.%I TO %I', s.nspname, c.relname, "
     "current_user) END,"
-    " CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', s.nspname, current_user) END"
+    " CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', s.nspname, current_user) "
+    "END,"
+    " c.relispopulated"
     " FROM (SELECT u.x, u.n, (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = "
     "c.relnamespace"
     " WHERE c.relkind IN ('r','p','v','m','f') AND s.nspname NOT IN " SYSTEM_SCHEMAS
@@ -238,6 +240,8 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
         return "it is a foreign table, of which no changes are told";
     if (kind == 'm' && logical)
         return "it is a materialized view, of which no changes are told";
+    if (!is_true(reading, result, row, 16))
+        return "it is a materialized view without data: REFRESH MATERIALIZED VIEW fills it";
     if (cell(reading, result, row, 6)[0] == 'u' && logical)
         return "it is UNLOGGED, and of such tables no changes are told";
     if (!is_true(reading, result, row, 8))

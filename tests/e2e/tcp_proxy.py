@@ -16,6 +16,7 @@ class TcpProxy:
         self.open = set()
         self.left = None  # bytes from the server until all is cut; None: never
         self.cuts = 0
+        self.gone = False  # nobody is let through
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -24,6 +25,9 @@ class TcpProxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.gone:
+                client.close()
+                continue
             try:
                 server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
@@ -62,6 +66,14 @@ class TcpProxy:
         """Everything is cut after so many bytes more of the server's."""
         with self.lock:
             self.left = count
+
+    def leave(self):
+        """Until come_back(), as if the server wasn't there."""
+        self.gone = True
+        self.cut()
+
+    def come_back(self):
+        self.gone = False
 
     def cut(self):
         with self.lock:
