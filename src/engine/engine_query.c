@@ -392,7 +392,8 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
         }
         bool known = made->statement != NULL;
         bool eventual = ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL;
-        bool loaded = !known && engine_sidecars_await(db, eventual, &ask->limits, &status, &why);
+        /* of a known one, too: what it waited for may have told that a table has to be loaded again */
+        bool loaded = engine_sidecars_await(db, eventual, &ask->limits, &status, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && known && is_outdated(db, made->statement) &&
                 ++tries < SCHEMA_TRIES && settle(db);
         if (status == RHEI_OLAP_UNAVAILABLE && known && !again && ++builds < BUILD_TRIES) {

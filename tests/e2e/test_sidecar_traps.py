@@ -215,3 +215,16 @@ def test_s2_cuts_and_kills_in_loops_beside_pgbench_lose_and_double_nothing(engin
         state = json.loads(engine.info())["sidecars"][0]
         assert state["reloads"] == 0 and not state["away"]  # the slot went on where it was
         assert how != "cut" or proxy.cuts >= 5
+
+
+def test_s1_a_query_waits_for_a_table_that_it_finds_has_to_be_loaded_again(engine, server, tmp_path):
+    """Without the whole old row nothing tells a large value of a row whose key changes; the query that reads of that is the one that notices."""
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
+               "INSERT INTO t SELECT n, repeat('x', 5000) || n FROM generate_series(1, 50) n")
+    engine.open(None, config_file=settings(tmp_path, server))
+    there = lambda: rows_there(server, "SELECT id, length(big) FROM t")  # noqa: E731
+    for n in range(1, 21):
+        assert rows_here(engine, "SELECT id, length(big) FROM app.t") == there()
+        server.sql(f"UPDATE t SET id = {1000 + n} WHERE id = {n}")
+    assert rows_here(engine, "SELECT id, length(big) FROM app.t") == there()
+    assert any("a large value of it wasn't sent" in text for *_, text in engine.log)
