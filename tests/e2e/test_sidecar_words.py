@@ -38,7 +38,7 @@ def test_status_and_sync_of_sidecars_alone_speak_of_no_file(rh, source):  # noqa
     told = rh.run("status", "--config", "side.toml").stdout
     assert of_own_file(told) == [] and "enable_local_oltp = true" in told, told
     lines = [line.split() for line in told.splitlines()]
-    assert ["Folder", "folder"] in lines and any(line[:5] == ["History", "kept", "in", "the", "folder,"] for line in lines), told
+    assert ["Folder", "folder"] in lines and any(line[:2] == ["History", "kept,"] for line in lines), told
     assert any(line[:3] == ["app.orders", "│", "yes"] for line in lines) and any(line[:3] == ["app.nokey", "│", "no"] for line in lines), told
     said = json.loads(rh.run("sync", "--json", "--config", "side.toml").stdout)["sidecars"]
     assert [(side["name"], side["tables"], side["tables_ready"], side["away"]) for side in said] == [("app", 3, 2, False)]
@@ -63,7 +63,7 @@ def test_a_source_that_is_away_is_told_by_commands_as_people_read_it(rh, source)
     for command in (["status"], ["sync", "--timeout", "300"]):
         told = rh.run(*command, "--config", "side.toml").stdout
         assert re.search(r"away for (less than 1 ms|[\d.]+ (ms|s))\b", told) and "No such file" in told, told
-        assert "0 us" not in told and "-1" not in told, told
+        assert not re.search(r"\d us\b| -1\b", told), told
     told = rh.run("query", "SELECT * FROM app.orders", "--freshness", "eventual", "--config", "side.toml", code=1).stderr
     assert 'no such table: app.orders: nothing of source "app" is loaded yet' in told, told
 

@@ -15,6 +15,14 @@ bool rh_sidecars_alone(struct rh_tool *tool)
     return alone;
 }
 
+bool rh_sidecars_kept(struct rh_tool *tool)
+{
+    struct rh_buffer answer = {0};
+    bool kept = rh_tool_ask_info(tool, "$.sidecars[0].disk.kept", &answer) && strcmp(answer.bytes, "1") == 0;
+    rh_buffer_free(&answer);
+    return kept;
+}
+
 void rh_sidecars_add_folder(struct rh_tool *tool, struct rh_buffer *text)
 {
     (void)rh_tool_ask_info(tool, "$.settings.olap_path", text);

@@ -11,6 +11,8 @@
 
 /** Whether there are sidecars alone: no file of the engine's own beside them. */
 bool rh_sidecars_alone(struct rh_tool *tool);
+/** Whether what is known of the first one is kept somewhere, for the next command to go on from. */
+bool rh_sidecars_kept(struct rh_tool *tool);
 /** The folder that they are kept in (olap_path), into `text`; nothing where there is none. */
 void rh_sidecars_add_folder(struct rh_tool *tool, struct rh_buffer *text);
 /** Adds "away for 3.2 s", or how far it is behind. */

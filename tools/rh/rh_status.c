@@ -30,6 +30,7 @@ struct status {
     size_t sidecar_count;
     struct rh_registry registry;
     bool alone; /* there is no file of the engine's own */
+    bool kept;  /* what is known of the sidecars, for the next command */
     bool keeps_history;
     struct rh_buffer histories; /* of tables that have one */
     struct rh_buffer gaps;      /* of theirs, as JSON */
@@ -48,6 +49,7 @@ static bool collect(struct rh_tool *tool, struct status *status)
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
         status->keeps_history = rh_history_kept(tool);
         status->alone = rh_sidecars_alone(tool);
+        status->kept = rh_sidecars_kept(tool);
         if (status->alone)
             rh_sidecars_add_folder(tool, &status->folder);
         else if (status->keeps_history)
@@ -290,9 +292,10 @@ static void print_alone(const struct status *status)
         rh_print_line("Folder", &text);
     }
     if (status->keeps_history) {
-        rh_buffer_add_text(&text, folder ? "kept in the folder, of every table below that is followed"
-                                         : "in memory alone, so it begins anew with each command: olap_path in the "
-                                           "settings keeps it");
+        rh_buffer_add_text(&text, status->kept
+                                      ? "kept, of every table below that is followed"
+                                      : "in memory alone, so it begins anew with each command: olap_path in the "
+                                        "settings keeps it");
         rh_print_line("History", &text);
     }
     rh_buffer_free(&text);
