@@ -145,7 +145,9 @@ static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, 
                                             .own_slot = settings->slot,
                                             .log = &db->log,
                                             .wake = wake_sidecar,
-                                            .wake_context = sidecar};
+                                            .wake_context = sidecar,
+                                            .fault = db->config.fault,
+                                            .fault_context = db->config.fault_context};
     return source_postgres_open(&config, &sidecar->source, error);
 }
 

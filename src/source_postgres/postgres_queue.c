@@ -28,6 +28,7 @@ static void free_transaction(struct postgres_queue *queue, struct postgres_trans
     if (transaction->file >= 0)
         close(transaction->file);
     base_free(transaction->aborted);
+    base_free(transaction->truncated);
     base_free(transaction);
 }
 
@@ -143,9 +144,16 @@ static void unlink_open(struct postgres_queue *queue, struct postgres_transactio
         queue->current = NULL;
 }
 
-static void commit(struct postgres_queue *queue, struct postgres_transaction *transaction,
-                   const struct postgres_message *message)
+static rhei_status commit(struct postgres_queue *queue, struct postgres_transaction *transaction,
+                          const struct postgres_message *message, struct rhei_error *error)
 {
+    size_t count = queue->truncated_count, more = transaction->truncated_count;
+    if (more > 0 &&
+        !base_grow((void **)&queue->truncated, &queue->truncated_capacity, count + more, sizeof *queue->truncated))
+        return error_no_memory(error);
+    if (more > 0)
+        memcpy(queue->truncated + count, transaction->truncated, more * sizeof *queue->truncated);
+    queue->truncated_count += more;
     unlink_open(queue, transaction);
     transaction->end = message->end;
     transaction->time_us = message->time_us;
@@ -156,6 +164,7 @@ static void commit(struct postgres_queue *queue, struct postgres_transaction *tr
         queue->first = transaction;
     queue->last = transaction;
     queue->count++;
+    return RHEI_OK;
 }
 
 static rhei_status abort_part(struct postgres_queue *queue, const struct postgres_message *message,
@@ -196,11 +205,11 @@ static rhei_status keep(struct postgres_queue *queue, const struct postgres_mess
     transaction->changes += message->kind != POSTGRES_RELATION;
     queue->relations += message->kind == POSTGRES_RELATION;
     size_t more = message->kind == POSTGRES_TRUNCATE ? message->relation_count : 0;
-    if (more > 0 && !base_grow((void **)&queue->truncated, &queue->truncated_capacity, queue->truncated_count + more,
-                               sizeof *queue->truncated))
+    if (more > 0 && !base_grow((void **)&transaction->truncated, &transaction->truncated_capacity,
+                               transaction->truncated_count + more, sizeof *transaction->truncated))
         return error_no_memory(error);
     for (size_t i = 0; i < more; i++)
-        queue->truncated[queue->truncated_count++] = postgres_u32(message->relations + 4 * i);
+        transaction->truncated[transaction->truncated_count++] = postgres_u32(message->relations + 4 * i);
     /* large pieces only: many small transactions are in memory for a moment, and a file for each would cost more than it saves */
     if (queue->memory > queue->memory_most && transaction->memory.len >= WINDOW)
         return spill(queue, transaction, error);
@@ -216,6 +225,7 @@ static rhei_status put_control(struct postgres_queue *queue, const struct postgr
                                struct rhei_error *error)
 {
     struct postgres_transaction *transaction;
+    rhei_status status;
     switch (message->kind) {
     case POSTGRES_BEGIN:
         return queue->current != NULL ? out_of_order(error) : begin(queue, message->xid, false, error);
@@ -225,9 +235,9 @@ static rhei_status put_control(struct postgres_queue *queue, const struct postgr
         if (transaction == NULL || message->end > INT64_MAX ||
             (queue->last != NULL && queue->last->end >= message->end))
             return out_of_order(error);
-        commit(queue, transaction, message);
-        *committed = true;
-        return RHEI_OK;
+        status = commit(queue, transaction, message, error);
+        *committed = status == RHEI_OK;
+        return status;
     case POSTGRES_STREAM_START:
         if (queue->current != NULL)
             return out_of_order(error);

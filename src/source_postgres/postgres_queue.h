@@ -28,6 +28,8 @@ struct postgres_transaction {
     uint64_t file_length;
     uint32_t *aborted;
     size_t aborted_count, aborted_capacity;
+    uint32_t *truncated; /* relations of its TRUNCATEs */
+    size_t truncated_count, truncated_capacity;
 };
 
 struct postgres_queue {
@@ -36,7 +38,7 @@ struct postgres_queue {
     struct postgres_transaction *current;      /* whose messages come now; NULL: none */
     bool in_block;
     size_t memory, memory_most; /* bytes of all messages that are in memory */
-    uint32_t *truncated;        /* relations of TRUNCATE, until who asks for them empties the list */
+    uint32_t *truncated;        /* relations of TRUNCATEs that committed, until who asks for them empties the list */
     size_t truncated_count, truncated_capacity;
     uint64_t count;     /* of committed ones */
     uint64_t relations; /* messages about relations, ever */

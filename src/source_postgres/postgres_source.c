@@ -4,9 +4,11 @@
  *
  *   P1. A position is a place in the server's WAL: everything that committed before it was told, nothing that did behind it.
  *   P2. A cycle has all that had committed when its begin was called, or says that it hasn't (`behind`).
- *   P3. The catalogue is looked at after the stream told of a relation, and each `look_ms`: what ALTER TABLE, ATTACH or a publication do without a word in
+ *   P3. The catalogue is looked at after the stream told of a relation or a TRUNCATE, and each `look_ms`: what ALTER TABLE, ATTACH or a publication do without a word in
  *       the stream is noticed then. A table whose shape changed is another table, which is loaded.
  *   P4. A table keeps its number as long as its shape; numbers are never used twice.
+ *   P5. A cycle goes no further than the stream had come when the catalogue was looked at. So the catalogue that goes with a state has every TRUNCATE of that state, and who
+ *       goes on from it is told of every other one: a table that was emptied is never taken for one that was rewritten, which would cost the versions of its rows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,13 @@
 struct numbered_shape {
     uint64_t shape;
     uint32_t id;
+};
+
+/* How far the stream has come. */
+struct extent {
+    uint64_t seen;
+    const struct postgres_transaction *last; /* of the queue */
+    struct postgres_mark mark;
 };
 
 struct postgres_source {
@@ -46,9 +55,10 @@ struct postgres_source {
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
-    bool kept_catalog;  /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
-    bool unsettled;     /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
-    int64_t settles_at; /* the cycle that begins there knows of one */
+    struct extent extent; /* P5 */
+    bool kept_catalog;    /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
+    bool unsettled;       /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
+    int64_t settles_at;   /* the cycle that begins there knows of one */
     /* The last transaction as of the last cycle, and as of the last one that is known to be published (under the stream's `lock`). */
     struct postgres_mark mark, settled;
     bool schema_changed;  /* and the cycles weren't told yet */
@@ -248,7 +258,6 @@ static rhei_status use_catalog(struct postgres_source *source, struct postgres_c
         postgres_catalog_free(&catalog);
         return status;
     }
-    source->truncated_count = 0;
     if (source->catalog == NULL || catalog->shape != source->catalog->shape)
         say_reasons(source, catalog);
     base_mutex_lock(&source->lock);
@@ -345,18 +354,89 @@ static rhei_status check_files(struct postgres_source *source, const struct post
     return status;
 }
 
+/* Where the rows of a leaf lie; 0: it isn't there. */
+static uint32_t file_of(const struct postgres_catalog *catalog, uint32_t leaf)
+{
+    for (size_t t = 0; t < catalog->count; t++)
+        for (uint32_t l = 0; l < catalog->tables[t].leaf_count; l++)
+            if (catalog->tables[t].leaves[l].oid == leaf)
+                return catalog->tables[t].leaves[l].file;
+    return 0;
+}
+
+/*
+ * What the catalogue has is forgotten: the first `known`, which others saw before it was read, and of the rest those that it shows. What is left may be in the
+ * next one.
+ */
+static void forget_truncated(struct postgres_source *source, const struct postgres_catalog *catalog, size_t known)
+{
+    size_t kept = 0;
+    for (size_t i = known; i < source->truncated_count; i++) {
+        uint32_t leaf = source->truncated[i];
+        if (source->catalog != NULL && file_of(catalog, leaf) == file_of(source->catalog, leaf))
+            source->truncated[kept++] = leaf;
+    }
+    source->truncated_count = kept;
+}
+
+/* Under the stream's `lock`. */
+static struct extent extent_of(const struct postgres_stream *stream)
+{
+    return (struct extent){stream->seen, stream->queue.last, stream->mark};
+}
+
+/* Has the stream told of anything that may be in the catalogue? It is asked for before that is read (P5), and who comes later is told of again. */
+static bool has_news(struct postgres_source *source, uint64_t *relations)
+{
+    struct postgres_stream *stream = &source->stream;
+    base_mutex_lock(&stream->lock);
+    *relations = stream->queue.relations;
+    bool news = *relations != source->relations || stream->queue.truncated_count > 0;
+    source->extent = extent_of(stream);
+    stream->wake_armed = true;
+    base_mutex_unlock(&stream->lock);
+    return news || source->truncated_count > 0 || source->decoder.unknown;
+}
+
+/*
+ * P5. The stream tells of a commit before other sessions see it; with a synchronous standby that is away, long before. The locks of a transaction are let go of behind that, so who has
+ * come by them sees what it did.
+ */
+static rhei_status await_truncated(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    struct base_buffer list = {0};
+    PGresult *result = NULL;
+    if (source->truncated_count == 0)
+        return RHEI_OK;
+    for (size_t i = 0; i < source->truncated_count; i++)
+        base_buffer_format(&list, "%s%u", i == 0 ? "{" : ",", source->truncated[i]);
+    base_buffer_char(&list, '}');
+    const char *parameters[] = {list.data};
+    rhei_status status = list.failed ? error_no_memory(error)
+                                     : postgres_query(source->asker, "waiting for a TRUNCATE to be seen",
+                                                      "SELECT pg_catalog.pg_relation_size(oid::regclass)"
+                                                      " FROM pg_catalog.unnest($1::oid[]) oid",
+                                                      1, parameters, deadline_ns, &result, error);
+    postgres_clear(source->asker, &result);
+    base_buffer_reset(&list);
+    return status;
+}
+
 /* P3. */
 static rhei_status look(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
 {
-    base_mutex_lock(&source->stream.lock);
-    uint64_t relations = source->stream.queue.relations;
-    base_mutex_unlock(&source->stream.lock);
+    uint64_t relations = 0;
+    bool news = has_news(source, &relations);
     int64_t now = base_now_ns();
-    if (source->catalog != NULL && relations == source->relations && !source->decoder.unknown &&
-        now - source->looked_ns < source->config.look_ms * 1000000)
+    if (source->catalog != NULL && !news && now - source->looked_ns < source->config.look_ms * 1000000)
         return RHEI_OK;
     struct postgres_catalog *catalog = NULL;
-    rhei_status status = postgres_catalog_read(source->asker, &source->wanted, deadline_ns, &catalog, error);
+    rhei_status status = take_truncated(source, error);
+    size_t known = source->truncated_count;
+    if (status == RHEI_OK)
+        status = await_truncated(source, deadline_ns, error);
+    if (status == RHEI_OK)
+        status = postgres_catalog_read(source->asker, &source->wanted, deadline_ns, &catalog, error);
     if (status == RHEI_NOT_FOUND)
         source->unpublished = true;
     if (status != RHEI_OK)
@@ -366,6 +446,8 @@ static rhei_status look(struct postgres_source *source, int64_t deadline_ns, str
     source->decoder.unknown = false;
     bool moved = false;
     status = check_files(source, catalog, deadline_ns, &moved, error);
+    if (status == RHEI_OK)
+        forget_truncated(source, catalog, known);
     if (status == RHEI_OK && (source->catalog == NULL || moved || catalog->shape != source->catalog->shape))
         return use_catalog(source, catalog, error);
     postgres_catalog_free(&catalog);
@@ -449,21 +531,23 @@ static rhei_status pin(struct postgres_source *source, int64_t after, struct cha
     struct postgres_stream *stream = &source->stream;
     base_mutex_lock(&stream->lock);
     stream->reading = true;
-    stream->wake_armed = true;
+    if (stream->gap || source->unpublished) /* what is told is that all of it is lost: from now on */
+        source->extent = extent_of(stream);
+    const struct extent *extent = &source->extent;
     if (source->unpublished)
-        source->lost_before = stream->seen;
+        source->lost_before = extent->seen;
     source->unpublished = false;
     uint64_t low = stream->low > source->lost_before ? stream->low : source->lost_before;
     bool gap = stream->gap;
     cycle->lost = after > 0 && ((uint64_t)after < low || gap);
-    cycle->position = (int64_t)stream->seen > after || gap ? (int64_t)stream->seen : after;
-    const struct postgres_transaction *first = stream->queue.first, *last = stream->queue.last;
+    cycle->position = (int64_t)extent->seen > after || gap ? (int64_t)extent->seen : after;
+    const struct postgres_transaction *first = extent->last == NULL ? NULL : stream->queue.first, *last = extent->last;
     uint64_t before = stream->low;
     source->unsettled = (source->unsettled && after != source->settles_at) || gap;
     source->settled = source->settles_at == 0       ? stream->earlier
                       : after == source->settles_at ? source->mark
                                                     : source->settled;
-    source->mark = stream->mark;
+    source->mark = extent->mark;
     source->settles_at = cycle->position;
     base_mutex_unlock(&stream->lock);
     rhei_status status =
@@ -492,6 +576,8 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     bool behind = false;
     *cycle = (struct change_cycle){0};
     rhei_status status = prepare(source, after, deadline, &behind, &own);
+    if (status == RHEI_OK && source->config.fault != NULL)
+        source->config.fault(source->config.fault_context, "postgres.looked");
     if (status == RHEI_OK)
         status = pin(source, after, cycle, &own);
     postgres_watch_told(&source->watch, status, behind);

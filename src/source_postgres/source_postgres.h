@@ -47,6 +47,9 @@ struct source_postgres_config {
     /* Changes are there, or the connection's state changed. From a thread of the source, with no lock held. May be NULL. */
     void (*wake)(void *context);
     void *wake_context;
+    /* Tests: "postgres.looked", between the look at the catalogue and the state that a cycle pins. May be NULL. */
+    void (*fault)(void *context, const char *point);
+    void *fault_context;
 };
 
 /*

@@ -298,6 +298,35 @@ static void test_s2_spoiled_bytes_are_an_error(void **state)
     assert_true(refused > 50);
 }
 
+/* What a transaction empties is told once it has committed: until then no catalogue shows it, and who looks would think that it had seen it. */
+static void test_s2_a_truncate_is_told_with_its_commit(void **state)
+{
+    (void)state;
+    static const char start[] = "S\0\0\0\7\1", truncate[] = "T\0\0\0\7\0\0\0\1\0\0\0\0\x2a", stop[] = "E";
+    static const char abort_all[] = "A\0\0\0\7\0\0\0\7";
+    static const char commit[] = "c\0\0\0\7\0"
+                                 "\0\0\0\0\0\0\0\1"
+                                 "\0\0\0\0\0\0\0\2"
+                                 "\0\0\0\0\0\0\0\3";
+    struct postgres_queue queue;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    postgres_queue_init(&queue, 1 << 20, NULL);
+    for (int commits = 0; commits < 2; commits++) {
+        bool committed = false;
+        assert_int_equal(postgres_queue_put(&queue, start, sizeof start - 1, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, truncate, sizeof truncate - 1, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, stop, sizeof stop - 1, &committed, &error), RHEI_OK);
+        assert_int_equal(queue.truncated_count, 0);
+        const char *end = commits ? commit : abort_all;
+        size_t len = commits ? sizeof commit - 1 : sizeof abort_all - 1;
+        assert_int_equal(postgres_queue_put(&queue, end, len, &committed, &error), RHEI_OK);
+        assert_int_equal(committed, commits);
+        assert_int_equal(queue.truncated_count, commits);
+    }
+    assert_int_equal(queue.truncated[0], 42);
+    postgres_queue_reset(&queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_s2_a_change_number_is_never_in_two_calls),
         cmocka_unit_test(test_s2_large_transactions_go_to_a_file_and_come_back),
         cmocka_unit_test(test_s2_spoiled_bytes_are_an_error),
+        cmocka_unit_test(test_s2_a_truncate_is_told_with_its_commit),
     };
     return cmocka_run_group_tests(tests, make_recordings, drop_recordings);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A source over real servers of both versions: what the model holds is what the server has, after every kind of change. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -372,6 +373,126 @@ static void test_s2_a_full_queue_loses_nothing(void **state)
     end(&model);
 }
 
+/* Until the stream has brought so many transactions. */
+static void await_stream(struct model *model, uint64_t transactions)
+{
+    struct source_postgres_state state;
+    for (int tries = 0; tries < 60000; tries++) {
+        source_postgres_state(model->source, &state);
+        if (state.queued >= transactions)
+            return;
+        poll(NULL, 0, 1);
+    }
+    fail_msg("nothing comes");
+}
+
+/* Closes the source, and goes on with another one from what is remembered of the state that the model holds. */
+static void restart(struct model *model, struct test_server *server, struct source_postgres_config config)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct model restarted;
+    void *bytes = NULL;
+    size_t len = 0;
+    assert_int_equal(model->source->ops->remember(model->source, &bytes, &len, &error), RHEI_OK);
+    model->source->ops->close(&model->source);
+    test_server_until(server, "SELECT count(*) = 0 FROM pg_replication_slots WHERE active");
+    start(&restarted, server, config);
+    source_postgres_keep(restarted.source, model->tables->applied);
+    assert_int_equal(restarted.source->ops->resume(restarted.source, bytes, len, &error), RHEI_OK);
+    model->source = restarted.source;
+    model->known = false;
+    base_free(bytes);
+}
+
+/* Behind the look at the catalogue: the table is emptied, and the stream tells so before the cycle's state is pinned. */
+struct emptying {
+    struct model model;
+    struct test_server *server;
+    bool due;
+};
+
+static void empty_it(void *context, const char *point)
+{
+    struct emptying *emptying = context;
+    if (!emptying->due || strcmp(point, "postgres.looked") != 0)
+        return;
+    struct source_postgres_state state;
+    emptying->due = false;
+    source_postgres_state(emptying->model.source, &state);
+    test_server_sql(emptying->server, "TRUNCATE t; INSERT INTO t VALUES (7, 7)");
+    await_stream(&emptying->model, state.queued + 1);
+}
+
+/* P5. A load would have the same rows, but cost the versions that they had meanwhile. */
+static void test_s2_a_table_that_was_emptied_is_gone_on_with_after_a_restart(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct emptying emptying = {.server = test_servers[i / 2]};
+        struct model *model = &emptying.model;
+        bool behind_the_look = i % 2 == 0;
+        struct source_postgres_config config = {.slot = "rhei_unit",
+                                                .durable = true,
+                                                .look_ms = behind_the_look ? 1 : 3600000,
+                                                .fault = empty_it,
+                                                .fault_context = &emptying};
+        test_server_sql(emptying.server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)");
+        start(model, emptying.server, config);
+        source_postgres_keep(model->source, 0);
+        cycle(model);
+        test_server_sql(emptying.server, "INSERT INTO t VALUES (2, 2)");
+        cycle(model);
+        emptying.due = behind_the_look;
+        if (!behind_the_look)
+            test_server_sql(emptying.server, "TRUNCATE t");
+        cycle(model);
+        assert_false(emptying.due);
+        restart(model, emptying.server, config);
+        test_server_sql(emptying.server, "INSERT INTO t VALUES (3, 3)");
+        cycle(model);
+        assert_table(model, emptying.server, "t");
+        assert_int_equal(model->loads, 1);
+        assert_int_equal(model->lost, 0);
+        end(model);
+    }
+}
+
+/* P5. A synchronous standby that isn't there holds the commit: the stream tells of it, and no other session sees it. */
+static void test_s2_a_truncate_that_nobody_sees_yet_is_waited_for(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = test_servers[i];
+        struct model model;
+        struct source_postgres_state seen;
+        struct source_postgres_config config = {.slot = "rhei_unit", .durable = true, .connect_timeout_ms = 2000};
+        test_server_sql(server, "SET synchronous_commit = local");
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)");
+        start(&model, server, config);
+        source_postgres_keep(model.source, 0);
+        cycle(&model);
+        test_server_sql(server, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        test_server_sql(server, "SELECT pg_reload_conf()");
+        test_server_until(server, "SELECT current_setting('synchronous_standby_names') = 'nobody'");
+        PGconn *writer = PQconnectdb(server->conninfo);
+        source_postgres_state(model.source, &seen);
+        assert_int_equal(PQsendQuery(writer, "TRUNCATE t; INSERT INTO t VALUES (2, 2)"), 1);
+        await_stream(&model, seen.queued + 1);
+        assert_int_equal(model_cycle(&model), RHEI_TIMEOUT);
+        test_server_sql(server, "ALTER SYSTEM RESET synchronous_standby_names");
+        test_server_sql(server, "SELECT pg_reload_conf()");
+        PQclear(PQgetResult(writer));
+        PQfinish(writer);
+        cycle(&model);
+        restart(&model, server, config);
+        cycle(&model);
+        assert_table(&model, server, "t");
+        assert_int_equal(model.loads, 1);
+        assert_int_equal(model.lost, 0);
+        end(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_s6_a_backlog_isnt_held_up_by_questions),
         cmocka_unit_test(test_s2_answers_to_earlier_questions_end_no_wait),
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
+        cmocka_unit_test(test_s2_a_table_that_was_emptied_is_gone_on_with_after_a_restart),
+        cmocka_unit_test(test_s2_a_truncate_that_nobody_sees_yet_is_waited_for),
     };
     return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
 }
