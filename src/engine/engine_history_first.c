@@ -62,7 +62,7 @@ rhei_status engine_history_first(const struct engine_history_of_call *call, stru
                    (call->script ? script_changes_schema(call->sql, call->len) : changes_schema(call->sql, call->len));
     if (!asks && !changes)
         return RHEI_OK;
-    rhei_status status = sync_wait_latest(db->sync, 0, &stop, error);
+    rhei_status status = sync_wait_bounded(db->sync, 0, 0, &stop, error); /* which notes up to when all is known */
     if (status == RHEI_OK && changes && db->checkpoint != NULL) /* nobody could tell it from the log after a crash */
         (void)checkpoint_run(db->checkpoint, NULL);
     if (status == RHEI_OK || asks || engine_limits_check(limits) != RHEI_OK)

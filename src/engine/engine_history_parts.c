@@ -2,7 +2,8 @@
 /*
  *   1. A history has generations, one for each set of columns that its table had. Each is asked for the columns as they are named now;
  *      a column that it hasn't is NULL.
- *   2. The versions of a table that went, or keeps no history any more, are valid until then.
+ *   2. The versions of a table that went, or keeps no history any more, are valid until then; those of the next table of its name are behind that
+ *      from then on. So at every time one table is.
  *   3. Where versions were forgotten (retention), nothing is told of times before: a part of the rows would be a wrong answer. A range of times is
  *      answered as each of its times would be: from there on, and not at all if it reaches into a gap. ALL shows what there is.
  */
@@ -220,7 +221,10 @@ static void say_before(const struct engine_histories *histories, struct rhei_db 
                        past->number ? given : "");
 }
 
-/* The next of the table's gaps, as the generation's going ends it. */
+/*
+ * The next of the table's gaps, as the generation's going ends it, and as far as the table was behind its name: what it was before, under another one,
+ * nobody asks.
+ */
 static bool next_gap(const struct engine_histories *histories, const char *table, size_t *at, uint32_t *gap,
                      struct sync_gap *found)
 {
@@ -234,6 +238,8 @@ static bool next_gap(const struct engine_histories *histories, const char *table
             found->to_us = generation->gone_us;
             found->to_seq = generation->gone_seq;
         }
+        found->from_us = generation->from_us > found->from_us ? generation->from_us - 1 : found->from_us;
+        found->from_seq = generation->from_seq > found->from_seq ? generation->from_seq - 1 : found->from_seq;
         return true;
     }
     return false;
@@ -341,20 +347,41 @@ static void add_all(const struct engine_histories *histories, struct columns *co
 static void list_columns(const struct engine_histories *histories, const char *table, const struct source_table *now,
                          bool versions, struct columns *columns)
 {
-    const struct sync_generation *generation, *newest = NULL;
+    const struct sync_generation *generation, *newest = NULL; /* that went last */
     for (uint32_t c = 0; now != NULL && c < now->column_count; c++)
         if (!now->columns[c].is_rowid)
             add(columns, now->columns[c].name, now->columns[c].affinity);
     for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
-        newest = generation;
+        if (newest == NULL || generation->gone_us >= newest->gone_us)
+            newest = generation;
     if (now == NULL)
         add_all(histories, columns, newest);
     for (size_t at = 0; versions && (generation = next(histories, table, &at)) != NULL;)
         add_all(histories, columns, generation);
 }
 
+static uint32_t find_name(const struct sync_generation *generation, const char *name)
+{
+    uint32_t n = 0;
+    while (n < generation->name_count && base_fold_compare(generation->names[n], name) != 0)
+        n++;
+    return n;
+}
+
+/* Did the table go without that column? Versions that went on without it have it no more, so none is told with it. */
+static bool went_before(const struct engine_histories *histories, const struct sync_generation *generation,
+                        const char *name)
+{
+    for (size_t g = 0; g < histories->book.count; g++) {
+        const struct sync_generation *last = histories->book.generations[g];
+        if (last->line == generation->line && last->current)
+            return find_name(last, name) == last->name_count;
+    }
+    return false;
+}
+
 static void put_column(struct base_buffer *out, const struct sync_generation *generation,
-                       const struct source_table *definition, const struct column *column)
+                       const struct source_table *definition, const struct column *column, bool gone)
 {
     static const char *const nulls[] = {[AFFINITY_BLOB] = "NULL",
                                         [AFFINITY_TEXT] = "CAST(NULL AS TEXT)",
@@ -362,10 +389,8 @@ static void put_column(struct base_buffer *out, const struct sync_generation *ge
                                         [AFFINITY_INTEGER] = "CAST(NULL AS INTEGER)",
                                         [AFFINITY_REAL] = "CAST(NULL AS REAL)"};
     const char *name = column->name;
-    uint32_t n = 0;
-    while (n < generation->name_count && base_fold_compare(generation->names[n], name) != 0)
-        n++;
-    bool there = n < generation->name_count && n < definition->column_count;
+    uint32_t n = find_name(generation, name);
+    bool there = n < generation->name_count && n < definition->column_count && !gone;
     if (there)
         base_buffer_identifier(out, definition->columns[n].name);
     else
@@ -376,12 +401,14 @@ static void put_column(struct base_buffer *out, const struct sync_generation *ge
     base_buffer_identifier(out, name);
 }
 
-static void put_columns(struct base_buffer *out, const struct sync_generation *generation,
-                        const struct source_table *definition, const struct columns *columns, bool versions, bool ended)
+static void put_columns(struct base_buffer *out, const struct engine_histories *histories,
+                        const struct sync_generation *generation, const struct source_table *definition,
+                        const struct columns *columns, bool versions, bool ended)
 {
     for (size_t c = 0; c < columns->count; c++) {
         base_buffer_text(out, c > 0 ? ", " : "");
-        put_column(out, generation, definition, &columns->items[c]);
+        put_column(out, generation, definition, &columns->items[c],
+                   !versions && !generation->current && went_before(histories, generation, columns->items[c].name));
     }
     for (int o = 0; o < OWN_NAMES && versions; o++) {
         base_buffer_text(out, columns->count > 0 || o > 0 ? ", " : "");
@@ -430,6 +457,7 @@ static void put_point(struct base_buffer *out, const struct sync_generation *gen
                       bool position, bool ended)
 {
     int64_t gone = position ? generation->gone_seq : generation->gone_us;
+    int64_t from = position ? generation->from_seq : generation->from_us;
     base_buffer_text(out, " WHERE "); /* no format: each question about the past is written anew */
     base_buffer_text(out, own_names[position ? OWN_SEQ : OWN_FROM]);
     base_buffer_text(out, " <= ");
@@ -439,6 +467,8 @@ static void put_point(struct base_buffer *out, const struct sync_generation *gen
         base_buffer_text(out, point);
     } else if (generation->gone_us != 0)
         base_buffer_format(out, " AND %s < %" PRId64, point, gone);
+    if (from != 0)
+        base_buffer_format(out, " AND %s >= %" PRId64, point, from);
 }
 
 static void put_range(struct base_buffer *out, const struct sync_generation *generation, const struct engine_past *past,
@@ -453,6 +483,12 @@ static void put_range(struct base_buffer *out, const struct sync_generation *gen
         base_buffer_format(out, " AND _rhei_valid_to > %" PRId64, kept);
     else if (generation->gone_us != 0 && kept >= generation->gone_us)
         base_buffer_text(out, " AND 0");
+    if (generation->from_us == 0)
+        return;
+    base_buffer_format(out, " AND %s %s %" PRId64, past->second.data,
+                       past->kind == PAST_RANGE ? ">" : ">=", generation->from_us);
+    if (ended)
+        base_buffer_format(out, " AND _rhei_valid_to > %" PRId64, generation->from_us);
 }
 
 static void put_part(struct base_buffer *out, const struct engine_histories *histories,
@@ -465,7 +501,7 @@ static void put_part(struct base_buffer *out, const struct engine_histories *his
         return;
     const struct source_table *definition = mirror_view_definition(view);
     base_buffer_text(out, out->len > 0 && out->data[out->len - 1] == '(' ? "SELECT " : " UNION ALL SELECT ");
-    put_columns(out, generation, definition, columns, versions, ended);
+    put_columns(out, histories, generation, definition, columns, versions, ended);
     base_buffer_text(out, " FROM ");
     base_buffer_identifier(out, histories->schema == NULL ? ENGINE_HISTORY : histories->schema);
     base_buffer_text(out, ".");

@@ -221,6 +221,7 @@ enum { SYNC_GAPS_MOST = 32 };
 struct sync_generation {
     uint32_t number;
     int64_t origin; /* of its table (source_table); 0: unknown */
+    uint32_t line;  /* of one table, whatever its columns and its name became: the number of the first of them */
     char *table;    /* whose versions these are, as it is named now, or was when it went */
     char **names;   /* [name_count] of the table's columns in it, as they are named now, or were when they went */
     uint32_t name_count;
@@ -229,6 +230,8 @@ struct sync_generation {
     int64_t
         gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
     int64_t gone_seq;
+    int64_t from_us; /* another table had its name until then, and is what was behind that before. 0: none had */
+    int64_t from_seq;
     struct sync_gap
         gaps[SYNC_GAPS_MOST]; /* in their order; the last one may be open, and is until the table went, if it did */
     uint32_t gap_count;

@@ -2,7 +2,8 @@
 /*
  *   1. A row of the book is stored with the change that makes it true, under one publish; so every state that is shown, or kept in a
  *      folder, tells of itself what it has.
- *   4. Behind the names of its columns stand its gaps, each behind a "!", for the same reason.
+ *   4. Behind the names of its columns stand its line and from when on it has its name, behind a "@", and its gaps, each behind a "!", for the same
+ *      reason. A row without the first is of a book from before there were lines (sync_book_names.c).
  *   2. Numbers are given once: a generation that ends never comes back under its number.
  *   3. The column is_current has the origin of the table, or 1 where that is unknown, so that books have the form that they had before there
  *      were origins.
@@ -139,7 +140,7 @@ rhei_status sync_book_add(struct sync *sync, uint32_t number, const char *table,
     *result = NULL;
     if (!made)
         return error_no_memory(error);
-    made->number = number;
+    made->number = made->line = number;
     made->table = base_strdup(table);
     made->names = base_alloc_zero((size_t)name_count + 1, sizeof *made->names);
     bool ok = made->table && made->names;
@@ -185,6 +186,8 @@ static void write_names(const struct sync_generation *generation, struct base_bu
         base_buffer_format(out, "%zu:", strlen(generation->names[n]));
         base_buffer_text(out, generation->names[n]);
     }
+    base_buffer_format(out, "@%" PRIu32 ",%" PRId64 ",%" PRId64, generation->line, generation->from_us,
+                       generation->from_seq);
     for (uint32_t g = 0; g < generation->gap_count; g++) {
         const struct sync_gap *gap = &generation->gaps[g];
         base_buffer_format(out, "!%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, gap->from_us, gap->to_us,
@@ -192,19 +195,30 @@ static void write_names(const struct sync_generation *generation, struct base_bu
     }
 }
 
-/* 4. */
-static bool read_gaps(const char *from, const char *end, struct sync_generation *generation)
+static char *read_numbers(char *at, int64_t *const *numbers, int count)
 {
-    char *gaps = base_strndup(from, (size_t)(end - from)), *at = gaps;
-    bool ok = gaps != NULL;
+    for (int n = 0; n < count; n++)
+        *numbers[n] = strtoll(at + (*at != '\0'), &at, 10);
+    return at;
+}
+
+/* 4. */
+static bool read_rest(const char *from, const char *end, struct sync_generation *generation)
+{
+    char *rest = base_strndup(from, (size_t)(end - from)), *at = rest;
+    bool ok = rest != NULL;
+    if (ok && *at == '@') {
+        int64_t line = 0;
+        at = read_numbers(at, (int64_t *const[]){&line, &generation->from_us, &generation->from_seq}, 3);
+        ok = line > 0 && line <= generation->number;
+        generation->line = (uint32_t)line;
+    }
     while (ok && *at == '!' && generation->gap_count < SYNC_GAPS_MOST) {
         struct sync_gap *gap = &generation->gaps[generation->gap_count++];
-        int64_t *const parts[] = {&gap->from_us, &gap->to_us, &gap->from_seq, &gap->to_seq};
-        for (int p = 0; p < 4; p++)
-            *parts[p] = strtoll(at + (*at != '\0'), &at, 10);
+        at = read_numbers(at, (int64_t *const[]){&gap->from_us, &gap->to_us, &gap->from_seq, &gap->to_seq}, 4);
     }
     ok = ok && *at == '\0';
-    base_free(gaps);
+    base_free(rest);
     return ok;
 }
 
@@ -214,8 +228,8 @@ static bool read_names(const struct rhei_value *value, struct sync_generation *g
     size_t capacity = 0;
     while (at < end) {
         size_t len = 0;
-        if (*at == '!')
-            return read_gaps(at, end, generation);
+        if (*at == '!' || *at == '@')
+            return read_rest(at, end, generation);
         for (; at < end && *at >= '0' && *at <= '9' && len < UINT32_MAX; at++)
             len = len * 10 + (size_t)(*at - '0');
         if (at == end || *at != ':' || len > (size_t)(end - at - 1))
@@ -453,12 +467,15 @@ rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error)
         mirror_drop(sync->config.mirror, base_of(sync));
     if (book->in_mirror)
         status = mirror_working_each(sync->config.mirror, base_of(sync), take_row, book, error);
+    bool old = false;
+    if (status == RHEI_OK && !sync_book_find_lines(book, &old))
+        status = error_no_memory(error);
     bool (*lost)(void *context, uint32_t table) = sync->config.lost_versions;
     bool damaged = !book->in_mirror || mirror_table_is_damaged(sync->config.mirror, base_of(sync)) ||
                    (lost && lost(sync->config.lost_context, base_of(sync)));
     if (status == RHEI_OK)
         status = settle_strangers(sync, damaged, error);
-    if (status == RHEI_OK && damaged)
+    if (status == RHEI_OK && (damaged || old))
         status = sync_book_rewrite(sync, error);
     if (status != RHEI_OK) /* it is read once more */
         forget(book);
@@ -499,6 +516,9 @@ rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t sour
     for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++)
         for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s) && status == RHEI_OK; v++)
             status = read_vector(view, s, v, book);
+    bool old = false;
+    if (status == RHEI_OK && !sync_book_find_lines(book, &old))
+        status = RHEI_NO_MEMORY;
     rhei_status whole = mirror_view_check(view, error); /* else what was read may be nothing */
     if (status == RHEI_OK && whole == RHEI_OK)
         return RHEI_OK;

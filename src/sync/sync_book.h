@@ -22,11 +22,23 @@ rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error);
 /* The generation that goes on with the table's changes; NULL: there is none. */
 struct sync_generation *sync_book_current(const struct sync *sync, const char *table);
 struct sync_generation *sync_book_find(const struct sync *sync, uint32_t number);
-/* A new one, which isn't stored yet. Copies the names. */
+/* A new one of a new line, which isn't stored yet. Copies the names. */
 rhei_status sync_book_add(struct sync *sync, uint32_t number, const char *table, const char *const *names,
                           uint32_t name_count, struct sync_generation **generation, struct rhei_error *error);
 /* As it is now, to be shown with the next publish. */
 rhei_status sync_book_store(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error);
+/* Every table that has a name has it from when the one before it went, and that is stored. */
+rhei_status sync_book_settle_names(struct sync *sync, struct rhei_error *error);
+/* All generations of the line are those of a table of this name. False: no memory. */
+bool sync_book_name_line(struct sync *sync, uint32_t line, const char *table);
+/*
+ * A table of the line has these columns now: `was` of each is the name that it had in the book (NULL: it came). In all generations of the line but `but`
+ * each has its name of now, and one that went and had such a name another one. False: no memory.
+ */
+bool sync_book_name_columns(struct sync *sync, uint32_t line, uint32_t but, const struct source_column *columns,
+                            const char *const *was, uint32_t count);
+/* Of a book that was just read: lines of generations that have none. *old: there were some. False: no memory. */
+bool sync_book_find_lines(struct sync_book *book, bool *old);
 /* Shows the working state, with what is stored. With the turn. */
 rhei_status sync_book_publish(struct sync *sync, int64_t position, struct rhei_error *error);
 /* The mirror's table of it is damaged: all of it anew. */

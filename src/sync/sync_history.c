@@ -258,43 +258,22 @@ static rhei_status close_past(struct sync *sync, struct sync_history *history, s
     return status;
 }
 
-static bool set_text(char **text, const char *to)
-{
-    char *copy = base_strdup(to);
-    if (copy == NULL)
-        return false;
-    base_free(*text);
-    *text = copy;
-    return true;
-}
-
-/* The column has another name now: in every generation that has it. */
-static bool rename_column(struct sync *sync, const char *table, const char *from, const char *to)
-{
-    bool ok = true;
-    for (size_t g = 0; g < sync->book.count; g++) {
-        struct sync_generation *generation = sync->book.generations[g];
-        for (uint32_t n = 0; n < generation->name_count && base_fold_compare(generation->table, table) == 0 && ok; n++)
-            if (base_fold_compare(generation->names[n], from) == 0)
-                ok = set_text(&generation->names[n], to);
-    }
-    return ok;
-}
-
 /* The generation before is one of the same table: under its name of today, and with today's names of its columns. */
 static bool name_past(struct sync *sync, struct sync_history *history, const struct source_table *table)
 {
     const struct history_past *past = history->past;
     const struct sync_generation *before = past == NULL ? NULL : sync_book_find(sync, past->number);
-    char *was = before == NULL ? NULL : base_strdup(before->table);
-    bool ok = before == NULL || was != NULL;
-    for (uint32_t c = 0; before != NULL && past->open != NULL && c < history->visible && ok; c++)
-        if (past->column[c] != HISTORY_NO_COLUMN &&
-            base_fold_compare(past->names[past->column[c]], table->columns[c].name) != 0)
-            ok = rename_column(sync, was, past->names[past->column[c]], table->columns[c].name);
-    for (size_t g = 0; before != NULL && g < sync->book.count && ok; g++)
-        if (base_fold_compare(sync->book.generations[g]->table, was) == 0)
-            ok = set_text(&sync->book.generations[g]->table, table->name);
+    if (before == NULL)
+        return true;
+    const char **was = base_alloc_zero((size_t)history->visible + 1, sizeof *was);
+    for (uint32_t c = 0; was != NULL && c < history->visible; c++)
+        if (past->open == NULL) /* which was which isn't known but by their names */
+            was[c] = table->columns[c].name;
+        else if (past->column[c] != HISTORY_NO_COLUMN)
+            was[c] = past->names[past->column[c]];
+    bool ok = was != NULL && sync_book_name_line(sync, before->line, table->name) &&
+              sync_book_name_columns(sync, before->line, history->number == before->number ? 0 : history->number,
+                                     table->columns, was, history->visible);
     base_free(was);
     return ok;
 }
@@ -378,6 +357,11 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         base_free(names);
         if (status == RHEI_OK)
             generation->began_us = history->clock_us;
+        if (status == RHEI_OK && before != NULL) {
+            generation->line = before->line;
+            generation->from_us = before->from_us;
+            generation->from_seq = before->from_seq;
+        }
         if (status == RHEI_OK && before != NULL && before->kept_us != 0) /* which may go before this one does */
             raise_kept(generation, before->kept_us, before->kept_seq);
     }
@@ -395,7 +379,8 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         before->gone_us = before->gone_seq = 0;
     }
     begin_lost_anew(sync, history, table->name);
-    return store_table(sync, table->name, error);
+    status = store_table(sync, table->name, error);
+    return status == RHEI_OK ? sync_book_settle_names(sync, error) : status;
 }
 
 static rhei_status set_sink(struct sync *sync, struct sync_history *history, struct rhei_error *error)
@@ -565,7 +550,8 @@ void sync_history_release(struct sync *sync, struct sync_history *history, int64
         return;
     struct sync_generation *generation = sync_book_find(sync, history->number);
     if (generation != NULL && !gap_is_open(generation) && sync->config.source_number == 0) {
-        open_gap(generation, sync->looked_us > history->clock_us ? sync->looked_us : history->clock_us, applied);
+        int64_t looked_us = atomic_load_explicit(&sync->looked_us, memory_order_relaxed);
+        open_gap(generation, looked_us > history->clock_us ? looked_us : history->clock_us, applied);
         (void)sync_book_store(sync, generation, NULL); /* else the load stores it */
     }
     (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
@@ -631,11 +617,11 @@ rhei_status sync_history_follow(struct sync *sync, struct rhei_error *error)
                                ? name_of_origin(sync, generation->origin)
                                : NULL;
         for (size_t i = 0; name != NULL && base_fold_compare(name, generation->table) != 0 && i < book->count; i++)
-            if (base_fold_compare(book->generations[i]->table, generation->table) == 0)
+            if (book->generations[i]->line == generation->line)
                 names[i] = name;
     }
     for (size_t g = 0; g < book->count && status == RHEI_OK; g++)
-        if (names[g] != NULL && !set_text(&book->generations[g]->table, names[g]))
+        if (names[g] != NULL && !sync_book_name_line(sync, book->generations[g]->line, names[g]))
             status = error_no_memory(error);
         else if (names[g] != NULL)
             status = sync_book_store(sync, book->generations[g], error);
@@ -643,12 +629,28 @@ rhei_status sync_history_follow(struct sync *sync, struct rhei_error *error)
     return status;
 }
 
+/* Another table took its name, and came with a history of its own: it went. One without goes on with this one. */
+static bool lost_name(const struct sync *sync, const struct sync_generation *generation)
+{
+    bool lost = false;
+    for (size_t g = 0; g < sync->book.count && generation->origin != 0 && !lost; g++) {
+        const struct sync_generation *other = sync->book.generations[g];
+        const char *name = other->current && other->gone_us == 0 && other->line != generation->line &&
+                                   other->origin != 0 && base_fold_compare(other->table, generation->table) == 0
+                               ? name_of_origin(sync, other->origin)
+                               : NULL;
+        lost = name != NULL && base_fold_compare(name, generation->table) == 0;
+    }
+    return lost && name_of_origin(sync, generation->origin) == NULL;
+}
+
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
         struct sync_generation *generation = sync->book.generations[g];
-        if (!generation->current || generation->gone_us != 0 || sync_lists_history(sync, generation->table))
+        if (!generation->current || generation->gone_us != 0 ||
+            (sync_lists_history(sync, generation->table) && !lost_name(sync, generation)))
             continue;
         int64_t now = base_wall_ms() * 1000;
         double low = 0, high = 0;
@@ -661,7 +663,7 @@ rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)
         generation->round = sync->rounds;
         status = sync_book_store(sync, generation, error);
     }
-    return status;
+    return status == RHEI_OK ? sync_book_settle_names(sync, error) : status;
 }
 
 /* ---- Changes. ------------------------------------------------------------------------------------------------------ */

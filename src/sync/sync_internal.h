@@ -134,7 +134,7 @@ struct sync {
     bool histories_shown;              /* turn: the next publish shows some of them otherwise */
     char lost_message[256];            /* lock: of sync_lost_versions */
     uint64_t rounds;                   /* how often the list was read; changed under `lock` */
-    int64_t looked_us;                 /* when the last cycle that succeeded began, by the wall's clock */
+    atomic_int_fast64_t looked_us;     /* all that was committed by then is in the mirror, by the wall's clock */
     unsigned room_waits;               /* of the cycle, for what others show still (sync_cycle.c) */
     int64_t pinned;                    /* position of the state that the cycle is about */
     bool tables_known;                 /* the list is that of the last pinned state */

@@ -34,14 +34,15 @@ bool sync_is_away(const struct sync *sync)
     return sync_is_running(sync) && atomic_load_explicit(&sync->away, memory_order_acquire);
 }
 
-/* The same look, kept for those who will ask how old the mirror is. */
+/* The same look, kept for those who will ask how old the mirror is, or up to when a history was known. */
 bool sync_look(struct sync *sync)
 {
-    int64_t now = base_now_ns(); /* before the look, so that it is never too late */
+    int64_t now = base_now_ns(), wall_us = base_wall_ms() * 1000; /* before the look, so that it is never too late */
     if (!sync_nothing_pending(sync))
         return false;
     if (now > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&sync->looked_us, wall_us, memory_order_relaxed);
     return true;
 }
 
@@ -213,10 +214,10 @@ rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limi
 }
 
 /* A cycle would find nothing to do: nothing was committed, the last one did all there was, and nobody has asked for anything. */
-static bool is_idle(const struct sync *sync)
+static bool is_idle(struct sync *sync)
 {
     return atomic_load_explicit(&sync->settled, memory_order_acquire) && !atomic_load(&sync->request) &&
-           sync_nothing_pending(sync);
+           sync_look(sync);
 }
 
 rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error)

@@ -384,6 +384,44 @@ static void test_a9_schema_changes_keep_old_versions(void **state)
     must_be(db, "SELECT count(*) FROM other_history", NULL, "i2\n");
 }
 
+/* A name is that of one column and of one table at a time, whoever takes it later. */
+static void test_a9_names_stand_for_what_they_did_then(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    char sql[256];
+    must_execute(db, "CREATE TABLE n (id INTEGER PRIMARY KEY, v INT, w INT)");
+    must_be_built(db);
+    int64_t first = write_at(db, "INSERT INTO n VALUES (1, 10, 20)");
+    must_execute(db, "UPDATE n SET w = 21");
+    must_execute(db, "ALTER TABLE n DROP COLUMN v");
+    must_be_built(db);
+    must_be(db, "SELECT w, v FROM n_history ORDER BY _rhei_seq", NULL, "i20|i10\ni21|n\n");
+    must_execute(db, "ALTER TABLE n RENAME COLUMN w TO v");
+    must_be_built(db);
+    snprintf(sql, sizeof sql, "SELECT * FROM n AS OF POSITION %" PRId64, first);
+    must_be(db, sql, NULL, "i1|i20\n");
+    must_be(db, "SELECT v, v_dropped FROM n_history ORDER BY _rhei_seq", NULL, "i20|i10\ni21|n\n");
+    must_execute(db, "ALTER TABLE n RENAME COLUMN v TO w");
+    must_be_built(db);
+    must_execute(db, "ALTER TABLE n ADD COLUMN v INT");
+    must_be_built(db);
+    must_be(db, sql, NULL, "i1|i20|n\n");
+    must_execute(db, "CREATE TABLE copy (id INTEGER PRIMARY KEY, w INT)");
+    must_be_built(db);
+    int64_t copied = write_at(db, "INSERT INTO copy SELECT id, w + 100 FROM n");
+    int64_t last = write_at(db, "UPDATE copy SET w = 122");
+    must_execute(db, "DROP TABLE n");
+    must_be_built(db);
+    must_execute(db, "ALTER TABLE copy RENAME TO n");
+    must_be_built(db);
+    must_execute(db, "UPDATE n SET w = 123");
+    must_be(db, sql, NULL, "i1|i20\n");
+    snprintf(sql, sizeof sql, "SELECT * FROM n AS OF POSITION %" PRId64, copied);
+    must_be(db, sql, NULL, "i1|i21\n");
+    snprintf(sql, sizeof sql, "SELECT * FROM n AS OF POSITION %" PRId64, last);
+    must_be(db, sql, NULL, "i1|i122\n");
+}
+
 /* Each state of a row that another one's REPLACE took away, and that came back, whatever of it one cycle saw. */
 static void displace(rhei_db *db, const char *name, const char *columns)
 {
@@ -766,6 +804,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_statements_about_all_tables_beside_a_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_names_stand_for_what_they_did_then, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_displaced_rows_end_where_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_a_table_that_is_renamed_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),

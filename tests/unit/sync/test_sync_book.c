@@ -2,6 +2,7 @@
 /* A6, A9: the list of histories is gone or can't be read, while the histories themselves are there: nothing of them is lost, nor taken for another table's. */
 #include "sync_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool keeps(void *context, const char *table)
@@ -137,10 +138,85 @@ static void test_a9_without_the_book_a_table_made_anew_has_none_of_the_old_ones_
     test_versions_are_found_again(false, true);
 }
 
+/* A row as books had them before they told lines and since when a table has its name. */
+static void write_old_row(struct fixture *fixture, const struct sync_generation *generation)
+{
+    char names[256];
+    size_t at = 0;
+    for (uint32_t n = 0; n < generation->name_count; n++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%zu:%s", strlen(generation->names[n]),
+                               generation->names[n]);
+    const struct rhei_value none = list_null(), values[] = {
+                                                    list_integer(generation->number),
+                                                    {.type = RHEI_TEXT,
+                                                     .length = (uint32_t)strlen(generation->table),
+                                                     .as.bytes = generation->table},
+                                                    {.type = RHEI_TEXT, .length = (uint32_t)at, .as.bytes = names},
+                                                    list_integer(generation->current),
+                                                    list_integer(generation->began_us),
+                                                    generation->gone_us ? list_integer(generation->gone_us) : none,
+                                                    generation->gone_seq ? list_integer(generation->gone_seq) : none,
+                                                    none,
+                                                    none,
+                                                };
+    enum { COLUMNS = sizeof values / sizeof *values };
+    const struct rhei_value *columns[COLUMNS];
+    assert_int_equal(mirror_definition(fixture->mirror, book_id())->column_count, COLUMNS);
+    for (int c = 0; c < COLUMNS; c++)
+        columns[c] = &values[c];
+    struct change_batch batch = {.table = book_id(), .column_count = COLUMNS, .row_count = 1, .columns = columns};
+    assert_int_equal(mirror_apply(fixture->mirror, &batch, NULL, NULL), RHEI_OK);
+}
+
+static void read_two(struct fixture *fixture, struct sync_book *book)
+{
+    struct mirror_snapshot snapshot;
+    assert_int_equal(mirror_snapshot_take(fixture->mirror, &snapshot), RHEI_OK);
+    assert_int_equal(sync_book_read(&snapshot, 0, book, NULL), RHEI_OK);
+    mirror_snapshot_release(&snapshot);
+    assert_int_equal(book->count, 2);
+    const struct sync_generation *gone = book->generations[0], *now = book->generations[1];
+    assert_int_equal(gone->line, gone->number);
+    assert_int_equal(now->line, now->number);
+    assert_true(gone->gone_us > 0 && now->gone_us == 0 && gone->from_us == 0);
+    assert_int_equal(now->from_us, gone->gone_us); /* one behind the other */
+    assert_int_equal(now->from_seq, gone->gone_seq);
+}
+
+static void test_a9_a_name_is_one_tables_at_a_time_and_an_older_book_is_written_anew(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.seed = 7};
+    struct sync_book book = {0}, anew = {0};
+    fixture_open(&fixture, (struct sync_config){.keeps_history = keeps});
+    list_create(fixture.store, "t", 3);
+    fill_table(fixture.store, "t", 5);
+    must_build(&fixture);
+    list_drop(fixture.store, "t");
+    must_cycle(&fixture);
+    list_create(fixture.store, "t", 3);
+    fill_table(fixture.store, "t", 2);
+    must_build(&fixture);
+    read_two(&fixture, &book);
+    sync_close(&fixture.sync);
+    for (size_t g = 0; g < book.count; g++)
+        write_old_row(&fixture, book.generations[g]);
+    open_again(&fixture, NULL);
+    must_build(&fixture);
+    read_two(&fixture, &anew);
+    assert_int_equal(book.generations[1]->kept_us, 0);
+    for (size_t g = 0; g < anew.count; g++) /* which of them went on with which it didn't say */
+        assert_int_equal(anew.generations[g]->kept_us, book.generations[0]->gone_us);
+    sync_book_free(&book);
+    sync_book_free(&anew);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a9_without_the_book_a_history_ends_and_begins_anew),
+        cmocka_unit_test(test_a9_a_name_is_one_tables_at_a_time_and_an_older_book_is_written_anew),
         cmocka_unit_test(test_a9_without_the_book_a_table_made_anew_has_none_of_the_old_ones_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
