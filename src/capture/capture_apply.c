@@ -266,11 +266,10 @@ static rhei_status apply_forget_gone(struct capture *capture)
 
 static rhei_status apply_pieces(struct capture *capture)
 {
-    bool lost = false;
     rhei_status status = RHEI_OK;
     if (capture->may_write) {
-        status = capture_registry_make(capture->oltp, capture->schema, capture->cause == CAPTURE_BY_OTHERS, &lost,
-                                       capture->error);
+        status = capture_registry_make(capture->oltp, capture->schema, capture->cause == CAPTURE_BY_OTHERS,
+                                       &capture->lost, capture->error);
     } else if (capture->schema->pieces != CAPTURE_PIECES) {
         capture->incomplete = true;
     }

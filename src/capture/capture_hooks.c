@@ -266,6 +266,7 @@ static const struct oltp_hooks capture_hooks = {
     .begin = hooks_begin,
     .end = hooks_end,
     .check_names = capture_registry_check_names,
+    .is_captured = capture_registry_is_captured,
     .status = capture_limit_status,
     .version = capture_schema_version,
     .version_of = capture_schema_version_of,

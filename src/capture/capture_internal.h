@@ -295,6 +295,8 @@ struct capture_registry {
 /* Which format the file has; RHEI_TOO_NEW. */
 /* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
 rhei_status capture_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
+/* Somebody captures the file's changes, whatever others took of what is needed for it. */
+rhei_status capture_registry_is_captured(struct oltp_connection *connection, bool *captured, struct rhei_error *error);
 rhei_status capture_registry_check(struct oltp_connection *connection, struct rhei_error *error);
 /* Takes the pieces that only have one of our names out of what the schema says is there. */
 rhei_status capture_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
@@ -302,8 +304,9 @@ rhei_status capture_registry_know(struct oltp_connection *connection, struct olt
 /* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
 rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
                                   struct rhei_error *error);
-/* The last log row that anybody is known to have seen. */
-rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error);
+/* A number that no lost log can have given (R6); 0: there was none. `lost`: as capture_registry_make says. */
+rhei_status capture_registry_beyond(struct oltp *oltp, const struct oltp_schema *schema, bool lost, int64_t *beyond,
+                                    struct rhei_error *error);
 rhei_status capture_registry_read(struct capture_registry *registry, struct rhei_error *error);
 void capture_registry_reset(struct capture_registry *registry);
 rhei_status capture_registry_find(struct capture_registry *registry, const struct capture_table_schema *table,

@@ -13,6 +13,9 @@
  * R5. Which table it is its origin says: a number drawn with its first version, so that no older copy of the file gives it again. It goes from
  *     version to version by the triggers (or, where our own ALTER took them off, by the b-tree), and not by the name, which another table may
  *     have by now. It is what `live` is; 1 is a version from before there were origins, whose number (below 0) stands for it, and 0 one that is none any more.
+ * R6. A log that is made again goes on beyond every number that the lost one can have given: rows that nobody read went with it, and with DROP TABLE no
+ *     trigger fires. So its numbers are those of a clock from there on, microseconds since 1970, of which no log gives as many as pass; and where a
+ *     clock went back, or a log was lost before, still far more than any log holds.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,6 +93,25 @@ rhei_status capture_registry_check_names(struct oltp_connection *connection, str
                 found[i] == REGISTRY_OTHER ? "view, index or trigger" : "table", registry_shapes[i].name, OLTP_PREFIX);
         }
     }
+    return status;
+}
+
+rhei_status capture_registry_is_captured(struct oltp_connection *connection, bool *captured, struct rhei_error *error)
+{
+    int64_t triggers = 0;
+    size_t ours = 0;
+    enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        status = registry_look(connection, &registry_shapes[i], &found[i], error);
+        ours += found[i] == REGISTRY_OURS;
+    }
+    if (status == RHEI_OK && found[0] == REGISTRY_NOTHING && ours < 2) /* R2 */
+        status = oltp_query_int(connection,
+                                "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB "
+                                "'" CAPTURE_TRIGGER "[0-9]*' AND instr(sql, '" OLTP_LOG "') > 0",
+                                0, &triggers, error);
+    *captured = found[0] == REGISTRY_OURS || ours >= 2 || triggers > 0;
     return status;
 }
 
@@ -206,7 +228,21 @@ static const char new_identity[] =
     "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id';";
 static const char first_identity[] = "INSERT OR IGNORE INTO main._rhei_meta VALUES('" CAPTURE_WAS "', 1);";
 
-rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
+static int64_t registry_highest_of_triggers(const struct oltp_schema *schema)
+{
+    int64_t highest = 0;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        const struct capture_table_schema *table = &schema->tables[i];
+        for (uint32_t k = 0; k < table->trigger_count; k++) {
+            int64_t id = strtoll(table->triggers[k].name + strlen(CAPTURE_TRIGGER), NULL, 10);
+            highest = id > highest ? id : highest;
+        }
+    }
+    return highest;
+}
+
+/* The last log row that anybody is known to have seen. */
+static rhei_status registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
 {
     *last = 0;
     rhei_status status =
@@ -219,17 +255,17 @@ rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct 
     return status;
 }
 
-static int64_t registry_highest_of_triggers(const struct oltp_schema *schema)
+/* R6. */
+rhei_status capture_registry_beyond(struct oltp *oltp, const struct oltp_schema *schema, bool lost, int64_t *beyond,
+                                    struct rhei_error *error)
 {
-    int64_t highest = 0;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        const struct capture_table_schema *table = &schema->tables[i];
-        for (uint32_t k = 0; k < table->trigger_count; k++) {
-            int64_t id = strtoll(table->triggers[k].name + strlen(CAPTURE_TRIGGER), NULL, 10);
-            highest = id > highest ? id : highest;
-        }
-    }
-    return highest;
+    const int64_t most_unread = INT64_C(1) << 30;
+    int64_t last = 0, clock = base_wall_ms() * 1000;
+    rhei_status status = registry_last_seen(oltp, &last, error);
+    *beyond = last + most_unread > clock ? last + most_unread : clock;
+    if (!lost && last == 0 && registry_highest_of_triggers(schema) == 0)
+        *beyond = 0;
+    return status;
 }
 
 /* R1, where others took rows out of the registry: numbers that triggers have are given. */

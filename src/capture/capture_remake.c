@@ -71,20 +71,20 @@ static void remake_log_columns(struct base_buffer *sql, uint32_t width)
     base_buffer_char(sql, ')');
 }
 
-/* A new log goes on where a lost one ended, and its first row leaves a gap, which says that changes are lost. */
+/* A new log goes on behind a lost one, and its first row leaves a gap, which says that changes are lost. */
 static rhei_status remake_make_log(struct capture *capture, uint32_t width)
 {
-    int64_t last = 0;
+    int64_t beyond = 0;
     struct base_buffer sql = {0};
     base_buffer_text(&sql, "CREATE TABLE main.");
     remake_log_columns(&sql, width);
     rhei_status status = remake_exec_buffer(capture, &sql);
     if (status == RHEI_OK)
-        status = capture_registry_last_seen(capture->oltp, &last, capture->error);
-    if (status == RHEI_OK && last > 0) {
+        status = capture_registry_beyond(capture->oltp, capture->schema, capture->lost, &beyond, capture->error);
+    if (status == RHEI_OK && beyond > 0) {
         status = oltp_execf(
             capture->connection, capture->error,
-            "INSERT INTO main." OLTP_LOG "(seq, time, op, tab) VALUES(%" PRId64 ", " CAPTURE_NOW ", 'L', 0)", last + 2);
+            "INSERT INTO main." OLTP_LOG "(seq, time, op, tab) VALUES(%" PRId64 ", " CAPTURE_NOW ", 'L', 0)", beyond);
     }
     return status;
 }

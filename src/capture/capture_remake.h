@@ -20,6 +20,7 @@ struct capture {
     const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
     bool appended;                     /* only what our own DDL did is new */
     bool defers;                       /* new tables wait for their triggers (I12) */
+    bool lost;                         /* something of ours that was there is gone */
     bool redefines;                    /* the schema isn't what was read any more */
 };
 

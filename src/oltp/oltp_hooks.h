@@ -43,6 +43,8 @@ struct oltp_hooks {
     void (*end)(struct oltp *oltp);
     /* Before anything of the file changes: RHEI_EXISTS where one of our names is somebody else's object. */
     rhei_status (*check_names)(struct oltp_connection *connection, struct rhei_error *error);
+    /* Somebody captures the file's changes, though what capture needs may have been taken by others. */
+    rhei_status (*is_captured)(struct oltp_connection *connection, bool *captured, struct rhei_error *error);
     /* The fields of the log. */
     rhei_status (*status)(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error);
 

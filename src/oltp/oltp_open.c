@@ -134,19 +134,13 @@ static rhei_status open_check_path(const struct oltp *oltp, struct rhei_error *e
     return RHEI_OK;
 }
 
-/* Asked for only where it is present, capture is used where the file has its log. */
+/* Asked for only where it is present, capture is used where the file has it. */
 static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *error)
 {
-    int64_t has = 0;
-    rhei_status status = oltp_query_int(
-        oltp->writer, "SELECT count(*) FROM main.sqlite_schema WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
-        error);
-    sqlite3_stmt *ours = NULL; /* a table of that name that isn't Rhei's is the user's: the file has no capture */
-    oltp->config.capture =
-        has > 0 && sqlite3_prepare_v2(oltp->writer->db, "SELECT seq, time, op, tab FROM main." OLTP_LOG, -1, &ours,
-                                      NULL) == SQLITE_OK;
-    sqlite3_finalize(ours);
-    return status == RHEI_OK && oltp->config.capture ? oltp_connection_prepare_capture(oltp->writer, error) : status;
+    bool captured = false;
+    rhei_status status = oltp->hooks->is_captured(oltp->writer, &captured, error);
+    oltp->config.capture = status == RHEI_OK && captured;
+    return oltp->config.capture ? oltp_connection_prepare_capture(oltp->writer, error) : status;
 }
 
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)

@@ -21,6 +21,14 @@ static rhei_status unhooked_check_names(struct oltp_connection *connection, stru
     return RHEI_OK;
 }
 
+static rhei_status unhooked_is_captured(struct oltp_connection *connection, bool *captured, struct rhei_error *error)
+{
+    (void)connection;
+    (void)error;
+    *captured = false;
+    return RHEI_OK;
+}
+
 static rhei_status unhooked_status(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error)
 {
     (void)oltp;
@@ -151,6 +159,7 @@ const struct oltp_hooks oltp_no_hooks = {
     .begin = unhooked_do,
     .end = unhooked_end,
     .check_names = unhooked_check_names,
+    .is_captured = unhooked_is_captured,
     .status = unhooked_status,
     .version = unhooked_version,
     .version_of = unhooked_version_of,

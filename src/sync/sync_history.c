@@ -9,11 +9,14 @@
  *      row, of what the version before it had.
  *   3. What ended a row (DELETE) is a version too, of operation D: the row as it was, valid for no time at all.
  *   4. Times are those of the changes, but never fall within a table; the sequence orders versions of equal times.
- *   6. From when a table isn't followed any more until it was loaded again nothing is known of it, if there were changes meanwhile: a gap,
- *      which the book has, and in which nobody is told of the table as of then.
+ *   6. From when a table isn't followed any more until it was loaded again nothing is known of it: a gap, which the book has, and in which nobody is
+ *      told of the table as of then. There is none where nothing was logged meanwhile and the load found every row as it was. Where the log has
+ *      nothing and rows differ, they were changed past the triggers: a gap in time, though no position lies in it.
  *   5. A load's rows begin when it was begun, but for those that are as they were in the version that was valid before: that goes on
  *      (sync_history_past.c). So a table that is loaded again loses nothing of its history. One that can't go on goes, with a
  *      reason in the log; its table stays.
+ *   7. What a load changes comes behind every position that the history tells of: behind the one that it saw, too, where that was told of before. So as of
+ *      such a position nobody is ever told other rows.
  */
 #include "sync_history.h"
 
@@ -323,6 +326,14 @@ static bool gap_is_open(const struct sync_generation *generation)
     return generation->gap_count > 0 && generation->gaps[generation->gap_count - 1].to_seq == INT64_MAX;
 }
 
+int64_t history_known_position(const struct sync *sync, const struct sync_history *history,
+                               const struct sync_generation *generation)
+{
+    if (gap_is_open(generation))
+        return generation->gaps[generation->gap_count - 1].from_seq;
+    return sync->config.histories_position >= 0 ? sync->config.histories_position : history->known_seq;
+}
+
 /* 6. The load goes on from the versions of that generation. */
 static void close_gap(struct sync *sync, const struct sync_history *history, struct sync_generation *generation)
 {
@@ -330,12 +341,12 @@ static void close_gap(struct sync *sync, const struct sync_history *history, str
         0) /* what others tell has looks of its own, and numbers that may be those of looks */
         return;
     if (!gap_is_open(generation))
-        open_gap(generation, history->known_us,
-                 sync->config.histories_position >= 0 ? sync->config.histories_position : history->known_seq);
+        open_gap(generation, history->known_us > generation->began_us ? history->known_us : generation->began_us,
+                 history_known_position(sync, history, generation));
     struct sync_gap *gap = &generation->gaps[generation->gap_count - 1];
     gap->to_us = history->clock_us;
     gap->to_seq = history->clock_seq;
-    generation->gap_count -= gap->to_seq <= gap->from_seq;
+    generation->gap_count -= !history->logged && history_past_is_as_loaded(history->past, history->loaded);
 }
 
 /* Under `lock`. */

@@ -294,6 +294,21 @@ static rhei_status settle_generation(struct sync *sync, struct sync_history *his
     return ok ? RHEI_OK : error_no_memory(error);
 }
 
+/* 7. of sync_history.c. Numbers of looks, which others' sources tell, are of one state each. */
+static void begin_behind(struct sync *sync, struct sync_history *history)
+{
+    if (sync->config.source_number != 0)
+        return;
+    base_mutex_lock(&sync->lock);
+    const struct sync_generation *generation = sync_book_find(sync, history->past->number);
+    int64_t known = generation == NULL ? 0 : history_known_position(sync, history, generation);
+    bool told = generation != NULL && generation->kept_us != HISTORY_KEPT_NEVER; /* of anything before */
+    base_mutex_unlock(&sync->lock);
+    history->logged = history->clock_seq > known;
+    if (told && !history->logged)
+        history->clock_seq = known + 1;
+}
+
 /* Times and numbers of a history never fall, whatever the clock does and whichever copy of the file this is. */
 static void note_newest(struct sync *sync, struct sync_history *history)
 {
@@ -314,6 +329,7 @@ static void note_newest(struct sync *sync, struct sync_history *history)
             history->known_seq = (int64_t)high;
     }
     history->clock_us = history->known_us > history->clock_us ? history->known_us : history->clock_us;
+    begin_behind(sync, history);
     history->clock_seq = history->known_seq > history->clock_seq ? history->known_seq : history->clock_seq;
 }
 
@@ -373,6 +389,7 @@ rhei_status sync_history_loaded(struct sync *sync, struct sync_history *history,
                                 struct rhei_error *error)
 {
     struct history_past *past = history->past;
+    history->loaded = rows;
     if (past == NULL || !past->another || history_past_fits(past, rows))
         return RHEI_OK;
     if (atomic_load(&past->same) == 0) { /* another table of the same form */

@@ -21,6 +21,8 @@ struct sync_history {
     int64_t clock_us;  /* newest time given */
     int64_t clock_seq; /* and newest number */
     int64_t known_us, known_seq; /* of a load: the newest ones of the versions that it goes on from */
+    uint64_t loaded;             /* its rows */
+    bool logged;                 /* the log has something behind what is known */
     int64_t next_row;
     bool attached;
     bool changed; /* by a cycle that was to show `pinned`, */
@@ -60,6 +62,12 @@ static inline struct rhei_value history_integer(int64_t value)
 enum { HISTORY_INSERTED, HISTORY_UPDATED, HISTORY_DELETED };
 /* 'I', 'U', 'D'. */
 struct rhei_value history_operation(int which);
+
+/* ---- sync_history.c ------------------------------------------------------------------------------------------------ */
+
+/* Under `lock`: the position up to which it is known what the table was, before the load that goes on from that generation. */
+int64_t history_known_position(const struct sync *sync, const struct sync_history *history,
+                               const struct sync_generation *generation);
 
 /* ---- sync_history_load.c ------------------------------------------------------------------------------------------- */
 

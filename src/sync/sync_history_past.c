@@ -330,6 +330,12 @@ bool history_past_fits(const struct history_past *past, uint64_t loaded)
     return past->open && 2 * same >= more;
 }
 
+bool history_past_is_as_loaded(const struct history_past *past, uint64_t loaded)
+{
+    uint64_t same = atomic_load_explicit(&past->same, memory_order_relaxed);
+    return !past->open || (same == past->count && same == loaded);
+}
+
 /* ---- Versions that don't go on. ------------------------------------------------------------------------------------ */
 
 struct closing {

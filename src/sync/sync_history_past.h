@@ -50,6 +50,8 @@ bool history_past_meets(struct history_past *past, uint32_t visible, const struc
                         struct history_version *version, bool *key);
 /* Of a table that went: were these its rows? */
 bool history_past_fits(const struct history_past *past, uint64_t loaded);
+/* Did the load, of so many rows, find all of them as they were? Also where nothing is known of what they were. */
+bool history_past_is_as_loaded(const struct history_past *past, uint64_t loaded);
 /* The owner, with the turn: versions that don't go on end with the load. *next_row: of the table of those that ended. */
 rhei_status history_past_close(struct sync *sync, struct history_past *past, int64_t until_us, int64_t until_seq,
                                int64_t *next_row, struct rhei_error *error);

@@ -167,3 +167,29 @@ def test_d5_pragmas_and_begin_say_what_is_wrong(path, open_engine):
     assert caught.value.name == "TRANSACTION"
     engine.execute("PRAGMA foreign_keys = ON")
     assert engine.query("PRAGMA foreign_keys").value == 1
+
+
+@pytest.mark.parametrize("drops", ["DROP TABLE _rhei_cdc_log", "DROP VIEW _rhei_cdc_events; DROP TABLE _rhei_cdc_log; DROP TABLE _rhei_tables",
+                                   "DROP VIEW _rhei_cdc_events; DROP TABLE _rhei_cdc_log; DROP TABLE _rhei_tables; DROP TABLE _rhei_meta; "
+                                   "DROP TABLE _rhei_engines; DROP TABLE _rhei_consumers"])
+def test_a10_rh_makes_again_what_was_dropped_without_being_told_to_capture(drops, rh):
+    rh.run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)")
+    path = rh.folder / "rhei.db"
+    connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+    connection.executescript(drops)
+    connection.close()
+    assert not write(path, "INSERT INTO t VALUES (2, 2)")
+    rh.run("exec", "INSERT INTO t VALUES (3, 3)")
+    assert write(path, "INSERT INTO t VALUES (4, 4)")
+    assert {"_rhei_cdc_log", "_rhei_tables", "_rhei_meta", "_rhei_engines"} <= set(names(path))
+    assert rh.run("query", "--format", "csv", "SELECT group_concat(id) FROM t").stdout.split()[-1] == '"1,3,4"'
+
+
+def test_a10_a_file_without_capture_stays_without_it(rh):
+    path = rh.folder / "rhei.db"
+    connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+    connection.executescript("CREATE TABLE t (a); CREATE TABLE _rhei_meta (key, value); CREATE TRIGGER _rhei_cdc_mine AFTER INSERT ON t BEGIN SELECT 1; END")
+    connection.close()
+    before = names(path)
+    rh.run("exec", "INSERT INTO t VALUES (1)")
+    assert names(path) == before
