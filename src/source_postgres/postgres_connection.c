@@ -208,7 +208,10 @@ static rhei_status read_password(const struct postgres_target *target, char **pa
     "-c lc_monetary=C -c lc_numeric=C -c xmlbinary=base64 -c quote_all_identifiers=off -c search_path= "              \
     "-c row_security=off -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 "          \
     "-c default_transaction_read_only=on -c default_transaction_isolation=read\\ committed -c synchronous_commit=on " \
-    "-c standard_conforming_strings=on"
+    "-c standard_conforming_strings=on -c jit=off"
+
+/* One that servers before 17 don't know, and would refuse the connection for. */
+static const char PINNED_FROM_17[] = "SET transaction_timeout = 0";
 
 static void add_parts(struct parts *parts, const struct postgres_target *target, const char *password, bool replication,
                       char *options, size_t options_size)
@@ -336,7 +339,11 @@ static rhei_status open_parts(struct postgres_connection *connection, const stru
     rhei_status status = poll_open(connection, deadline_ns, error);
     if (status == RHEI_CANT_OPEN)
         return refused(connection, error);
-    return status == RHEI_OK ? check_open(connection, error) : status;
+    if (status == RHEI_OK)
+        status = check_open(connection, error);
+    if (status == RHEI_OK && connection->version >= 170000)
+        status = postgres_run(connection, "setting up a connection", PINNED_FROM_17, deadline_ns, error);
+    return status;
 }
 
 static rhei_status open_target(struct postgres_connection *connection, const struct postgres_target *target,

@@ -28,7 +28,7 @@ static const char WHAT[] = "looking for changes";
 static const char STATE[] = "rhei_state", CURSOR[] = "rhei_rows";
 
 /* Another program's rows may be locked for as long as it likes; a look isn't to wait for that. */
-static const char SESSION[] = "SET lock_timeout = '2s'; SET plan_cache_mode = force_custom_plan; SET jit = off";
+static const char SESSION[] = "SET lock_timeout = '2s'; SET plan_cache_mode = force_custom_plan";
 
 /* V5. */
 static const char SERVER[] =

@@ -198,6 +198,40 @@ static void test_s5_a_server_that_goes_is_told_from_one_that_refuses(void **stat
     assert_int_equal(try_target(&target, &error), RHEI_OK);
 }
 
+/* C3. What the server would end, or spend, by settings of its own: also of those that only newer ones have. */
+static void test_s5_limits_and_jit_of_the_server_are_not_the_sessions(void **state)
+{
+    (void)state;
+    static const int versions[] = {15, 18};
+    for (size_t v = 0; v < 2; v++) {
+        struct test_server *other = versions[v] == 15 ? server : test_server_open(18, NULL);
+        test_server_sql(other, "ALTER ROLE postgres SET jit = on");
+        test_server_sql(other, "ALTER ROLE postgres SET statement_timeout = '90s'");
+        if (versions[v] >= 17)
+            test_server_sql(other, "ALTER ROLE postgres SET transaction_timeout = '90s'");
+        for (int replication = 0; replication < 2; replication++) {
+            struct postgres_target target = {.conninfo = other->conninfo};
+            struct rhei_error error = RHEI_ERROR_INIT;
+            struct postgres_connection *connection = NULL;
+            if (postgres_connect(&target, replication == 1, NULL, INT64_MAX, &connection, &error) != RHEI_OK)
+                fail_msg("%s", error.message);
+            static const char *const shown[][2] = {
+                {"SHOW jit", "off"}, {"SHOW statement_timeout", "0"}, {"SHOW transaction_timeout", "0"}};
+            for (size_t s = 0; s < (versions[v] >= 17 ? 3U : 2U); s++) {
+                PGresult *result = NULL;
+                assert_int_equal(postgres_query(connection, "asking", shown[s][0], 0, NULL, INT64_MAX, &result, &error),
+                                 RHEI_OK);
+                assert_string_equal(postgres_cell(connection, result, 0, 0), shown[s][1]);
+                postgres_clear(connection, &result);
+            }
+            postgres_disconnect(&connection);
+        }
+        test_server_sql(other, "ALTER ROLE postgres RESET ALL");
+        if (other != server)
+            test_server_close(&other);
+    }
+}
+
 static void test_s5_positions_and_pauses(void **state)
 {
     (void)state;
@@ -225,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_s5_a_session_reads_only),
         cmocka_unit_test(test_s5_waiting_ends_with_its_time_and_when_told),
         cmocka_unit_test(test_s5_a_server_that_goes_is_told_from_one_that_refuses),
+        cmocka_unit_test(test_s5_limits_and_jit_of_the_server_are_not_the_sessions),
         cmocka_unit_test(test_s5_positions_and_pauses),
     };
     return cmocka_run_group_tests(tests, open_server, close_server);
