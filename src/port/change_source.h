@@ -45,6 +45,11 @@ struct change_stamp {
 
 struct change_source_ops {
     const char *name;
+    /*
+     * Changes come with the times that the source's own clock said, some time after they were made. So up to when all is known that happened there, only the
+     * times of its changes tell. False: what was committed before a cycle began is in its state.
+     */
+    bool tells_later;
 
     /*
      * A hint that costs nanoseconds and no lock: false only if the source surely has no commit that a cycle begun

@@ -746,6 +746,7 @@ static void op_close(struct change_source **slot)
 
 static const struct change_source_ops OPS = {
     .name = "postgres",
+    .tells_later = true,
     .may_have_changes = op_may_have_changes,
     .begin = op_begin,
     .next = op_next,

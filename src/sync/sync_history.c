@@ -337,9 +337,6 @@ int64_t history_known_position(const struct sync *sync, const struct sync_histor
 /* 6. The load goes on from the versions of that generation. */
 static void close_gap(struct sync *sync, const struct sync_history *history, struct sync_generation *generation)
 {
-    if (sync->config.source_number !=
-        0) /* what others tell has looks of its own, and numbers that may be those of looks */
-        return;
     if (!gap_is_open(generation))
         open_gap(generation, history->known_us > generation->began_us ? history->known_us : generation->began_us,
                  history_known_position(sync, history, generation));
@@ -555,14 +552,21 @@ void sync_history_tear(struct sync *sync, struct sync_history *history)
                        why.message);
 }
 
+/* 6. Up to when it is known what the table was. */
+static int64_t known_until(const struct sync *sync, const struct sync_history *history)
+{
+    int64_t looked_us = atomic_load_explicit(&sync->looked_us, memory_order_relaxed);
+    int64_t known = sync->config.source->ops->tells_later ? sync->told_us : looked_us;
+    return known > history->clock_us ? known : history->clock_us;
+}
+
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied)
 {
     if (history == NULL || !history->attached)
         return;
     struct sync_generation *generation = sync_book_find(sync, history->number);
-    if (generation != NULL && !gap_is_open(generation) && sync->config.source_number == 0) {
-        int64_t looked_us = atomic_load_explicit(&sync->looked_us, memory_order_relaxed);
-        open_gap(generation, looked_us > history->clock_us ? looked_us : history->clock_us, applied);
+    if (generation != NULL && !gap_is_open(generation)) {
+        open_gap(generation, known_until(sync, history), applied);
         (void)sync_book_store(sync, generation, NULL); /* else the load stores it */
     }
     (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
@@ -730,6 +734,8 @@ static rhei_status apply_some(struct sync *sync, struct sync_history *history, c
     struct change_batch wide;
     BASE_INVARIANT(batch->row_count <= history->room);
     date_changes(history, batch);
+    int64_t told_us = batch->time_us != NULL && batch->row_count > 0 ? batch->time_us[batch->row_count - 1] : 0;
+    sync->telling_us = told_us > sync->telling_us ? told_us : sync->telling_us;
     note_unshown(sync, history);
     history->batch = batch;
     history->error = error;

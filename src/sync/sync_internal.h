@@ -131,9 +131,11 @@ struct sync {
     bool book_unread;      /* and histories */
     struct sync_book book; /* changed under `lock` */
     _Atomic uint64_t histories_changed;
-    bool histories_shown;              /* turn: the next publish shows some of them otherwise */
-    char lost_message[256];            /* lock: of sync_lost_versions */
-    uint64_t rounds;                   /* how often the list was read; changed under `lock` */
+    bool histories_shown;   /* turn: the next publish shows some of them otherwise */
+    char lost_message[256]; /* lock: of sync_lost_versions */
+    uint64_t rounds;        /* how often the list was read; changed under `lock` */
+    /* Newest time of a change that the source told (change_source_ops.tells_later), with this cycle's and up to the last one that was shown. */
+    int64_t telling_us, told_us;
     atomic_int_fast64_t looked_us;     /* all that was committed by then is in the mirror, by the wall's clock */
     unsigned room_waits;               /* of the cycle, for what others show still (sync_cycle.c) */
     int64_t pinned;                    /* position of the state that the cycle is about */

@@ -7,6 +7,7 @@ import pytest
 
 from postgres_server import PostgresServer
 from rh_program import rh  # noqa: F401
+from rhei_engine import RheiError
 from test_sidecar_postgres import settings, until_fresh
 
 TEMPORAL = '[engine]\nsync_mode = "temporal"\n'
@@ -187,3 +188,33 @@ def test_a9_rh_query_asks_a_server_as_of_a_time(rh, server):  # noqa: F811
     assert rh.run("query", "SELECT id, n FROM app.t", "--as-of", now, *options).stdout.split() == ["1,1"]
     assert rh.run("query", "SELECT id, n FROM app.t", "--as-of", "2020-01-01", *options).stdout.split() == []
     assert rh.run("query", "SELECT n, _rhei_operation FROM app.t_history", *options).stdout.split() == ["1,I"]
+
+
+def test_a9_what_a_reload_didnt_see_is_refused(engine, server, tmp_path):
+    """A key change without the large value loads the table anew: as of the changes meanwhile nobody is told what was before them, or what came of them."""
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;"
+               "INSERT INTO t SELECT x, 0, repeat('x', 3000) FROM generate_series(1, 2000) x")
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT count(*) FROM app.t").rows == [(2000,)]
+
+    def change(sql):
+        server.sql(sql)
+        return int(server.sql("SELECT (extract(epoch FROM timestamp) * 1000000)::bigint FROM pg_last_committed_xact()"))
+
+    known = {0: change("UPDATE t SET n = 1 WHERE id = 7")}
+    until_fresh(lambda: engine.query("SELECT n FROM app.t WHERE id = 7").rows == [(1,)])
+    times = [(1, known[0]), (1, change("UPDATE t SET id = -1 WHERE id = 1"))]
+    for n in range(2, 6):
+        times.append((n, change(f"UPDATE t SET n = {n} WHERE id = 7")))
+    until_fresh(lambda: engine.query("SELECT n FROM app.t WHERE id = 7").rows == [(5,)])
+    times.append((6, change("UPDATE t SET n = 6 WHERE id = 7")))
+    until_fresh(lambda: engine.query("SELECT n FROM app.t WHERE id = 7").rows == [(6,)])
+    told = 0
+    for n, at in times:
+        try:
+            assert engine.query(f"SELECT n FROM app.t FOR SYSTEM_TIME AS OF {at} WHERE id = 7").rows == [(n,)]
+            assert engine.query(f"SELECT count(*) FROM app.t FOR SYSTEM_TIME AS OF {at} WHERE id = 1").rows == [(int(at < times[1][1]),)]
+            told += 1
+        except RheiError as error:
+            assert "doesn't know what the table was between" in error.message, error.message
+    assert told >= 2  # before the load and behind it
