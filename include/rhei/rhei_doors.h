@@ -414,7 +414,8 @@ struct rhei_change {
 /**
  * Begins to read, and registers the consumer if its name is new. Of two readers with one consumer's name each is told everything; the position is
  * what was acknowledged last. The caller owns *changes and closes it before the handle. Errors: RHEI_READ_ONLY (the handle captures
- * no changes), RHEI_INVALID, RHEI_BUSY. Any thread; the reader is its owner's.
+ * no changes), RHEI_INVALID, RHEI_BUSY; RHEI_BUSY, too, where what the consumer needs is in a change buffer (rocksdb_cdc_path) that another handle has
+ * open, and RHEI_STALE where this handle was opened without it: the consumer stays as it is. Any thread; the reader is its owner's.
  * @code
  * rhei_changes_open(db, &(struct rhei_changes_options){.struct_size = sizeof(struct rhei_changes_options), .consumer = "search"},
  *                   &changes, &error);
@@ -429,8 +430,8 @@ RHEI_API rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_op
                                        struct rhei_error *error);
 /**
  * The next event: RHEI_ROW, or RHEI_DONE when all that is committed was told. Never waits for writers, and holds no state of the file between two
- * calls. After an error the call may be made again. Errors: RHEI_BUSY (a writer holds back what a changed schema needs first), RHEI_REPLACED.
- * Owner thread.
+ * calls. After an error the call may be made again. Errors: RHEI_BUSY (a writer holds back what a changed schema needs first), RHEI_STALE
+ * (what comes next went to a change buffer that this handle doesn't have), RHEI_REPLACED. Owner thread.
  */
 RHEI_API rhei_status rhei_changes_next(rhei_changes *changes, struct rhei_change *change, struct rhei_error *error);
 /**

@@ -57,6 +57,7 @@ struct capture_changes {
     size_t event_count, event_room, taken;
 
     struct capture_buffered *buffered; /* NULL: there is no buffer */
+    struct capture_changes_config config;
     struct capture_buffered_events buffered_events;
 
     int64_t *told; /* positions of commits that were told and not acknowledged yet, ascending */
@@ -521,6 +522,10 @@ static rhei_status changes_read(struct capture_changes *changes, struct rhei_err
         if (status == RHEI_DONE || (status == RHEI_ROW && sqlite3_column_int64(changes->log, 0) != changes->next)) {
             if (changes->buffered != NULL && capture_buffered_covers(changes->buffered, changes->next - 1))
                 return RHEI_OK; /* it was moved there meanwhile */
+            struct rhei_error why = RHEI_ERROR_INIT;
+            rhei_status can = capture_consumer_can_read(changes->connection, &changes->config, changes->next - 1, &why);
+            if (can != RHEI_OK) /* not BUSY: this reader won't have the buffer, however long it waits */
+                return error_set(error, can == RHEI_BUSY ? RHEI_STALE : can, "%s", why.message);
             return changes_lose_all(changes, "the change log doesn't have the changes behind the consumer's position",
                                     error);
         }
@@ -758,7 +763,7 @@ static rhei_status changes_start(struct capture_changes *changes, const struct c
     if (config->after < 0 && config->oldest && capture_buffered_oldest(config->buffer, &changes->position))
         return RHEI_OK;
     return config->after >= 0
-               ? RHEI_OK
+               ? capture_consumer_can_read(changes->connection, config, config->after, error)
                : oltp_query_int(changes->connection,
                                 config->oldest ? "SELECT min(seq) - 1 FROM main." OLTP_LOG
                                                : "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62",
@@ -784,6 +789,7 @@ rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes
         return error_no_memory(error);
     changes->oltp = oltp;
     changes->most_rows = config->most_rows;
+    changes->config = *config;
     status = oltp_connection_open(oltp, OLTP_SOURCE, &changes->connection, error);
     if (status == RHEI_OK)
         status = changes_statements(changes, error);

@@ -45,6 +45,9 @@ struct capture_changes_config {
     size_t most_rows;     /* read at a time */
     /* Beside the log: what that has forgotten is told from here, and a consumer pins this instead of the log. NULL: there is none. Borrowed. */
     struct change_buffer *buffer;
+    /* Of one that is set and can't be opened, for people: its folder (NULL: none is set) and why. Borrowed. */
+    const char *buffer_folder, *buffer_why;
+    rhei_status buffer_status;
 };
 
 /* RHEI_READ_ONLY where nothing is captured. */
@@ -66,6 +69,13 @@ int64_t capture_changes_position(const struct capture_changes *changes);
 rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error);
 
 /* ---- capture_consumer.c ---- */
+
+/*
+ * C4: an error where the log has forgotten what is behind `after`, and a buffer beside it that isn't open here may have it. In a transaction of the
+ * connection.
+ */
+rhei_status capture_consumer_can_read(struct oltp_connection *connection, const struct capture_changes_config *config,
+                                      int64_t after, struct rhei_error *error);
 
 /* Registers or finds it; *position: where it goes on; appended to `known`: what was kept with that by capture_consumer_move. */
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,

@@ -6,8 +6,11 @@
  * C2. What a live consumer has not acknowledged stays in the log (capture_prune.c), until the log's limit; one that was not seen for its
  *     keep_ms pins nothing. One that reads a buffer beside the log pins that instead, and has a keep_ms below zero.
  * C3. Which versions of tables a consumer knows is kept with its position, under its name in _rhei_meta: so one that comes back is told which are gone.
+ * C4. What the log has forgotten while the bridge has a place in it (capture_bridge.c) may be in the buffer. Who hasn't that open doesn't know that it is lost:
+ *     he is refused, and the consumer stays as it is, also what it pins.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "capture/capture_buffered.h"
@@ -131,6 +134,35 @@ static rhei_status consumer_hold_log(struct oltp *oltp, const struct capture_cha
                         CAPTURE_BRIDGE, position, 0, &changed, &unused, error);
 }
 
+rhei_status capture_consumer_can_read(struct oltp_connection *connection, const struct capture_changes_config *config,
+                                      int64_t after, struct rhei_error *error)
+{
+    char sql[200];
+    int64_t forgotten = 0;
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT (SELECT min(seq) FROM main." OLTP_LOG ") - 1 > %" PRId64
+                   " AND EXISTS (SELECT 1 FROM main._rhei_consumers WHERE name = '" CAPTURE_BRIDGE "')",
+                   after);
+    rhei_status status = config->buffer != NULL ? RHEI_OK : oltp_query_int(connection, sql, 0, &forgotten, error);
+    if (status != RHEI_OK || forgotten == 0)
+        return status;
+    long long behind = (long long)after;
+    if (config->buffer_folder == NULL)
+        return error_set(error, RHEI_STALE,
+                         "the changes behind position %lld are in the change buffer of this database, which isn't open "
+                         "here: open the database with rocksdb_cdc_path, or, if that folder is gone for good, drop the "
+                         "consumer _rhei_buffer",
+                         behind);
+    if (config->buffer_status == RHEI_BUSY)
+        return error_set(error, RHEI_BUSY,
+                         "the changes behind position %lld are in \"%s\" (rocksdb_cdc_path), which another process or "
+                         "handle has open: follow them there, or when it is closed",
+                         behind, config->buffer_folder);
+    return error_set(error, config->buffer_status,
+                     "the changes behind position %lld are in \"%s\", which can't be read: %s", behind,
+                     config->buffer_folder, config->buffer_why);
+}
+
 static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
                                  struct base_buffer *known, struct rhei_error *error)
 {
@@ -140,6 +172,8 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
     if (status == RHEI_OK)
         status = *position < 0 ? consumer_forget(oltp, config->consumer, error)
                                : consumer_known(oltp, config->consumer, known, error);
+    if (status == RHEI_OK && *position >= 0)
+        status = capture_consumer_can_read(oltp->writer, config, *position, error);
     bool begun = *position < 0 && config->oldest && capture_buffered_oldest(config->buffer, position);
     if (status == RHEI_OK && *position < 0 && !begun) {
         status = oltp_query_int(oltp->writer,
@@ -256,7 +290,8 @@ static rhei_status consumer_drop(struct oltp *oltp, const char *consumer, struct
 rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
 {
     rhei_status status = consumer_check(consumer, error);
-    if (status == RHEI_OK && strncmp(consumer, "_rhei_", 6) == 0)
+    bool is_bridge = strcmp(consumer, CAPTURE_BRIDGE) == 0; /* of a buffer that doesn't come back (C4) */
+    if (status == RHEI_OK && strncmp(consumer, "_rhei_", 6) == 0 && !is_bridge)
         status = capture_folder_may_go(consumer, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
         return error_set(error, RHEI_READ_ONLY, "this handle captures no changes, so no consumer can be dropped by it");

@@ -227,6 +227,7 @@ rhei_status engine_buffer_open(struct rhei_db *db, struct rhei_error *error)
             *error = why;
         return status;
     }
+    db->buffer_status = status;
     without(db, why.message);
     return RHEI_OK;
 }

@@ -72,6 +72,9 @@ rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *op
     if (status == RHEI_OK)
         status = changes_config(&known, &config, error);
     config.buffer = engine_buffer_of(db);
+    config.buffer_folder = db->buffer_status == RHEI_OK ? NULL : db->buffer_path;
+    config.buffer_why = db->buffer_message;
+    config.buffer_status = db->buffer_status;
     if (status == RHEI_OK)
         status = oltp_check_file(db->oltp, error);
     if (status != RHEI_OK)

@@ -59,6 +59,7 @@ struct rhei_db {
     bool history_lost;            /* versions that the folder had are, as its opening found */
     atomic_bool look_history;     /* a look's: the history in the folder is followed without a gap */
     struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
+    rhei_status buffer_status;    /* why there is none, though one is set */
     char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
     struct engine_watches *watches;   /* NULL without a column store */

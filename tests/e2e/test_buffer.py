@@ -13,7 +13,7 @@ import time
 import pytest
 
 import bank
-from rh_program import rh  # noqa: F401
+from rh_program import ROOT, rh  # noqa: F401
 from rhei_engine import EngineDied, RheiError
 from test_crash import History
 from test_guide import commands
@@ -508,6 +508,90 @@ def test_a8_a_lost_buffer_is_told_to_consumers(rh):
     assert [event["key"]["id"] for event in untimed(feed(rh, "--consumer", "c"))] == [4]
     done = rh.run("changes", *BUFFERED, "--consumer", "_rhei_mine", code=1)
     assert "Rhei's own" in done.stderr
+
+
+def consumers(path):
+    with sqlite3.connect(path, timeout=60) as file:
+        found = file.execute("SELECT name, position, keep_ms FROM _rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_'").fetchall()
+    file.close()
+    return found
+
+
+def test_a3_what_a_buffer_has_that_isnt_open_here_is_never_told_as_lost(rh, open_engine):
+    """Beside the process that has the buffer, and without its setting: refused, and the consumer and what it pins stay as they were."""
+    path = rh.folder / "rhei.db"
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nrocksdb_cdc_path = "changes"\n')
+    rh.run("exec", "--capture", *BUFFERED, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
+    assert untimed(feed(rh, "--consumer", "fast")) == []
+    engine = open_engine(path, rocksdb_cdc_path=rh.folder / "changes")
+    for key in (1, 2):
+        engine.execute("INSERT INTO t VALUES (?, 'new')", key)
+    await_moved(engine, path)
+    kept = consumers(path)
+    position = kept[0][1]
+    done = rh.run("changes", *BUFFERED, "--consumer", "fast", code=1)
+    assert done.stdout == "" and f'the changes behind position {position} are in "changes"' in done.stderr, done.stderr
+    assert "another process or handle has open" in done.stderr and "[BUSY " in done.stderr
+    for more in ((), ("--format", "debezium"), ("--follow",)):
+        done = rh.run("changes", "--db", path, "--consumer", "fast", *more, code=1)
+        assert done.stdout == "" and "(--config)" in done.stderr and "[STALE " in done.stderr, done.stderr
+    assert consumers(path) == kept
+    assert re.search(r"  fast: .* ago, kept in the change buffer\n", rh.run("status", "--db", path).stdout)
+    # one that begins beside it pins the log, and so has no need of the buffer
+    assert untimed(feed(rh, "--consumer", "beside")) == []
+    engine.execute("INSERT INTO t VALUES (3, 'new')")
+    await_true(lambda: buffer(engine)["position"] == log(path)[1], lambda: buffer(engine))
+    assert [event["key"]["id"] for event in untimed(feed(rh, "--consumer", "beside"))] == [3]
+    engine.close()
+    assert [event["key"]["id"] for event in untimed(feed(rh, "--consumer", "fast"))] == [1, 2, 3]
+
+
+def test_a3_a_buffer_that_cant_be_read_is_no_loss(rh, open_engine):
+    path = rh.folder / "rhei.db"
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nrocksdb_cdc_path = "changes"\n')
+    rh.run("exec", "--capture", *BUFFERED, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
+    assert untimed(feed(rh, "--consumer", "c")) == []
+    rh.run("exec", *BUFFERED, "INSERT INTO t VALUES (1, 1), (2, 2)")
+    kept = consumers(path)
+    (rh.folder / "changes" / "lock").rename(rh.folder / "lock")
+    (rh.folder / "changes" / "lock").symlink_to("nowhere")  # which nobody follows
+    done = rh.run("changes", *BUFFERED, "--consumer", "c", code=1)
+    assert done.stdout == "" and "which can't be read: " in done.stderr and "[IO " in done.stderr, done.stderr
+    assert consumers(path) == kept
+    (rh.folder / "changes" / "lock").unlink()
+    assert [event["key"]["id"] for event in untimed(feed(rh, "--consumer", "c"))] == [1, 2]
+
+
+def test_a3_a_reader_beside_the_buffer_that_pins_nothing_is_refused(path, place, open_engine):
+    engine = open_engine(rocksdb_cdc_path=place)
+    make(engine)
+    await_moved(engine, path)
+    other = open_engine(manual_sync=True)
+    other.changes_open(start=0)
+    while other.changes_next(100):
+        pass
+    for key in range(3):
+        engine.execute("CREATE TABLE IF NOT EXISTS late (id INTEGER PRIMARY KEY)")
+        engine.execute("INSERT INTO late VALUES (?)", key)
+    await_moved(engine, path)
+    with pytest.raises(RheiError, match="are in the change buffer of this database") as told:
+        while other.changes_next(100):
+            pass
+    assert told.value.name == "STALE"
+
+
+def test_b14_who_gives_the_buffer_up_for_good_is_told_what_is_lost(rh):
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nrocksdb_cdc_path = "changes"\n')
+    rh.run("exec", "--capture", *BUFFERED, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)")
+    feed(rh, "--consumer", "c")
+    rh.run("exec", *BUFFERED, "INSERT INTO t VALUES (1, 1), (2, 2)")
+    done = rh.run("changes", "--db", "rhei.db", "--consumer", "c", code=1)
+    assert "rh changes --drop --consumer _rhei_buffer" in done.stderr, done.stderr
+    words = next(line for line in (ROOT / "docs/guide/buffer.md").read_text().split("`") if "--drop" in line).split()
+    rh.run(*words[1:-1], "rhei.db")
+    assert words[:2] == ["rh", "changes"] and words[-1] == "shop.db"
+    told = [json.loads(line) for line in rh.run("changes", "--db", "rhei.db", "--consumer", "c").stdout.splitlines()]
+    assert [event["table"] for event in told if event["kind"] == "lost"] == [None]
 
 
 def test_the_buffer_as_the_guide_shows_it(build, tmp_path):

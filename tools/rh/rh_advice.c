@@ -35,6 +35,9 @@ static const struct {
     {"a handle that captures changes makes it at the opening", "rh exec, import and sync make it with --capture"},
     {"so there are none to follow: open the file for writing, with change capture",
      "so there are none to follow: rh changes --capture installs change capture"},
+    {"open the database with rocksdb_cdc_path, or, if that folder is gone for good, drop the consumer _rhei_buffer",
+     "name the settings with rocksdb_cdc_path (--config), or, if that folder is gone for good: rh changes --drop "
+     "--consumer _rhei_buffer"},
     {"which the setting olap_syntax turned off", "which olap_syntax = false in the --config file turned off"},
 };
 

@@ -16,7 +16,8 @@ static const char installed[] =
 
 /* Those of the change feed, and the folders that lack something of the log, by their paths. */
 static const char consumers[] =
-    "SELECT iif(folder, substr(name, 14), name), position, now - seen_ms, now < seen_ms + keep_ms, folder "
+    "SELECT iif(folder, substr(name, 14), name), position, now - seen_ms, now < seen_ms + keep_ms, folder, keep_ms < 0 "
+    "AND now < seen_ms - keep_ms "
     "FROM (SELECT *, substr(name, 1, 13) = '_rhei_folder:' AS folder, " NOW_MS " AS now FROM _rhei_consumers) AS c "
     "WHERE iif(folder, keep_ms > 0 AND position < (SELECT max(seq) FROM _rhei_cdc_log), substr(name, 1, 6) <> "
     "'_rhei_') "
@@ -75,7 +76,8 @@ static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
     (*list)[(*count)++] = (struct rh_consumer){.name = rh_copy_text(name, strlen(name)),
                                                .position = rhei_rows_int64(rows, 1),
                                                .seen_ms = rhei_rows_int64(rows, 2),
-                                               .kept = rhei_rows_int64(rows, 3) != 0};
+                                               .kept = rhei_rows_int64(rows, 3) != 0,
+                                               .buffered = rhei_rows_int64(rows, 5) != 0};
 }
 
 static void take_table(struct rh_registry *registry, rhei_rows *rows)

@@ -18,6 +18,7 @@ struct rh_consumer {
     int64_t position; /* the change that it acknowledged last */
     int64_t seen_ms;  /* milliseconds ago */
     bool kept;        /* the log is kept for it; false: it was away for too long */
+    bool buffered;    /* a change buffer beside the log is, instead */
 };
 
 struct rh_registry {

@@ -117,7 +117,9 @@ static void print_consumers(const struct rh_registry *registry, int64_t newest)
         add_behind(&text, newest, consumer->position);
         rh_buffer_add_text(&text, ", seen ");
         rh_add_age(&text, consumer->seen_ms > 0 ? consumer->seen_ms * 1000 : 0);
-        rh_buffer_add_text(&text, consumer->kept ? " ago" : " ago, so the log isn't kept for it any more");
+        rh_buffer_add_text(&text, consumer->buffered ? " ago, kept in the change buffer"
+                                  : consumer->kept   ? " ago"
+                                                     : " ago, so the log isn't kept for it any more");
         rh_print_line("", &text);
     }
     rh_buffer_free(&text);
