@@ -13,6 +13,7 @@
 #include "capture/capture_backup.h"
 #include "checkpoint/checkpoint_copy.h"
 #include "codec_arrow/codec_arrow.h"
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_sidecar_care.h"
 #include "rhei/rhei_care.h"
@@ -183,6 +184,9 @@ static rhei_status copy_once(struct backup *backup, struct rhei_error *error)
     if (status != RHEI_OK)
         return status;
     engine_fault(backup->db, "backup.pinned");
+    status = backup->mirror_position < 0 ? engine_disk_without_history(backup->db, error) : RHEI_OK;
+    if (status != RHEI_OK)
+        return status;
     status = copy_mirror(backup, error);
     if (status != RHEI_OK)
         return status;
@@ -202,7 +206,7 @@ static rhei_status copy(struct backup *backup, struct rhei_error *error)
     for (int tries = 0; tries < COPY_TRIES; tries++) {
         error_clear(error);
         status = copy_once(backup, error);
-        bool again = status == RHEI_NOT_FOUND && backup->theirs != NULL;
+        bool again = status == RHEI_NOT_FOUND && backup->theirs != NULL && backup->mirror_position >= 0;
         capture_backup_end(&backup->file); /* so that the write-ahead log may be cut */
         if (!again)
             return status;
@@ -293,11 +297,27 @@ static rhei_status catch_up(struct backup *backup, struct rhei_error *error)
     return RHEI_OK;
 }
 
+/* Sidecars alone have no file that they could be copied beside. */
+static rhei_status check_own(const struct rhei_db *db, struct rhei_error *error)
+{
+    if (db->settings == NULL || config_has_local(db->settings))
+        return RHEI_OK;
+    if (db->sidecar_path == NULL)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "there is nothing to copy: the settings name sidecars alone, which are in no folder");
+    return error_set(error, RHEI_UNSUPPORTED,
+                     "there is no database to copy: the settings name sidecars alone, so copy the folder \"%.200s\" "
+                     "(olap_path) while nobody has it open",
+                     db->sidecar_path);
+}
+
 static rhei_status run(struct backup *backup, const char *path, struct rhei_error *error)
 {
     struct rhei_db *db = backup->db;
     const char *const apart[] = {db->olap_path, db->buffer_path};
     rhei_status status = oltp_check_file(db->oltp, error);
+    if (status == RHEI_OK)
+        status = check_own(db, error);
     if (status == RHEI_OK)
         status = store_backup_begin(path, apart, 2, &backup->folder, error);
     if (status != RHEI_OK)

@@ -87,6 +87,25 @@ static bool is_history_lost(struct rhei_db *db, const struct checkpoint_restored
            capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL) == RHEI_OK && is_known;
 }
 
+static bool begins_anew(const struct rhei_db *db)
+{
+    struct checkpoint_status disk;
+    checkpoint_get_status(db->checkpoint, &disk);
+    return disk.position < 0 && db->keeps_history;
+}
+
+/* The file's history is in another folder, which isn't gone on with. */
+static void warn_of_other(struct rhei_db *db, const char *path)
+{
+    char folder[PATH_MAX];
+    bool is_known = false;
+    if (capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL) == RHEI_OK && !is_known &&
+        folder[0] != '\0')
+        base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                       "a new history begins in the folder \"%s\": the one of before is in the folder \"%s\"",
+                       db->olap_path, folder);
+}
+
 /* From here on the log is kept for it, whoever prunes. */
 static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored *restored, struct rhei_error *error)
 {
@@ -99,8 +118,10 @@ static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored
     if (db->history_lost)
         base_log_write(
             &db->log, BASE_LOG_WARN, "engine",
-            "versions of the history in the folder \"%s\" are lost: of before this opening not all are there",
-            db->olap_path);
+            "versions of the history in the folder \"%s\" are lost: of before this opening not all are there%s",
+            db->olap_path, begins_anew(db) ? ", and a new history begins" : "");
+    else if (begins_anew(db))
+        warn_of_other(db, path);
     const struct capture_folder_config folder = {
         .path = path, .histories = db->keeps_history || restored->histories > 0, .buffered = db->buffer_path != NULL};
     status = capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
@@ -180,7 +201,8 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
         return look(db, sync);
     if (db->source->ops->stamp == NULL) {
         db->disk_status = RHEI_UNSUPPORTED;
-        in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by");
+        in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by: open it with "
+                      "change capture");
         return RHEI_OK;
     }
     rhei_status status = open_store(db, &why);
@@ -246,6 +268,26 @@ static rhei_status check_begun(const struct rhei_db *db, struct rhei_error *erro
                      "the history of this database is in the folder \"%.300s\", and the one that olap_path names, "
                      "\"%.200s\", has none: name the right one; rhei_sync_now begins a new history in the other",
                      folder, db->olap_path);
+}
+
+/* For a copy that has no column store. */
+rhei_status engine_disk_without_history(const struct rhei_db *db, struct rhei_error *error)
+{
+    char folder[PATH_MAX], *path = NULL;
+    bool is_known = false;
+    if (db->olap_path != NULL && db->config.read_only)
+        return check_begun(db, error);
+    rhei_status status = absolute(db->olap_path == NULL ? "" : db->olap_path, &path, error);
+    if (status == RHEI_OK)
+        status = capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL);
+    base_free(path);
+    if (status != RHEI_OK || folder[0] == '\0' || is_known) /* without capture nothing is known of any */
+        return RHEI_OK;
+    return error_set(error, RHEI_NOT_FOUND,
+                     "the history of this database is in the folder \"%.200s\", which would not be in the copy: open "
+                     "the database with olap_path; if that folder is gone for good, drop the consumer "
+                     "_rhei_folder:%.200s",
+                     folder, folder);
 }
 
 /*
@@ -491,8 +533,14 @@ void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
 
 static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk, char lost[256])
 {
+    struct rhei_error why = RHEI_ERROR_INIT;
     if (db->disk_message[0] != '\0')
         return db->disk_message;
+    if (db->config.read_only && db->olap_path != NULL && disk->position < 0 && disk->error[0] == '\0' &&
+        check_begun(db, &why) != RHEI_OK) {
+        (void)snprintf(lost, 256, "%.255s", why.message); /* in a question's words */
+        return lost;
+    }
     if (disk->error[0] == '\0' && db->sync != NULL && sync_lost_versions(db->sync, lost, 256))
         return lost;
     return disk->error[0] != '\0' ? disk->error : disk->restored.message;

@@ -358,6 +358,8 @@ void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status);
 /* A checkpoint of what the mirror shows now. Where the handle doesn't have the folder (olap_path names one): why not. */
 rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error);
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
+/* RHEI_NOT_FOUND: the file has a history in a folder that a copy without a column store would be without. */
+rhei_status engine_disk_without_history(const struct rhei_db *db, struct rhei_error *error);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
 

@@ -247,3 +247,65 @@ def test_d5_a_question_tells_a_folder_that_is_behind_once(rh):
     rh.run("exec", "--db", "rhei.db", "UPDATE price SET v = 12")
     done = rh.run("query", "--config", "rhei.toml", QUESTION)
     assert done.stderr.count("isn't used") == 1, done.stderr
+
+
+# ---- What is said of a history that isn't where it should be. ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spoil, says, begins", (
+    (take_folder, "is gone or empty by now: put it back", "a new history begins"),
+    (mistype_folder, "name the right one", "a new history begins")))
+def test_a6_status_and_sync_say_of_a_history_what_a_question_says(rh, spoil, says, begins):
+    with_a_past(rh)
+    assert "a new history" not in rh.run("sync", "--config", "rhei.toml").stderr
+    spoil(rh)
+    asked = rh.run("query", "--config", "rhei.toml", QUESTION, code=1).stderr
+    told = rh.run("status", "--config", "rhei.toml").stdout
+    assert says in asked and says in told and "not to be had" in told and "rh sync begins it" not in told, told
+    assert begins in rh.run("sync", "--config", "rhei.toml").stderr
+    assert "begins" not in rh.run("sync", "--config", "rhei.toml").stderr
+
+
+@pytest.mark.parametrize("spoil", (None, take_folder, mistype_folder))
+def test_a4_a_backup_never_leaves_a_history_out_silently(rh, spoil):
+    with_a_past(rh)
+    rh.run("sync", "--config", "rhei.toml")
+    settings = ["--db", "rhei.db"]
+    if spoil:
+        spoil(rh)
+        settings = ["--config", "rhei.toml"]
+    done = rh.run("backup", "copy", *settings, code=1)
+    assert "NOT_FOUND" in done.stderr and "history of this database" in done.stderr and "mirror" in done.stderr, done.stderr
+    assert not (rh.folder / "copy").exists()
+    if not spoil:
+        assert "--config" in done.stderr
+        rh.run("backup", "copy", "--config", "rhei.toml")
+        (rh.folder / "rhei.toml").write_text(SETTINGS.replace("rhei.db", "copy/rhei.db").format("copy/rhei.mirror"))
+        assert versions(rh) == WHOLE
+    elif spoil == take_folder:  # for good
+        rh.run("changes", "--db", "rhei.db", "--drop", "--consumer", f"_rhei_folder:{rh.folder / 'mirror'}")
+        assert rh.run("backup", "copy", "--db", "rhei.db").stderr == ""
+
+
+def test_a4_a_backup_says_which_column_store_it_leaves_out(rh):
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("mirror").replace("temporal", "destructive"))
+    rh.run("exec", "--config", "rhei.toml", "--db", "rhei.db", "--capture", "CREATE TABLE price (id INTEGER PRIMARY KEY, v)")
+    rh.run("sync", "--config", "rhei.toml")
+    done = rh.run("backup", "copy", "--db", "rhei.db")
+    assert "note: the copy is without the column store in" in done.stderr and "/mirror" in done.stderr and "--config" in done.stderr
+    assert rh.run("backup", "whole", "--config", "rhei.toml").stderr == ""
+
+
+def test_a7_detach_says_what_becomes_of_a_history_and_the_next_question_what_to_do(rh):
+    with_a_past(rh)
+    rh.run("sync", "--config", "rhei.toml")
+    done = rh.run("detach", "--db", "rhei.db")
+    assert "warning: the history in the folder" in done.stderr and str(rh.folder / "mirror") in done.stderr
+    asked = rh.run("query", "--config", "rhei.toml", QUESTION, code=1)
+    synced = rh.run("sync", "--config", "rhei.toml", code=1)
+    assert "rh sync --capture" in asked.stderr and "rh sync --capture" in synced.stderr
+    shutil.rmtree(rh.folder / "mirror")
+    rh.run("sync", "--config", "rhei.toml", "--capture")
+    assert versions(rh) == ["I,10"]
+    rh.run("detach", "--config", "rhei.toml", "--db", "rhei.db")
+    assert rh.run("detach", "--db", "rhei.db").stderr == ""

@@ -150,3 +150,12 @@ def test_s2_a_backup_opened_beside_its_original_takes_nothing_from_it(spawn, tmp
         until(lambda: same(copy))
         assert loads() > loaded
         assert any("somebody else read on from the slot" in str(line) for line in copy.log), copy.log
+
+
+@pytest.mark.parametrize("olap", ["olap", None])
+def test_a4_sidecars_alone_have_no_backup_but_their_folder(rh, source, tmp_path, olap):
+    kept = f'[engine]\nolap_path = "{olap}"\n' if olap else ""
+    (tmp_path / "alone.toml").write_text(f'{kept}[sidecar]\nname = "app"\nsource_path = "{tmp_path}/app.db"\nmode = "snapshot"\n')
+    done = rh.run("backup", "copy", "--config", "alone.toml", code=1)
+    assert "UNSUPPORTED" in done.stderr and "sidecars alone" in done.stderr and ('the folder "olap"' in done.stderr) == bool(olap), done.stderr
+    assert not (tmp_path / "copy").exists()

@@ -38,6 +38,10 @@ static const struct {
     {"open the database with rocksdb_cdc_path, or, if that folder is gone for good, drop the consumer _rhei_buffer",
      "name the settings with rocksdb_cdc_path (--config), or, if that folder is gone for good: rh changes --drop "
      "--consumer _rhei_buffer"},
+    {"open the database with olap_path; if that folder is gone for good, drop the consumer ",
+     "name the settings with its olap_path (--config); if that folder is gone for good: rh changes --drop --consumer "},
+    {"which a mirror on disk goes on by: open it with change capture",
+     "which a column store in a folder goes on by: rh sync --capture installs it"},
     {"which the setting olap_syntax turned off", "which olap_syntax = false in the --config file turned off"},
 };
 

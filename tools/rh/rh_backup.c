@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh backup: copies database and column store into a folder. */
 #include "rh_interrupt.h"
+#include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -43,6 +44,20 @@ static void print_done(const char *folder, const struct rhei_backup_result *done
     rh_buffer_free(&line);
 }
 
+/* What can be built anew is left out silently by nobody who asked for both stores. */
+static void tell_left_out(struct rh_tool *tool, const struct rhei_backup_result *done)
+{
+    struct rh_buffer folders = {0};
+    if (done->olap_bytes == 0)
+        rh_registry_add_folders(tool, false, &folders);
+    if (folders.length > 0)
+        fprintf(stderr,
+                "rh: note: the copy is without the column store in %s, and builds its own: --config with its olap_path "
+                "brings it in\n",
+                folders.bytes);
+    rh_buffer_free(&folders);
+}
+
 static rhei_status backup(struct rh_tool *tool, struct rhei_backup_result *done, struct rhei_error *error)
 {
     struct rhei_call_options limits = rh_tool_limits(tool);
@@ -74,6 +89,8 @@ int rh_backup_command(struct rh_tool *tool)
         print_json(tool->args->folder, &done);
     else
         print_done(tool->args->folder, &done);
+    if (status == RHEI_OK)
+        tell_left_out(tool, &done);
     rh_tool_close(tool);
     return rh_finish_output(tool, status == RHEI_OK ? RH_EXIT_OK : RH_EXIT_ERROR);
 }

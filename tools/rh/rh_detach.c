@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh detach: takes change capture out of a file. */
 #include "rh_interrupt.h"
+#include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 
@@ -12,6 +13,7 @@ struct before {
     bool known, captured; /* known: the file could be looked at */
     char olap[sizeof((struct rhei_sync_status *)0)->disk_folder],
         buffer[sizeof((struct rhei_sync_status *)0)->buffer_folder];
+    struct rh_buffer histories; /* the folders that have them */
 };
 
 static void look(struct rh_tool *tool, struct before *before)
@@ -29,11 +31,23 @@ static void look(struct rh_tool *tool, struct before *before)
         before->captured = rhei_rows_int64(rows, 0) > 0;
     }
     rhei_rows_close(&rows);
+    rh_registry_add_folders(tool, true, &before->histories);
     if (rhei_sync_status(tool->db, &sync, &error) == RHEI_OK) {
         memcpy(before->olap, sync.disk_folder, sizeof before->olap);
         memcpy(before->buffer, sync.buffer_folder, sizeof before->buffer);
     }
     rh_tool_close(tool);
+}
+
+/* Before it is done: a file without capture has nothing by which anybody could tell that the folder is its. */
+static void warn(const struct rh_tool *tool, const struct before *before)
+{
+    if (before->histories.length == 0)
+        return;
+    fprintf(stderr,
+            "%srh: warning: the history in the folder %s ends with this, and nobody can ask it any more: rh sync "
+            "--capture begins another one, in another folder%s\n",
+            rh_style(&tool->err, RH_YELLOW), before->histories.bytes, rh_style(&tool->err, RH_PLAIN));
 }
 
 static void print_folder(const char *folder, const char *setting)
@@ -60,6 +74,7 @@ int rh_detach_command(struct rh_tool *tool)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct before before;
     look(tool, &before);
+    warn(tool, &before);
     rhei_status status = rhei_cancel_create(&tool->cancel, &error);
     struct rhei_call_options limits = rh_tool_limits(tool);
     rh_interrupt_guard(tool->cancel);
@@ -67,6 +82,7 @@ int rh_detach_command(struct rh_tool *tool)
     if (status == RHEI_OK)
         status = rhei_detach_with(tool->args->db, tool->args->config, &limits, &error);
     rh_tool_close(tool);
+    rh_buffer_free(&before.histories);
     if (status != RHEI_OK) {
         rh_tell_error(tool, &error);
         return RH_EXIT_ERROR;

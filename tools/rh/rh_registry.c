@@ -103,6 +103,23 @@ bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
             each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
 }
 
+void rh_registry_add_folders(struct rh_tool *tool, bool histories, struct rh_buffer *out)
+{
+    rhei_rows *rows = NULL;
+    if (rhei_oltp_query(tool->db,
+                        "SELECT substr(name, 14) FROM _rhei_consumers WHERE substr(name, 1, 13) = '_rhei_folder:' AND "
+                        "(abs(keep_ms) >= 1 << 50 OR NOT ?) ORDER BY name",
+                        RHEI_PARAMS(rhei_integer(histories)), &rows, NULL) != RHEI_OK)
+        return;
+    while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
+        const char *path = rhei_rows_text(rows, 0);
+        rh_buffer_add_text(out, out->length > 0 ? ", \"" : "\"");
+        rh_add_visible(out, path == NULL ? "" : path, path == NULL ? 0 : strlen(path));
+        rh_buffer_add_char(out, '"');
+    }
+    rhei_rows_close(&rows);
+}
+
 bool rh_registry_captures(const struct rh_registry *registry, const char *table)
 {
     for (size_t at = 0; at < registry->captured_count; at++)

@@ -38,6 +38,10 @@ struct rh_registry {
 bool rh_registry_installed(struct rh_tool *tool);
 /** Reads it; rh_registry_free() afterwards in any case. False: the error was told. */
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry);
+/**
+ * Adds the paths of all folders with a column store of this file that it knows, quoted: of those with a history, or of all. Nothing where it can't be read.
+ */
+void rh_registry_add_folders(struct rh_tool *tool, bool histories, struct rh_buffer *out);
 bool rh_registry_captures(const struct rh_registry *registry, const char *table);
 void rh_registry_free(struct rh_registry *registry);
 

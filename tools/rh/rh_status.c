@@ -232,11 +232,11 @@ static void print_disk(const struct status *status)
         rh_add_age(&text, sync->disk_age_us);
         rh_buffer_add_text(&text, " ago");
     } else {
-        rh_buffer_add_text(&text, "none yet");
+        rh_buffer_add_text(&text, sync->disk_message[0] != '\0' ? "none" : "none yet");
     }
     rh_print_line("Checkpoint", &text);
     if (sync->disk_message[0] != '\0') {
-        rh_buffer_add_text(&text, sync->disk_message);
+        rh_add_in_our_words(&text, sync->disk_message);
         rh_print_line("", &text);
     }
     rh_buffer_free(&text);
@@ -253,7 +253,9 @@ static void print_history(const struct status *status)
     else if (status->histories.length > 0)
         rh_buffer_format(&text, "%s (a new table's begins with the next rh sync)", status->histories.bytes);
     else
-        rh_buffer_add_text(&text, "in the folder, which can't be read here");
+        rh_buffer_add_text(&text, status->sync.disk_position < 0 && status->sync.disk_message[0] != '\0'
+                                      ? "not to be had: see above"
+                                      : "in the folder, which can't be read here");
     rh_print_line("History", &text);
     rh_buffer_free(&text);
 }
