@@ -341,6 +341,15 @@ def test_a8_debezium_lines_are_envelopes(rh):
     assert [e["source"]["position"] for e in envelopes] == [1, 2, 3]
 
 
+def test_a5_debezium_names_the_database_that_the_settings_name(rh):
+    (rh.folder / "k").mkdir()
+    rh.run("exec", "--db", "k/d.db", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+    (rh.folder / "k.toml").write_text('[engine]\noltp_path = "k/d.db"\n')
+    for named in (("--db", "k/d.db"), ("--config", "k.toml")):
+        told = rh.run("changes", *named, "--oldest", "--format", "debezium").stdout.splitlines()
+        assert [json.loads(line)["source"]["db"] for line in told] == ["k/d.db"]
+
+
 def test_the_guides_commands_print_what_it_says(rh, tmp_path):
     made(rh, "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL)")
     read(rh, "search")

@@ -194,6 +194,21 @@ static void tell_new(const struct rh_tool *tool, const struct rh_buffer *others)
     rh_buffer_free(&name);
 }
 
+/* The file as the settings name it; "": that can't be told. */
+static void add_database(const struct rh_tool *tool, struct rh_buffer *out)
+{
+    char *json = NULL;
+    rhei_rows *rows = NULL;
+    if (rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
+        rhei_oltp_query(tool->db, "SELECT json_extract(?, '$.settings.oltp_path')", RHEI_PARAMS(rhei_text(json)), &rows,
+                        NULL) == RHEI_OK &&
+        rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_text(rows, 0) != NULL)
+        rh_buffer_add_text(out, rhei_rows_text(rows, 0));
+    rhei_rows_close(&rows);
+    rhei_free(json);
+    rh_buffer_add(out, "", 0); /* a text also where there is none */
+}
+
 /* *cut: what was written ends within a unit. */
 static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
 {
@@ -202,9 +217,9 @@ static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
                                            .consumer = tool->args->consumer,
                                            .start = tool->args->oldest ? RHEI_CHANGES_OLDEST : RHEI_CHANGES_NEW,
                                            .cancel = tool->cancel};
-    struct rh_debezium debezium = {.database = tool->args->db == NULL ? "rhei.db" : tool->args->db,
-                                   .schemas = tool->args->schemas};
-    struct rh_buffer others = {0};
+    struct rh_buffer others = {0}, database = {0};
+    add_database(tool, &database);
+    struct rh_debezium debezium = {.database = database.bytes, .schemas = tool->args->schemas};
     bool made = is_new(tool, &others);
     bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
     if (good && made)
@@ -219,6 +234,7 @@ static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
     }
     rhei_changes_close(&changes);
     rh_debezium_reset(&debezium);
+    rh_buffer_free(&database);
     return good;
 }
 
