@@ -204,7 +204,7 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
 {
     rhei_status status = RHEI_OK;
     *found = true;
-    if (TAKE("AS", "OF", "POSITION")) {
+    if (TAKE("AS", "OF", "POSITION") || TAKE("FOR", "SYSTEM_TIME", "AS", "OF", "POSITION")) {
         past->kind = PAST_POSITION;
         status = engine_history_operand(r, true, &past->first);
         past->known = r->operand_known;
@@ -244,6 +244,10 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     past->known = r->operand_known;
     past->point = r->operand;
     past->number = r->operand_number;
+    if (status == RHEI_OK && past->begin_known && past->known && past->begin > past->point)
+        status = error_set(r->error, RHEI_INVALID,
+                           "the first time of FOR SYSTEM_TIME %s is later than the second: exchange them",
+                           range ? "FROM a TO b" : "BETWEEN a AND b");
     return status;
 }
 

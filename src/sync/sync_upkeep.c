@@ -266,7 +266,7 @@ void sync_forget(struct sync *sync)
     enum { ROUNDS = 3 };
     base_mutex_lock(&sync->lock);
     const struct sync_status *counters = &sync->counters;
-    bool ended = counters->updated + counters->deleted + counters->builds > 0; /* else numbers are as they were */
+    bool ended = counters->events + counters->builds > 0; /* a cycle's insert may have ended others of the same row */
     bool due = counters->cycles > 0 && (ended || sync->config.history_max_age_us > 0);
     uint64_t forgotten = sync->counters.forgotten, before = forgotten + 1;
     base_mutex_unlock(&sync->lock);

@@ -184,6 +184,27 @@ def test_d5_rh_says_that_a_history_can_only_be_read(rh, sqlite3_shell):
     assert answers(rh, "SELECT count(*) FROM t_history") == [("3",)]
 
 
+def test_b10_a_sync_forgets_versions_that_came_and_ended_within_it(rh):
+    """Several changes of a row that is new to the column store are one insert for it, and several versions for the history."""
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nolap_path = "mirror"\nsync_mode = "temporal"\nhistory_max_versions = 1\n')
+    rh.run("exec", "--config", "rhei.toml", "--capture", "CREATE TABLE p (id INTEGER PRIMARY KEY, v)")
+    rh.run("sync", "--config", "rhei.toml")
+    rh.run("exec", "--config", "rhei.toml", "INSERT INTO p VALUES (1, 1)")
+    for v in (2, 3, 4):
+        rh.run("exec", "--config", "rhei.toml", f"UPDATE p SET v = {v}")
+    rh.run("sync", "--config", "rhei.toml")
+    assert answers(rh, "SELECT v FROM p_history ORDER BY _rhei_seq") == [("3",), ("4",)]
+
+
+def test_c26_positions_behind_system_time_and_times_the_wrong_way_round(rh):
+    with_a_past(rh)
+    position = answers(rh, "SELECT min(_rhei_seq) FROM t_history")[0][0]
+    assert answers(rh, f"SELECT v FROM t FOR SYSTEM_TIME AS OF POSITION {position}") == answers(rh, f"SELECT v FROM t AS OF POSITION {position}") != []
+    for words in ("BETWEEN '2026-01-02' AND '2026-01-01'", "FROM '2026-01-02' TO '2026-01-01'"):
+        done = rh.run("query", "--config", "rhei.toml", "--db", "rhei.db", f"SELECT v FROM t FOR SYSTEM_TIME {words}", code=1)
+        assert "is later than the second" in done.stderr and "INVALID" in done.stderr, done.stderr
+
+
 def test_a9_commands_forget_old_versions_at_their_end(rh):
     with_a_past(rh)
     settings = (rh.folder / "rhei.toml").read_text()
