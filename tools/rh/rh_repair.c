@@ -30,22 +30,23 @@ static void print_json(const struct rhei_repair_result *done, const struct rhei_
 }
 
 /* What was wrong with the folder was mended by opening it. */
-static void add_folder(const struct rh_tool *tool, struct rh_buffer *line)
+static bool add_folder(const struct rh_tool *tool, struct rh_buffer *line)
 {
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (rhei_sync_status(tool->db, &status, NULL) != RHEI_OK || status.disk_message[0] == '\0')
-        return;
+        return false;
     rh_buffer_add_text(line, "The folder, as it was found: ");
     rh_add_visible(line, status.disk_message, strlen(status.disk_message));
     rh_buffer_add_text(line, ".\n");
+    return true;
 }
 
 static void print_done(const struct rh_tool *tool, const struct rhei_repair_result *done)
 {
     struct rh_buffer line = {0};
-    add_folder(tool, &line);
+    bool mended = add_folder(tool, &line);
     if (done->repaired == 0)
-        rh_buffer_add_text(&line, "Nothing had to be repaired: ");
+        rh_buffer_add_text(&line, mended ? "Nothing else had to be repaired: " : "Nothing had to be repaired: ");
     if (done->mended_pieces > 0) {
         rh_buffer_add_text(&line, "Mended ");
         rh_add_count(&line, done->mended_rows);
