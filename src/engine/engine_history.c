@@ -308,6 +308,17 @@ static rhei_status find_far(struct rewriter *r, const char *schema, const char *
     return RHEI_OK;
 }
 
+/* The number of the sidecar of that name; 0: it is none's. */
+static uint32_t number_far(const struct rewriter *r, const char *schema)
+{
+    uint32_t number = 0;
+    const char *sidecar = NULL, *shown = NULL;
+    while ((number = engine_sidecars_next(r->db, number, &sidecar, &shown)) != 0)
+        if (base_fold_compare(schema, sidecar) == 0)
+            break;
+    return number;
+}
+
 /* What --as-of asks for. */
 static void set_as_of(const struct rewriter *r, struct engine_past *past)
 {
@@ -329,6 +340,8 @@ static rhei_status take_far(struct rewriter *r, const char *from, const char *sc
     rhei_status status = find_far(r, schema, name, taken, &table);
     if (status == RHEI_OK && *taken && r->far.schema == NULL && (clause || r->as_of != NULL))
         return error_set(r->error, RHEI_UNSUPPORTED, "table \"%.100s\" is of a sidecar that keeps no history", name);
+    if (status == RHEI_OK && !*taken && schema != NULL && (clause || r->as_of != NULL))
+        status = engine_sidecars_past(r->db, number_far(r, schema), r->error); /* nothing of it was waited for */
     if (status == RHEI_OK && *taken && (clause || r->as_of != NULL || table != NULL))
         status = engine_sidecars_past(r->db, r->far.source & (TABLE_HISTORY - 1), r->error);
     if (status != RHEI_OK) {

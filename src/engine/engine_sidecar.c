@@ -123,13 +123,16 @@ static void wake_sidecar(void *context)
         sync_wake(sidecar->sync);
 }
 
-/* Such a handle leaves no slot behind, and takes nobody's. One with a folder goes on with its own. */
-static bool only_looks(const struct rhei_db *db, const struct config_sidecar *settings)
+/*
+ * Whether its slot is left alone, for one that goes with the connection: it is whose who has the folder, because he has what the slot was confirmed. Where there is no
+ * folder, a handle that does nothing in the background has no use for it either, and another one may be reading it.
+ */
+static bool leaves_slot(const struct rhei_db *db, const struct sidecar *sidecar)
 {
-    return db->config.read_only && db->config.manual_sync && !engine_sidecar_disk_has(db, settings);
+    return sidecar->disk.checkpoint == NULL && (sidecar->disk.status != RHEI_OK || db->config.manual_sync);
 }
 
-static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+static rhei_status follow_postgres(const struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
 {
     const struct config_sidecar *settings = sidecar->settings;
     sidecar->names = base_alloc_zero(settings->table_count + 1, sizeof *sidecar->names);
@@ -141,8 +144,7 @@ static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, 
                                             .tables = sidecar->names,
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
-                                            .slot = only_looks(db, settings) ? NULL : settings->slot,
-                                            .own_slot = settings->slot,
+                                            .slot = settings->slot,
                                             .log = &db->log,
                                             .wake = wake_sidecar,
                                             .wake_context = sidecar,
@@ -171,9 +173,11 @@ static uint32_t load_threads(const struct config_sidecar *settings)
 }
 
 /* A slot with a name is confirmed only what is in the folder; one that goes with its connection has nothing that could be gone on with. */
-static void keep_positions(struct sidecar *sidecar)
+static void keep_positions(const struct rhei_db *db, struct sidecar *sidecar)
 {
     bool named = sidecar->settings->mode == CONFIG_SOURCE_LOGICAL && sidecar->settings->slot != NULL;
+    if (named && leaves_slot(db, sidecar))
+        source_postgres_leave_slot(sidecar->source);
     if (!named || sidecar->disk.checkpoint == NULL)
         return;
     sidecar->disk.kept = source_postgres_keep;
@@ -196,7 +200,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
     if (status == RHEI_OK)
         status = engine_sidecar_disk_open(db, sidecar->settings, number, sidecar->source, &sidecar->disk, error);
     if (status == RHEI_OK)
-        keep_positions(sidecar);
+        keep_positions(db, sidecar);
     struct engine_source source = {.name = sidecar->settings->name,
                                    .histories = sidecar->histories,
                                    .number = number,
@@ -446,6 +450,8 @@ void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask)
         int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
         if (sidecar->histories == NULL || strcasestr(ask->sql, sidecar->settings->name) == NULL)
             continue;
+        if (sidecar->disk.status != RHEI_OK && (ask->as_of != NULL || strcasestr(ask->sql, "SYSTEM_TIME") != NULL))
+            continue; /* it is refused, whatever it has */
         if (!atomic_load(&sidecar->settled))
             (void)settle_one(sidecar, &ask->limits, NULL);
         else if (ask->freshness.mode == RHEI_FRESHNESS_BOUNDED)

@@ -39,6 +39,7 @@ struct extent {
 struct postgres_source {
     struct change_source base;
     struct source_postgres_config config;
+    const char *told_slot; /* the one with a name, where it is left to somebody else */
     struct postgres_wanted wanted;
     struct postgres_stream stream;
     struct postgres_watch watch;
@@ -142,7 +143,7 @@ static rhei_status watch(struct postgres_source *source, int64_t deadline_ns, st
     base_mutex_lock(&source->stream.lock);
     memcpy(slot, source->stream.slot, sizeof slot);
     base_mutex_unlock(&source->stream.lock);
-    const char *name = source->config.own_slot != NULL ? source->config.own_slot : slot;
+    const char *name = source->told_slot != NULL ? source->told_slot : slot;
     return postgres_watch_look(&source->watch, source->asker, name, deadline_ns, error);
 }
 
@@ -658,6 +659,13 @@ void source_postgres_keep(struct change_source *base, int64_t position)
     postgres_stream_keep(&self(base)->stream, position > 0 ? (uint64_t)position : 0);
 }
 
+void source_postgres_leave_slot(struct change_source *base)
+{
+    struct source_postgres_config *config = &self(base)->config;
+    self(base)->told_slot = config->slot;
+    config->slot = NULL;
+}
+
 /* ---- After a restart. -------------------------------------------------------------------------------------------- */
 
 static rhei_status op_remember(struct change_source *base, void **bytes, size_t *len, struct rhei_error *error)
@@ -770,7 +778,7 @@ static rhei_status check_config(const struct source_postgres_config *config, str
 {
     if (config->durable && config->slot == NULL)
         return error_set(error, RHEI_CONFIG, "positions that are kept need a replication slot of a name");
-    const char *name = config->slot != NULL ? config->slot : config->own_slot;
+    const char *name = config->slot;
     for (const char *at = name; at != NULL && *at != '\0'; at++)
         if (!((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_') || at - name >= 63)
             return error_set(

@@ -33,7 +33,6 @@ struct source_postgres_config {
      * loaded again.
      */
     const char *slot;
-    const char *own_slot; /* for people, where `slot` isn't used: the one of this name is told of, if it is there */
     int64_t held_warning; /* bytes of WAL that a slot keeps, above which the log says so; 0: 1 GiB */
     /* Positions are kept somewhere: nothing is confirmed to the server before source_postgres_keep() names it. Needs a slot of that name. */
     bool durable;
@@ -76,6 +75,12 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
  * before the first cycle, with 0. Needs a slot of a name. Any thread.
  */
 void source_postgres_keep(struct change_source *source, int64_t position);
+
+/*
+ * Of one that follows the stream, before its first cycle: its slot is somebody else's, who has the positions. It isn't made, read, confirmed or dropped, and this source takes one
+ * that goes with its connection; of the one with the name people are told.
+ */
+void source_postgres_leave_slot(struct change_source *source);
 
 /*
  * Of both kinds. Ends every wait for the server, for good, and the thread that calls `wake`. Before those who run cycles and loads are told to end; close does it,
