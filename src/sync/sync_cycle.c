@@ -403,7 +403,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (status != RHEI_OK)
         return status;
 
-    atomic_store_explicit(&sync->looked_us, began_us, memory_order_relaxed);
+    if (!atomic_load_explicit(&sync->doubted, memory_order_relaxed))
+        atomic_store_explicit(&sync->looked_us, began_us, memory_order_relaxed);
     sync->told_us = sync->telling_us;
     atomic_store_explicit(&sync->token, token, memory_order_release);
     if (began_ns > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))

@@ -166,6 +166,7 @@ struct sync {
 
     /* Verifications: builder's thread. Under `lock`. */
     bool verify_wanted;           /* a cycle was doubtful since the last one began */
+    atomic_bool doubted;          /* and none has ended since: looks don't tell what the tables were (looked_us) */
     int64_t verify_not_before_ns; /* of one that is wanted */
     int64_t scrub_at_ns;          /* of the next one by time; INT64_MAX: never */
     int64_t durable;              /* what follows this position isn't kept elsewhere; INT64_MAX: nobody keeps it */

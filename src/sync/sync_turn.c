@@ -135,6 +135,7 @@ rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error)
 
 void sync_verify_want(struct sync *sync)
 {
+    atomic_store_explicit(&sync->doubted, true, memory_order_relaxed);
     if (sync->config.no_verify)
         return;
     base_mutex_lock(&sync->lock);

@@ -189,6 +189,8 @@ static void verify_all(struct sync *sync)
     sync->verify_not_before_ns = now + (!all ? AGAIN_NS : rest > REST_LEAST_NS ? rest : REST_LEAST_NS);
     sync->verify_wanted = sync->verify_wanted || !ids || !all;
     sync->counters.verifications += all;
+    if (!sync->verify_wanted)
+        atomic_store_explicit(&sync->doubted, false, memory_order_relaxed);
     if (all)
         base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
                        "%zu tables were compared with their mirrors in %" PRId64 " ms", count,

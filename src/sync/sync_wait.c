@@ -42,7 +42,8 @@ bool sync_look(struct sync *sync)
         return false;
     if (now > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, now, memory_order_relaxed);
-    atomic_store_explicit(&sync->looked_us, wall_us, memory_order_relaxed);
+    if (!atomic_load_explicit(&sync->doubted, memory_order_relaxed))
+        atomic_store_explicit(&sync->looked_us, wall_us, memory_order_relaxed);
     return true;
 }
 
