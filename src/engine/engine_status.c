@@ -352,7 +352,10 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
                        config->keep_changes ? "false" : "true", config->olap_memory_limit);
     base_buffer_format(out, ", \"oltp_path\": ");
     engine_json_text(out, db->path);
-    base_buffer_format(out, ", \"enable_local_oltp\": %s, \"olap_path\": ", db->no_local ? "false" : "true");
+    struct engine_sidecar sidecar;
+    if (engine_sidecar_at(db, 0, &sidecar)) /* a setting of theirs: without one there is nothing that it says */
+        base_buffer_format(out, ", \"enable_local_oltp\": %s", db->no_local ? "false" : "true");
+    base_buffer_format(out, ", \"olap_path\": ");
     if (folder_of(db) != NULL)
         engine_json_text(out, folder_of(db));
     else
