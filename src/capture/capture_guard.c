@@ -11,18 +11,6 @@
  * G4. _rhei_meta says that the guard was made. Where it isn't there as it must be then, another program took it off, and what was done to the log since
  *     nobody knows (R2 of capture_registry.c).
  */
-/*
- * The guard of the log: two triggers on it.
- *
- * G1. Rows of the log are taken out by pruning alone, and changed by nobody. Whoever does it otherwise, with whatever program, has a mark put behind
- *     all rows in the same transaction. It names no table, so every reader of the log has lost all of them (R2 of capture_source_rows.c), and
- *     a consumer is told so. The mark comes before the row goes, so that numbers never start again; behind another mark there is none. A row that gets a
- *     higher number leaves a gap, which says the same.
- * G2. Writing a row costs nothing more for it: they are triggers of DELETE and UPDATE. Pruning turns triggers off for its own statements.
- * G3. REPLACE takes rows out without triggers, and INSERT has none: who forges rows so is found by who compares.
- * G4. _rhei_meta says that the guard was made. Where it isn't there as it must be then, another program took it off, and what was done to the log since
- *     nobody knows (R2 of capture_registry.c).
- */
 #include <string.h>
 
 #include "capture/capture_internal.h"

@@ -323,13 +323,13 @@ static void json_member(struct base_buffer *out, const char *name, const char *t
     engine_json_text(out, text);
 }
 
-/* Every setting of the table, under the name that it has in a file. */
 /* olap_path as it was given: without a file of our own it is the sidecars' alone. */
 static const char *folder_of(const struct rhei_db *db)
 {
     return db->olap_path != NULL ? db->olap_path : db->sidecar_path;
 }
 
+/* Every setting of the table, under the name that it has in a file. */
 static void json_settings(struct base_buffer *out, const struct rhei_db *db)
 {
     static const char *const synchronous[] = {"normal", "full", "off"};
