@@ -35,31 +35,17 @@ void rocks_fault(const struct rocks_buffer *buffer, const char *point)
 
 /* ---- Keys and records. ------------------------------------------------------------------------------------------- */
 
-static void put_number(char *bytes, uint64_t number)
-{
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (char)(number >> (56 - 8 * i) & 0xff);
-}
-
-static uint64_t get_number(const char *bytes)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++)
-        number = number << 8 | (uint8_t)bytes[i];
-    return number;
-}
-
 struct rocks_key rocks_key_one(enum rocks_key_kind kind, uint64_t number)
 {
     struct rocks_key key = {.bytes = {(char)kind}, .len = 9};
-    put_number(key.bytes + 1, number);
+    rocks_put_number(key.bytes + 1, number);
     return key;
 }
 
 struct rocks_key rocks_key_part(uint64_t number, uint32_t part)
 {
     struct rocks_key key = rocks_key_one(ROCKS_KEY_EVENTS, number);
-    put_number(key.bytes + 9, part);
+    rocks_put_number(key.bytes + 9, part);
     key.len = 17;
     return key;
 }
@@ -67,14 +53,14 @@ struct rocks_key rocks_key_part(uint64_t number, uint32_t part)
 struct rocks_key rocks_key_position(int64_t position, uint64_t number)
 {
     struct rocks_key key = rocks_key_one(ROCKS_KEY_POSITION, position < 0 ? 0 : (uint64_t)position);
-    put_number(key.bytes + 9, number);
+    rocks_put_number(key.bytes + 9, number);
     key.len = 17;
     return key;
 }
 
 uint64_t rocks_key_number(const char *key, size_t len, size_t at)
 {
-    return len >= at + 8 ? get_number(key + at) : 0;
+    return len >= at + 8 ? rocks_get_number(key + at) : 0;
 }
 
 void rocks_put_record(struct base_buffer *out, const struct rocks_record *record)
@@ -91,8 +77,8 @@ void rocks_put_record(struct base_buffer *out, const struct rocks_record *record
     char bytes[ROCKS_RECORD_SIZE];
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++)
-        put_number(bytes + 8 * i, numbers[i]);
-    put_number(bytes + 8 * count, base_hash(bytes, 8 * count, 1));
+        rocks_put_number(bytes + 8 * i, numbers[i]);
+    rocks_put_number(bytes + 8 * count, base_hash(bytes, 8 * count, 1));
     base_buffer_append(out, bytes, sizeof bytes);
 }
 
@@ -100,10 +86,10 @@ bool rocks_get_record(const char *bytes, size_t len, struct rocks_record *record
 {
     enum { COUNT = ROCKS_RECORD_SIZE / 8 - 1 };
     uint64_t numbers[COUNT];
-    if (len < ROCKS_RECORD_SIZE || get_number(bytes + 8 * COUNT) != base_hash(bytes, 8 * COUNT, 1))
+    if (len < ROCKS_RECORD_SIZE || rocks_get_number(bytes + 8 * COUNT) != base_hash(bytes, 8 * COUNT, 1))
         return false;
     for (size_t i = 0; i < COUNT; i++)
-        numbers[i] = get_number(bytes + 8 * i);
+        numbers[i] = rocks_get_number(bytes + 8 * i);
     *record = (struct rocks_record){.number = numbers[0],
                                     .position = (int64_t)numbers[1],
                                     .time_us = (int64_t)numbers[2],

@@ -15,7 +15,7 @@ enum {
     ROCKS_PART_BYTES = 256 << 10, /* a part of a commit is written when it has so many */
 };
 
-/* The first byte of a key; what follows are big-endian numbers, so that keys are in the order of their numbers. */
+/* The first byte of a key; what follows are numbers. */
 enum rocks_key_kind {
     ROCKS_KEY_COMMIT = 'c',      /* number: its record */
     ROCKS_KEY_DEFINITIONS = 'd', /* number: its TABLE and GONE events */
@@ -34,6 +34,20 @@ struct rocks_record {
     uint64_t total;                /* bytes of all events since the buffer was made */
     uint64_t lost_all, definition; /* as change_buffer_state has them, after this commit */
 };
+
+/* A number of a key or a value: eight bytes, big-endian, so that keys are in the order of their numbers. */
+static inline void rocks_put_number(char *bytes, uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(number >> (56 - 8 * i) & 0xff);
+}
+static inline uint64_t rocks_get_number(const char *bytes)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | (uint8_t)bytes[i];
+    return number;
+}
 
 struct rocks_key {
     char bytes[ROCKS_KEY_SIZE];

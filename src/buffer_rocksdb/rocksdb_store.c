@@ -79,20 +79,6 @@ static struct key chunk_key(const char *name, uint32_t number)
     return key;
 }
 
-static void put_number(char bytes[8], uint64_t number)
-{
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (char)(number >> (56 - 8 * i) & 0xff);
-}
-
-static uint64_t get_number(const char *bytes)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++)
-        number = number << 8 | (uint8_t)bytes[i];
-    return number;
-}
-
 static rhei_status check_name(const char *name, struct rhei_error *error)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -129,6 +115,20 @@ static rhei_status said(const struct store *store, char *text, const char *doing
     return status == RHEI_NOT_A_DATABASE ? RHEI_IO : status;
 }
 
+/* Takes the iterator; `status` is what its reader came to. */
+static rhei_status end_reading(const struct store *store, rocksdb_iterator_t *iterator, rhei_status status,
+                               struct rhei_error *error)
+{
+    char *text = NULL;
+    store->api->iter_get_error(iterator, &text);
+    if (status == RHEI_OK)
+        status = said(store, text, READING, error);
+    else
+        store->api->free(text);
+    store->api->iter_destroy(iterator);
+    return status;
+}
+
 /* *value NULL: there is none. */
 static rhei_status find(struct store *store, const struct key *key, char **value, size_t *len, struct rhei_error *error)
 {
@@ -148,20 +148,27 @@ static rhei_status find_size(struct store *store, const char *name, uint64_t *si
         return error_set(error, RHEI_NOT_FOUND, "there is no blob \"%s\"", name);
     if (status == RHEI_OK && len != 8)
         status = error_set(error, RHEI_IO, "the size of blob \"%s\" is damaged", name);
-    *size = status == RHEI_OK ? get_number(value) : 0;
+    *size = status == RHEI_OK ? rocks_get_number(value) : 0;
     store->api->free(value);
+    return status;
+}
+
+/* *value NULL: there is none. Otherwise the version's eight bytes, and the manifest. */
+static rhei_status find_manifest(struct store *store, char **value, size_t *len, struct rhei_error *error)
+{
+    struct key key = key_of(KIND_MANIFEST, "");
+    rhei_status status = find(store, &key, value, len, error);
+    if (status == RHEI_OK && *value != NULL && *len < 8)
+        status = error_set(error, RHEI_IO, "the manifest is damaged");
     return status;
 }
 
 static rhei_status read_version(struct store *store, struct rhei_error *error)
 {
-    struct key key = key_of(KIND_MANIFEST, "");
     char *value = NULL;
     size_t len = 0;
-    rhei_status status = find(store, &key, &value, &len, error);
-    if (status == RHEI_OK && value != NULL && len < 8)
-        status = error_set(error, RHEI_IO, "the manifest is damaged");
-    store->version = status == RHEI_OK && value != NULL ? get_number(value) : 0;
+    rhei_status status = find_manifest(store, &value, &len, error);
+    store->version = status == RHEI_OK && value != NULL ? rocks_get_number(value) : 0;
     store->api->free(value);
     return status;
 }
@@ -196,14 +203,8 @@ static rhei_status drop_unfinished(struct store *store, struct rhei_error *error
         status = status == RHEI_NOT_FOUND ? RHEI_OK : status;
         at = chunk_key(name, UINT32_MAX);
     }
+    status = end_reading(store, iterator, status, error);
     char *text = NULL;
-    api->iter_get_error(iterator, &text);
-    if (status == RHEI_OK)
-        status = said(store, text, READING, error);
-    else
-        api->free(text);
-    api->iter_destroy(iterator);
-    text = NULL;
     if (status == RHEI_OK)
         api->write(store->db, store->options.quick, batch, &text);
     api->writebatch_destroy(batch);
@@ -318,7 +319,7 @@ static rhei_status put_all(struct store *store, const struct blob *blobs, size_t
     for (size_t i = 0; i < count; i++) {
         struct key key = key_of(KIND_SIZE, blobs[i].name);
         char size[8];
-        put_number(size, blobs[i].len);
+        rocks_put_number(size, blobs[i].len);
         store->api->writebatch_put(batch, key.bytes, key.len, size, sizeof size);
     }
     status = write_batch(store, batch, true, error);
@@ -425,16 +426,10 @@ static rhei_status store_list(struct blob_store *base,
         if (key[0] != KIND_SIZE || len > BLOB_NAME_MAX + 1)
             break;
         memcpy(name, key + 1, len - 1);
-        status = value_len == 8 ? take(context, name, get_number(value), error)
+        status = value_len == 8 ? take(context, name, rocks_get_number(value), error)
                                 : error_set(error, RHEI_IO, "the size of blob \"%s\" is damaged", name);
     }
-    char *text = NULL;
-    api->iter_get_error(iterator, &text);
-    if (status == RHEI_OK)
-        status = said(store, text, READING, error);
-    else
-        api->free(text);
-    api->iter_destroy(iterator);
+    status = end_reading(store, iterator, status, error);
     leave(store);
     return status;
 }
@@ -465,7 +460,6 @@ static rhei_status store_manifest_read(struct blob_store *base, void **bytes, si
                                        struct rhei_error *error)
 {
     struct store *store = self(base);
-    struct key key = key_of(KIND_MANIFEST, "");
     char *value = NULL;
     size_t value_len = 0;
     *bytes = NULL;
@@ -474,16 +468,14 @@ static rhei_status store_manifest_read(struct blob_store *base, void **bytes, si
     rhei_status status = enter(store, error);
     if (status != RHEI_OK)
         return status;
-    status = find(store, &key, &value, &value_len, error);
-    if (status == RHEI_OK && value != NULL && value_len < 8)
-        status = error_set(error, RHEI_IO, "the manifest is damaged");
+    status = find_manifest(store, &value, &value_len, error);
     if (status == RHEI_OK && value != NULL) {
         *bytes = base_alloc(value_len - 8 + 1);
         status = *bytes == NULL ? error_no_memory(error) : RHEI_OK;
     }
     if (*bytes != NULL) {
         *len = value_len - 8;
-        *version = get_number(value);
+        *version = rocks_get_number(value);
         memcpy(*bytes, value + 8, *len);
     }
     store->api->free(value);
@@ -498,7 +490,7 @@ static rhei_status write_manifest(struct store *store, uint64_t version, const v
     struct key key = key_of(KIND_MANIFEST, "");
     struct base_buffer value = {0};
     char number[8];
-    put_number(number, version);
+    rocks_put_number(number, version);
     base_buffer_append(&value, number, sizeof number);
     base_buffer_append(&value, bytes, len);
     if (value.failed) {
