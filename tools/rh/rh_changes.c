@@ -195,17 +195,9 @@ static void tell_new(const struct rh_tool *tool, const struct rh_buffer *others)
 }
 
 /* The file as the settings name it; "": that can't be told. */
-static void add_database(const struct rh_tool *tool, struct rh_buffer *out)
+static void add_database(struct rh_tool *tool, struct rh_buffer *out)
 {
-    char *json = NULL;
-    rhei_rows *rows = NULL;
-    if (rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
-        rhei_oltp_query(tool->db, "SELECT json_extract(?, '$.settings.oltp_path')", RHEI_PARAMS(rhei_text(json)), &rows,
-                        NULL) == RHEI_OK &&
-        rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_text(rows, 0) != NULL)
-        rh_buffer_add_text(out, rhei_rows_text(rows, 0));
-    rhei_rows_close(&rows);
-    rhei_free(json);
+    (void)rh_tool_ask_info(tool, "$.settings.oltp_path", out);
     rh_buffer_add(out, "", 0); /* a text also where there is none */
 }
 

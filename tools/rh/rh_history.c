@@ -47,16 +47,6 @@ static void add_gaps(struct rh_tool *tool, const char *json, const char *table, 
     rhei_rows_close(&rows);
 }
 
-static void add_gaps_json(struct rh_tool *tool, const char *json, struct rh_buffer *gaps)
-{
-    rhei_rows *rows = NULL;
-    if (rhei_oltp_query(tool->db, "SELECT json_extract(?1, '$.history.gaps')", RHEI_PARAMS(rhei_text(json)), &rows,
-                        NULL) == RHEI_OK &&
-        rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_text(rows, 0) != NULL)
-        rh_buffer_add_text(gaps, rhei_rows_text(rows, 0));
-    rhei_rows_close(&rows);
-}
-
 void rh_history_add(struct rh_tool *tool, struct rh_buffer *text, struct rh_buffer *gaps)
 {
     rhei_rows *rows = NULL;
@@ -77,7 +67,7 @@ void rh_history_add(struct rh_tool *tool, struct rh_buffer *text, struct rh_buff
         rh_buffer_format(text, " since %s", since == NULL ? "" : since);
         add_gaps(tool, json, name == NULL ? "" : name, text);
     }
-    add_gaps_json(tool, json, gaps);
+    (void)rh_tool_ask_info(tool, "$.history.gaps", gaps);
     rhei_free(json);
     rhei_rows_close(&rows);
 }

@@ -42,9 +42,9 @@ void rh_tool_discard(struct rh_tool *tool);
 /** What every call of a command obeys: --timeout and Ctrl-C. Each call may take the whole time. */
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);
 
-/** Builds the column store of the open database, with a line that tells how far it is. */
 /** What the engine tells of itself (rhei_info_json) at a path of JSON, as text; false: there is nothing. */
 bool rh_tool_ask_info(struct rh_tool *tool, const char *path, struct rh_buffer *text);
+/** Builds the column store of the open database, with a line that tells how far it is. */
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
