@@ -172,14 +172,19 @@ static bool part_names(const struct sync_book *book, struct sync_generation *gen
     return ok;
 }
 
+void sync_book_raise_kept(struct sync_generation *generation, int64_t us, int64_t seq)
+{
+    bool never = generation->kept_us == HISTORY_KEPT_NEVER; /* until now */
+    generation->kept_us = us > generation->kept_us || never ? us : generation->kept_us;
+    generation->kept_seq = seq > generation->kept_seq || never ? seq : generation->kept_seq;
+}
+
 static void tell_from(struct sync_book *book, const char *table, int64_t us, int64_t seq)
 {
     for (size_t g = 0; g < book->count; g++) {
         struct sync_generation *generation = book->generations[g];
-        if (base_fold_compare(generation->table, table) != 0 || generation->kept_us == HISTORY_KEPT_NEVER)
-            continue;
-        generation->kept_us = us > generation->kept_us ? us : generation->kept_us;
-        generation->kept_seq = seq > generation->kept_seq ? seq : generation->kept_seq;
+        if (base_fold_compare(generation->table, table) == 0 && generation->kept_us != HISTORY_KEPT_NEVER)
+            sync_book_raise_kept(generation, us, seq);
     }
 }
 

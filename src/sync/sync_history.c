@@ -290,21 +290,13 @@ static rhei_status store_table(struct sync *sync, const char *table, struct rhei
     return status;
 }
 
-/* Not all of the versions that ended by then are here any more. */
-static void raise_kept(struct sync_generation *generation, int64_t us, int64_t seq)
-{
-    bool never = generation->kept_us == HISTORY_KEPT_NEVER; /* until now */
-    generation->kept_us = us > generation->kept_us || never ? us : generation->kept_us;
-    generation->kept_seq = seq > generation->kept_seq || never ? seq : generation->kept_seq;
-}
-
 /* Rows whose versions were lost began anew with the load: of all generations of the table, nothing is told of before. */
 static void begin_lost_anew(struct sync *sync, const struct sync_history *history, const char *table)
 {
     for (size_t g = 0; g < sync->book.count; g++) {
         struct sync_generation *generation = sync->book.generations[g];
         if (generation->kept_us == HISTORY_KEPT_NEVER && base_fold_compare(generation->table, table) == 0)
-            raise_kept(generation, history->clock_us, history->clock_seq);
+            sync_book_raise_kept(generation, history->clock_us, history->clock_seq);
     }
 }
 
@@ -371,7 +363,7 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
             generation->from_seq = before->from_seq;
         }
         if (status == RHEI_OK && before != NULL && before->kept_us != 0) /* which may go before this one does */
-            raise_kept(generation, before->kept_us, before->kept_seq);
+            sync_book_raise_kept(generation, before->kept_us, before->kept_seq);
     }
     if (status == RHEI_OK && !name_past(sync, history, table))
         status = error_no_memory(error);
@@ -453,7 +445,7 @@ rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us,
         if (base_fold_compare(generation->table, table) != 0 || generation->kept_us == HISTORY_KEPT_NEVER ||
             (generation->kept_us >= us && generation->kept_seq >= seq))
             continue;
-        raise_kept(generation, us, seq);
+        sync_book_raise_kept(generation, us, seq);
         status = sync_book_store(sync, generation, error);
     }
     return status;
