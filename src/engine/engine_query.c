@@ -43,12 +43,13 @@ static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct r
 {
     rhei_status status = RHEI_OK;
     ask->pinned = engine_session_state(ask->session) != NULL;
-    bool waits = !ask->pinned && engine_history_may_be(ask->sql, ask->as_of);
+    bool asks = engine_history_may_be(ask->sql, ask->as_of), waits = !ask->pinned && asks;
     if (waits && db->sync != NULL)
         status = engine_wait_fresh(db, ask, error);
     if (status == RHEI_OK && waits)
         engine_sidecars_know(db, ask);
-    ask->histories = engine_sidecars_histories(db);
+    if (asks) /* who doesn't need not wait for a publish that changes them */
+        ask->histories = engine_sidecars_histories(db);
     const struct engine_history_text text = {.db = db,
                                              .session = ask->session,
                                              .sql = ask->sql,

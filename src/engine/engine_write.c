@@ -56,7 +56,7 @@ static rhei_status past_make(const struct engine_write *write, const struct engi
                              struct write_past *past, struct rhei_error *error)
 {
     past_reset(past);
-    if (!write->db->keeps_history)
+    if (!write->db->keeps_history || !engine_history_may_be(write->sql, NULL))
         return RHEI_OK;
     const struct engine_history_text text = {.db = write->db,
                                              .session = write->session,
