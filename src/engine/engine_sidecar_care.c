@@ -144,6 +144,13 @@ static rhei_status look_again(const struct engine_sidecar *sidecar, struct sync_
     return status;
 }
 
+static void add_good(struct engine_sidecar_cared *cared, const struct sync_table_status *table, bool anew)
+{
+    cared->tables++;
+    cared->rows += table->rows;
+    cared->loaded += anew;
+}
+
 static rhei_status care_for_table(struct rhei_db *db, const struct engine_sidecar *sidecar,
                                   struct sync_table_status *table, bool named, bool repair, struct engine_pace *pace,
                                   struct engine_sidecar_cared *cared, struct rhei_error *error)
@@ -165,11 +172,28 @@ static rhei_status care_for_table(struct rhei_db *db, const struct engine_sideca
             "%s.%s is in no folder that could be read, and what its source has isn't compared: rhei_repair "
             "loads it anew",
             sidecar->settings->name, table->name);
-    bool good = status == RHEI_OK && (any || anew);
-    cared->tables += good;
-    cared->rows += good ? table->rows : 0;
-    cared->loaded += good && anew;
+    if (status == RHEI_OK && (any || anew))
+        add_good(cared, table, anew);
     return status;
+}
+
+/* Its histories, and what else there is, too: every file once. Of a damaged one it is told whose it is. */
+static rhei_status verify_all(struct rhei_db *db, const struct engine_sidecar *sidecar,
+                              struct sync_table_status *tables, size_t table_count, struct engine_pace *pace,
+                              struct engine_sidecar_cared *cared, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    bool any = false;
+    rhei_status status = RHEI_OK, found = check(db, sidecar, NULL, pace, &any, &why);
+    for (size_t t = 0; status == RHEI_OK && t < table_count; t++) {
+        if (tables[t].state != SYNC_TABLE_READY)
+            continue;
+        if (found == RHEI_STALE)
+            status = care_for_table(db, sidecar, &tables[t], false, false, pace, cared, error);
+        else if (found == RHEI_OK && any)
+            add_good(cared, &tables[t], false);
+    }
+    return status == RHEI_OK && found != RHEI_OK ? error_set(error, found, "%s", why.message) : status;
 }
 
 static rhei_status care_for(struct rhei_db *db, const struct engine_sidecar *sidecar, const char *table, bool repair,
@@ -178,10 +202,12 @@ static rhei_status care_for(struct rhei_db *db, const struct engine_sidecar *sid
 {
     struct sync_table_status *tables = NULL;
     size_t count = 0;
-    bool any = false;
     uint64_t loaded = cared->loaded;
     rhei_status status = sync_get_tables(sidecar->sync, &tables, &count, error);
-    for (size_t t = 0; status == RHEI_OK && t < count; t++) {
+    bool all = table == NULL && !repair;
+    if (status == RHEI_OK && all)
+        status = verify_all(db, sidecar, tables, count, pace, cared, error);
+    for (size_t t = 0; status == RHEI_OK && !all && t < count; t++) {
         bool named = table != NULL && base_fold_compare(tables[t].name, table) == 0;
         bool has = tables[t].state == SYNC_TABLE_READY || (repair && tables[t].state == SYNC_TABLE_FAILED);
         *found = *found || named;
@@ -189,8 +215,6 @@ static rhei_status care_for(struct rhei_db *db, const struct engine_sidecar *sid
             status = care_for_table(db, sidecar, &tables[t], named, repair, pace, cared, error);
     }
     base_free(tables);
-    if (status == RHEI_OK && table == NULL && !repair) /* its histories, and what else there is */
-        status = check(db, sidecar, NULL, pace, &any, error);
     if (status == RHEI_OK && cared->loaded > loaded)
         status = engine_sidecar_disk_write(sidecar->disk, error);
     return status;

@@ -19,7 +19,7 @@ struct engine_sidecar_cared {
  */
 rhei_status engine_sidecars_care(struct rhei_db *db, const char *name, bool repair, struct engine_pace *pace,
                                  struct engine_sidecar_cared *cared, bool *found, struct rhei_error *error);
-/* Copies the folders of all of them into that folder, which is made if need be. *bytes grows. */
+/* Copies the folders of all of them into that folder, which is made if need be. */
 rhei_status engine_sidecars_copy(struct rhei_db *db, const char *folder, struct engine_limits *limits,
                                  struct base_progress *progress, struct rhei_error *error);
 
