@@ -7,6 +7,7 @@
 #include "rh_text.h"
 #include "rh_writer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,18 @@ void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length)
         at += step;
     }
     rh_buffer_add_char(out, '"');
+}
+
+void rh_add_json_member(struct rh_buffer *out, const char *name, int64_t value)
+{
+    rh_buffer_format(out, "\"%s\":%" PRId64 ",", name, value);
+}
+
+void rh_add_json_text_member(struct rh_buffer *out, const char *name, const char *text)
+{
+    rh_buffer_format(out, "\"%s\":", name);
+    rh_add_json_text(out, text, strlen(text));
+    rh_buffer_add_char(out, ',');
 }
 
 void rh_add_json_value(struct rh_buffer *line, const struct rhei_value *value)

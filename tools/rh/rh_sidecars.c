@@ -95,40 +95,28 @@ void rh_sidecars_print(struct rhei_sidecar_status *const *sidecars, size_t count
     rh_buffer_free(&text);
 }
 
-static void add_number(struct rh_buffer *json, const char *name, int64_t value)
-{
-    rh_buffer_format(json, "\"%s\":%" PRId64 ",", name, value);
-}
-
-static void add_text(struct rh_buffer *json, const char *name, const char *text)
-{
-    rh_buffer_format(json, "\"%s\":", name);
-    rh_add_json_text(json, text, strlen(text));
-    rh_buffer_add_char(json, ',');
-}
-
 void rh_sidecars_add_json(struct rh_buffer *json, struct rhei_sidecar_status *const *sidecars, size_t count)
 {
     rh_buffer_add_text(json, "\"sidecars\":[");
     for (size_t at = 0; at < count; at++) {
         const struct rhei_sidecar_status *sidecar = sidecars[at];
         rh_buffer_add_text(json, at > 0 ? ",{" : "{");
-        add_text(json, "name", sidecar->name);
-        add_text(json, "source_type", sidecar->source_type);
-        add_text(json, "mode", sidecar->mode);
+        rh_add_json_text_member(json, "name", sidecar->name);
+        rh_add_json_text_member(json, "source_type", sidecar->source_type);
+        rh_add_json_text_member(json, "mode", sidecar->mode);
         rh_buffer_format(json, "\"away\":%s,", sidecar->away ? "true" : "false");
-        add_number(json, "away_us", sidecar->away_us);
-        add_text(json, "message", sidecar->message);
-        add_number(json, "position", sidecar->position);
-        add_number(json, "lag_us", sidecar->lag_us);
-        add_number(json, "lag_bytes", sidecar->lag_bytes);
-        add_text(json, "slot", sidecar->slot);
-        add_text(json, "slot_state", sidecar->slot_state);
-        add_number(json, "slot_held_bytes", sidecar->slot_held_bytes);
-        add_number(json, "slot_safe_bytes", sidecar->slot_safe_bytes);
-        add_number(json, "reloads", (int64_t)sidecar->reloads);
-        add_text(json, "slots_left", sidecar->slots_left);
-        add_number(json, "tables", (int64_t)sidecar->tables);
+        rh_add_json_member(json, "away_us", sidecar->away_us);
+        rh_add_json_text_member(json, "message", sidecar->message);
+        rh_add_json_member(json, "position", sidecar->position);
+        rh_add_json_member(json, "lag_us", sidecar->lag_us);
+        rh_add_json_member(json, "lag_bytes", sidecar->lag_bytes);
+        rh_add_json_text_member(json, "slot", sidecar->slot);
+        rh_add_json_text_member(json, "slot_state", sidecar->slot_state);
+        rh_add_json_member(json, "slot_held_bytes", sidecar->slot_held_bytes);
+        rh_add_json_member(json, "slot_safe_bytes", sidecar->slot_safe_bytes);
+        rh_add_json_member(json, "reloads", (int64_t)sidecar->reloads);
+        rh_add_json_text_member(json, "slots_left", sidecar->slots_left);
+        rh_add_json_member(json, "tables", (int64_t)sidecar->tables);
         rh_buffer_format(json, "\"tables_ready\":%" PRIu64 "}", sidecar->tables_ready);
     }
     rh_buffer_add_text(json, "]");

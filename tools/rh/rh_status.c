@@ -374,18 +374,6 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     rh_buffer_free(&why);
 }
 
-static void add_member(struct rh_buffer *json, const char *name, int64_t value)
-{
-    rh_buffer_format(json, "\"%s\":%" PRId64 ",", name, value);
-}
-
-static void add_text_member(struct rh_buffer *json, const char *name, const char *text)
-{
-    rh_buffer_format(json, "\"%s\":", name);
-    rh_add_json_text(json, text, strlen(text));
-    rh_buffer_add_char(json, ',');
-}
-
 static void add_tables_json(struct rh_buffer *json, const struct status *status)
 {
     rh_buffer_add_text(json, "\"table_list\":[");
@@ -394,10 +382,10 @@ static void add_tables_json(struct rh_buffer *json, const struct status *status)
         rh_buffer_add_text(json, at > 0 ? ",{\"name\":" : "{\"name\":");
         rh_add_json_text(json, table->name, strlen(table->name));
         rh_buffer_format(json, ",\"state\":\"%s\",", state_name(table->state));
-        add_member(json, "rows", (int64_t)table->rows);
-        add_member(json, "rows_built", (int64_t)table->rows_built);
-        add_member(json, "rows_expected", (int64_t)table->rows_expected);
-        add_member(json, "position", table->position);
+        rh_add_json_member(json, "rows", (int64_t)table->rows);
+        rh_add_json_member(json, "rows_built", (int64_t)table->rows_built);
+        rh_add_json_member(json, "rows_expected", (int64_t)table->rows_expected);
+        rh_add_json_member(json, "position", table->position);
         rh_buffer_format(json, "\"keeps_history\":%s,", table->keeps_history ? "true" : "false");
         rh_buffer_format(json, "\"captured\":%s,\"message\":",
                          rh_registry_captures(&status->registry, table->name) ? "true" : "false");
@@ -413,18 +401,18 @@ static void add_engines_json(struct rh_buffer *json, const struct rh_registry *r
     for (size_t at = 0; at < registry->engine_count; at++) {
         const struct rh_engine *engine = &registry->engines[at];
         rh_buffer_add_text(json, at > 0 ? ",{" : "{");
-        add_member(json, "id", engine->id);
-        add_member(json, "position", engine->position);
-        add_member(json, "lag_events", newest > engine->position ? newest - engine->position : 0);
+        rh_add_json_member(json, "id", engine->id);
+        rh_add_json_member(json, "position", engine->position);
+        rh_add_json_member(json, "lag_events", newest > engine->position ? newest - engine->position : 0);
         rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 "}", engine->seen_ms);
     }
     rh_buffer_add_text(json, "],\"consumers\":[");
     for (size_t at = 0; at < registry->consumer_count; at++) {
         const struct rh_consumer *consumer = &registry->consumers[at];
         rh_buffer_add_text(json, at > 0 ? ",{" : "{");
-        add_text_member(json, "name", consumer->name);
-        add_member(json, "position", consumer->position);
-        add_member(json, "lag_events", newest > consumer->position ? newest - consumer->position : 0);
+        rh_add_json_text_member(json, "name", consumer->name);
+        rh_add_json_member(json, "position", consumer->position);
+        rh_add_json_member(json, "lag_events", newest > consumer->position ? newest - consumer->position : 0);
         rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 ",\"kept\":%s}", consumer->seen_ms,
                          consumer->kept ? "true" : "false");
     }
@@ -447,14 +435,14 @@ static void add_metrics_json(struct rh_buffer *json, const struct status *status
 
 static void add_log_json(struct rh_buffer *json, const struct rhei_sync_status *sync)
 {
-    add_member(json, "log_bytes", (int64_t)sync->log_bytes);
-    add_member(json, "log_age_us", sync->log_age_us);
-    add_member(json, "log_limit_rows", (int64_t)sync->log_limit_rows);
-    add_member(json, "log_limit_bytes", (int64_t)sync->log_limit_bytes);
-    add_member(json, "log_limit_age_us", sync->log_limit_age_us);
+    rh_add_json_member(json, "log_bytes", (int64_t)sync->log_bytes);
+    rh_add_json_member(json, "log_age_us", sync->log_age_us);
+    rh_add_json_member(json, "log_limit_rows", (int64_t)sync->log_limit_rows);
+    rh_add_json_member(json, "log_limit_bytes", (int64_t)sync->log_limit_bytes);
+    rh_add_json_member(json, "log_limit_age_us", sync->log_limit_age_us);
     rh_buffer_format(json, "\"log_limit_policy\":\"%s\",\"log_over\":%s,", policy_name(sync->log_limit_policy),
                      sync->log_over ? "true" : "false");
-    add_text_member(json, "log_message", sync->log_message);
+    rh_add_json_text_member(json, "log_message", sync->log_message);
 }
 
 static void print_json(const struct status *status)
@@ -462,35 +450,35 @@ static void print_json(const struct status *status)
     const struct rhei_sync_status *sync = &status->sync;
     struct rh_buffer json = {0};
     rh_buffer_format(&json, "{\"running\":%s,", sync->running ? "true" : "false");
-    add_member(&json, "position", sync->position);
-    add_member(&json, "log_position", sync->log_position);
-    add_member(&json, "lag_events", sync->lag_events);
-    add_member(&json, "age_us", sync->age_us);
-    add_member(&json, "tables", (int64_t)status->table_count);
-    add_member(&json, "tables_ready", (int64_t)ready_count(status));
-    add_member(&json, "cycles", (int64_t)sync->cycles);
-    add_member(&json, "events", (int64_t)sync->events);
-    add_member(&json, "rows_inserted", (int64_t)sync->rows_inserted);
-    add_member(&json, "rows_updated", (int64_t)sync->rows_updated);
-    add_member(&json, "rows_deleted", (int64_t)sync->rows_deleted);
-    add_member(&json, "rows_pruned", (int64_t)sync->rows_pruned);
-    add_member(&json, "log_rows", (int64_t)sync->log_rows);
+    rh_add_json_member(&json, "position", sync->position);
+    rh_add_json_member(&json, "log_position", sync->log_position);
+    rh_add_json_member(&json, "lag_events", sync->lag_events);
+    rh_add_json_member(&json, "age_us", sync->age_us);
+    rh_add_json_member(&json, "tables", (int64_t)status->table_count);
+    rh_add_json_member(&json, "tables_ready", (int64_t)ready_count(status));
+    rh_add_json_member(&json, "cycles", (int64_t)sync->cycles);
+    rh_add_json_member(&json, "events", (int64_t)sync->events);
+    rh_add_json_member(&json, "rows_inserted", (int64_t)sync->rows_inserted);
+    rh_add_json_member(&json, "rows_updated", (int64_t)sync->rows_updated);
+    rh_add_json_member(&json, "rows_deleted", (int64_t)sync->rows_deleted);
+    rh_add_json_member(&json, "rows_pruned", (int64_t)sync->rows_pruned);
+    rh_add_json_member(&json, "log_rows", (int64_t)sync->log_rows);
     add_log_json(&json, sync);
-    add_member(&json, "last_cycle_us", sync->last_cycle_us);
+    rh_add_json_member(&json, "last_cycle_us", sync->last_cycle_us);
     if (tells_of_disk(status)) {
-        add_text_member(&json, "disk_folder", sync->disk_folder);
-        add_member(&json, "disk_bytes", (int64_t)sync->disk_bytes);
-        add_member(&json, "disk_position", sync->disk_position);
-        add_member(&json, "disk_age_us", sync->disk_age_us);
-        add_text_member(&json, "disk_message", sync->disk_message);
+        rh_add_json_text_member(&json, "disk_folder", sync->disk_folder);
+        rh_add_json_member(&json, "disk_bytes", (int64_t)sync->disk_bytes);
+        rh_add_json_member(&json, "disk_position", sync->disk_position);
+        rh_add_json_member(&json, "disk_age_us", sync->disk_age_us);
+        rh_add_json_text_member(&json, "disk_message", sync->disk_message);
     }
     if (sync->buffer_folder[0] != '\0') {
-        add_text_member(&json, "buffer_folder", sync->buffer_folder);
-        add_member(&json, "buffer_bytes", (int64_t)sync->buffer_bytes);
-        add_member(&json, "buffer_position", sync->buffer_position);
-        add_member(&json, "buffer_horizon", sync->buffer_horizon);
-        add_member(&json, "buffer_moved", (int64_t)sync->buffer_moved);
-        add_text_member(&json, "buffer_message", sync->buffer_message);
+        rh_add_json_text_member(&json, "buffer_folder", sync->buffer_folder);
+        rh_add_json_member(&json, "buffer_bytes", (int64_t)sync->buffer_bytes);
+        rh_add_json_member(&json, "buffer_position", sync->buffer_position);
+        rh_add_json_member(&json, "buffer_horizon", sync->buffer_horizon);
+        rh_add_json_member(&json, "buffer_moved", (int64_t)sync->buffer_moved);
+        rh_add_json_text_member(&json, "buffer_message", sync->buffer_message);
     }
     rh_buffer_add_text(&json, "\"last_error\":");
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));

@@ -63,6 +63,10 @@ void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value, co
 bool rh_looks_like_null(const struct rhei_value *value, const char *null_text);
 /** Adds a JSON string, quotes included. Bytes that aren't UTF-8 become U+FFFD. */
 void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length);
+/** Adds "NAME":VALUE, */
+void rh_add_json_member(struct rh_buffer *out, const char *name, int64_t value);
+/** Adds "NAME":"TEXT", */
+void rh_add_json_text_member(struct rh_buffer *out, const char *name, const char *text);
 /** Adds a value as JSON: NULL is null, a BLOB {"base64":".."}, an infinite REAL 9e999. */
 void rh_add_json_value(struct rh_buffer *out, const struct rhei_value *value);
 
