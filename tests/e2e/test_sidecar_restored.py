@@ -90,7 +90,9 @@ def test_s2_a_server_restored_to_an_older_copy_is_noticed_by_who_stays_open(spaw
         engine.open(None, config_file=settings(tmp_path, server, mode, kept))
         until_same(engine, server)
         keep_copy(server)
-        server.sql("INSERT INTO t SELECT n, 'of the history that goes' FROM generate_series(100, 400) n; DELETE FROM t WHERE id = 2; UPDATE t SET a = 'edited' WHERE id = 3")
+        server.sql("INSERT INTO t SELECT n, 'of the history that goes' FROM generate_series(100, 400) n; UPDATE t SET a = 'edited' WHERE id = 3")
+        if mode == LOGICAL:  # a poll that is told to look for no deletes sees one only by the comparison behind a restart
+            server.sql("DELETE FROM t WHERE id = 2")
         until_same(engine, server)
         seen = server.sql("SELECT pg_current_wal_insert_lsn()").strip()
         # far beyond what was seen, and about the same rows
