@@ -81,10 +81,9 @@ static struct key chunk_key(const char *name, uint32_t number)
 
 static rhei_status check_name(const char *name, struct rhei_error *error)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t len = strlen(name);
-    bool good = len > 0 && len <= BLOB_NAME_MAX && strspn(name, plain) == len && strchr("._-", name[0]) == NULL;
-    return good ? RHEI_OK : error_set(error, RHEI_INVALID, "\"%.60s\" is no name of a blob", name);
+    return blob_name_is_good(name)
+               ? RHEI_OK
+               : error_set(error, RHEI_INVALID, "\"%.60s\" is no name of a blob", name == NULL ? "" : name);
 }
 
 /* ---- The database. ----------------------------------------------------------------------------------------------- */

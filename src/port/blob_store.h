@@ -9,11 +9,21 @@
 #ifndef PORT_BLOB_STORE_H
 #define PORT_BLOB_STORE_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "rhei/rhei_types.h"
 
 struct blob_store;
 
 enum { BLOB_NAME_MAX = 200 };
+/* Of that form. */
+static inline bool blob_name_is_good(const char *name)
+{
+    size_t len = name == NULL ? 0 : strlen(name);
+    return len > 0 && len <= BLOB_NAME_MAX && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len &&
+           strchr("._-", name[0]) == NULL;
+}
 
 struct blob {
     const char *name;

@@ -70,16 +70,9 @@ static rhei_status writable(const struct store_local *store, struct rhei_error *
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------ */
 
-static bool name_is_good(const char *name)
-{
-    static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t len = name == NULL ? 0 : strlen(name);
-    return len > 0 && len <= BLOB_NAME_MAX && strspn(name, good) == len && strchr("._-", name[0]) == NULL;
-}
-
 static rhei_status file_name(const char *name, char file[FILE_NAME_MAX], struct rhei_error *error)
 {
-    if (!name_is_good(name))
+    if (!blob_name_is_good(name))
         return error_set(error, RHEI_INVALID, "\"%.220s\" can't be the name of a blob", name == NULL ? "" : name);
     (void)snprintf(file, FILE_NAME_MAX, BLOB_PREFIX "%s", name);
     return RHEI_OK;
