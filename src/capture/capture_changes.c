@@ -36,7 +36,6 @@ struct capture_changes {
     struct oltp *oltp;
     struct oltp_connection *connection;
     char *consumer;
-    size_t most_rows;
     sqlite3_stmt *begin, *commit, *last, *cookie, *log, *named;
     struct oltp_schema *schema;
     struct changes_table *tables;
@@ -516,7 +515,7 @@ static rhei_status changes_read(struct capture_changes *changes, struct rhei_err
     rhei_status status = RHEI_ROW;
     sqlite3_bind_int64(changes->log, 1, changes->next);
     for (size_t rows = 0;
-         changes->next <= changes->end && rows < changes->most_rows && changes->arena.total < CHANGES_BYTES_MOST;
+         changes->next <= changes->end && rows < changes->config.most_rows && changes->arena.total < CHANGES_BYTES_MOST;
          rows++) {
         status = changes_step(changes, changes->log, error);
         if (status == RHEI_DONE || (status == RHEI_ROW && sqlite3_column_int64(changes->log, 0) != changes->next)) {
@@ -573,7 +572,7 @@ static rhei_status changes_fill_buffered(struct capture_changes *changes, struct
 {
     struct capture_buffered_events *from = &changes->buffered_events;
     rhei_status status =
-        capture_buffered_next(changes->buffered, changes_told(changes), changes->most_rows, from, error);
+        capture_buffered_next(changes->buffered, changes_told(changes), changes->config.most_rows, from, error);
     for (size_t i = 0; i < from->count && status == RHEI_OK; i++) {
         if (from->list[i].kind == CAPTURE_CHANGE_TABLE) {
             status = changes_know(changes, from->list[i].number, from->list[i].table, error);
@@ -788,7 +787,6 @@ rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes
     if (changes == NULL)
         return error_no_memory(error);
     changes->oltp = oltp;
-    changes->most_rows = config->most_rows;
     changes->config = *config;
     status = oltp_connection_open(oltp, OLTP_SOURCE, &changes->connection, error);
     if (status == RHEI_OK)

@@ -80,13 +80,19 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
     return status;
 }
 
-/* As above, with no guard in the way (capture_guard.c). */
+/* The guard of the log in the way, or not (capture_guard.c). */
+static void prune_guarded(struct oltp *oltp, bool guarded)
+{
+    sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, (int)guarded, NULL);
+}
+
+/* As above, without it. */
 static rhei_status prune_unguarded(struct oltp *oltp, enum prune_statement which, const int64_t *to, int count,
                                    struct rhei_error *error)
 {
-    sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    prune_guarded(oltp, false);
     rhei_status status = prune_ask(oltp, which, to, count, NULL, NULL, error);
-    sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    prune_guarded(oltp, true);
     return status;
 }
 
@@ -356,10 +362,10 @@ rhei_status capture_prune_mend(struct oltp *oltp, struct rhei_error *error)
         "built again");
     rhei_status status = oltp_writer_acquire(oltp, 0, error);
     if (status == RHEI_OK) {
-        sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+        prune_guarded(oltp, false);
         status =
             oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq > %" PRId64, CAPTURE_LOG_SEQ_MAX);
-        sqlite3_db_config(oltp->writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+        prune_guarded(oltp, true);
         oltp_writer_release(oltp);
     }
     return status;

@@ -27,10 +27,6 @@ static rhei_status remake_exec_buffer(struct capture *capture, struct base_buffe
 
 /* ---- Texts of the schema, many at once. -------------------------------------------------------------------------- */
 
-/*
- * CREATE TRIGGER, DROP TRIGGER and ALTER TABLE each walk the whole schema, or read it anew. So where there are many, the rows of
- * sqlite_schema are written as those statements would write them, and the schema is read once.
- */
 static rhei_status remake_raw_begin(struct capture *capture)
 {
     capture->redefines = true;
