@@ -107,7 +107,8 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
 void checkpoint_close(struct checkpoint **checkpoint);
 
 struct checkpoint_status {
-    uint64_t bytes; /* of all that the newest checkpoint consists of */
+    uint64_t bytes;  /* of all that the newest checkpoint consists of */
+    uint64_t tables; /* that this handle's newest has */
     uint64_t checkpoints, failures;
     uint64_t written;    /* bytes since the opening */
     int64_t position;    /* of the newest; -1: there is none */

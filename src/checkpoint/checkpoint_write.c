@@ -414,6 +414,7 @@ static void take_over(struct writing *writing, const struct checkpoint_head *hea
     checkpoint->status.position = head->position;
     checkpoint->status.made_ms = head->made_ms;
     checkpoint->status.bytes = bytes_of(checkpoint);
+    checkpoint->status.tables = checkpoint->set.count;
     checkpoint->status.written += writing->written;
     checkpoint->status.checkpoints++;
     base_mutex_unlock(&checkpoint->lock);

@@ -203,10 +203,10 @@ void engine_sidecar_disk_json(struct base_buffer *out, const struct engine_sidec
         message = status.error[0] != '\0' ? status.error : status.restored.message;
     base_buffer_format(out,
                        ", \"disk\": {\"kept\": %s, \"position\": %" PRId64 ", \"bytes\": %" PRIu64
-                       ", \"checkpoints\": %" PRIu64 ", \"restored_tables\": %u, \"restored_position\": %" PRId64
-                       ", \"message\": ",
+                       ", \"checkpoints\": %" PRIu64 ", \"tables\": %" PRIu64
+                       ", \"restored_tables\": %u, \"restored_position\": %" PRId64 ", \"message\": ",
                        disk->checkpoint != NULL ? "true" : "false", status.position, status.bytes, status.checkpoints,
-                       status.restored.tables, status.restored.any ? status.restored.position : -1);
+                       status.tables, status.restored.tables, status.restored.any ? status.restored.position : -1);
     engine_json_text(out, message);
     base_buffer_char(out, '}');
 }
