@@ -97,17 +97,21 @@ static const char PUBLICATION[] =
 
 /*
  * Of each leaf, which transactions wrote the rows that its being told of hangs on: that it is a partition, lies in its schema, and is published, as are the tables
- * above it. No VACUUM, ANALYZE or CREATE INDEX writes these rows, as they do those of pg_class.
+ * above it. No VACUUM, ANALYZE or CREATE INDEX writes these rows, as they do those of pg_class. And K3.
  */
 static const char TIES[] =
-    "SELECT l.oid, pg_catalog.string_agg(t.tie, ' ' ORDER BY a.up, t.tie) FROM pg_catalog.unnest($1::oid[]) l(oid)"
+    "SELECT l.oid, pg_catalog.string_agg(t.tie, ' ' ORDER BY a.up, t.tie),"
+    " (SELECT pg_catalog.concat_ws(' ', c.reltoastrelid, pg_catalog.string_agg(n.attnum || ':' || n.xmin, ' ' ORDER BY "
+    "n.attnum))"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute n ON n.attrelid = c.oid AND n.attnum > 0"
+    " WHERE c.oid = l.oid GROUP BY c.reltoastrelid) FROM pg_catalog.unnest($1::oid[]) l(oid)"
     " CROSS JOIN LATERAL (SELECT l.oid AS up UNION SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(l.oid)) a"
-    " CROSS JOIN LATERAL (SELECT 'i' || i.xmin::text AS tie FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.up"
+    " LEFT JOIN LATERAL (SELECT 'i' || i.xmin::text AS tie FROM pg_catalog.pg_inherits i WHERE i.inhrelid = a.up"
     " UNION ALL SELECT 's' || d.xmin::text FROM pg_catalog.pg_depend d"
     " WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.up AND d.objsubid = 0"
     " AND d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
     " UNION ALL SELECT 'r' || r.xmin::text FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = a.up AND r.prpubid = "
-    "$2::oid%s) t GROUP BY l.oid ORDER BY l.oid";
+    "$2::oid%s) t ON true GROUP BY l.oid ORDER BY l.oid";
 static const char TIES_15[] =
     " UNION ALL SELECT 'n' || n.xmin::text FROM pg_catalog.pg_publication_namespace n JOIN pg_catalog.pg_class c"
     " ON c.relnamespace = n.pnnspid WHERE c.oid = a.up AND n.pnpubid = $2::oid";
@@ -526,6 +530,14 @@ static void check_published(struct reading *reading, const PGresult *result, str
         table->reason = say(reading, "the publication %s has only some of its columns", reading->wanted->publication);
 }
 
+static uint64_t sum_of(const char *text)
+{
+    struct base_summing sum;
+    base_summing_begin(&sum);
+    base_summing_add(&sum, text, strlen(text));
+    return base_summing_end(&sum);
+}
+
 static rhei_status read_ties(struct reading *reading)
 {
     struct postgres_catalog *catalog = reading->catalog;
@@ -546,8 +558,10 @@ static rhei_status read_ties(struct reading *reading)
         for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++) {
             struct postgres_leaf *leaf = &catalog->tables[i].leaves[l];
             int row = find_row(reading, result, leaf->oid);
-            if (row < reading->connection->api->ntuples(result) && number(reading, result, row, 0) == leaf->oid)
-                leaf->ties = keep(reading, cell(reading, result, row, 1));
+            if (row == reading->connection->api->ntuples(result) || number(reading, result, row, 0) != leaf->oid)
+                continue;
+            leaf->ties = keep(reading, cell(reading, result, row, 1));
+            leaf->rewritten = sum_of(cell(reading, result, row, 2));
         }
     postgres_clear(reading->connection, &result);
     return status;

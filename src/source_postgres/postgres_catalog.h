@@ -6,6 +6,8 @@
  *       can't be read, kept or published, has a reason instead, and the others go on.
  *   K2. Two readings of a table that have equal `shape` are the same definition, column by column, and followed by logical decoding it didn't cease to be published,
  *       nor its partitions to be its own, between the two.
+ *   K3. What writes a table's rows anew with other values (ALTER COLUMN TYPE, SET EXPRESSION) writes a row of pg_attribute, too, and what makes another table of it to copy them into gives it
+ *       another one for its large values. TRUNCATE does neither, and gives rows another file all the same.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_CATALOG_H
 #define SOURCE_POSTGRES_POSTGRES_CATALOG_H
@@ -33,6 +35,7 @@ struct postgres_leaf {
     uint32_t oid;
     const char *schema, *name;
     uint32_t file;      /* pg_class.relfilenode */
+    uint64_t rewritten; /* another number: its rows may have been written anew (K3); 0: that wasn't asked */
     uint32_t published; /* pg_publication_rel.oid; 0: by the publication of all tables, or of a parent */
     const char *ties;   /* when what makes it published was last written; NULL: that wasn't asked */
 };

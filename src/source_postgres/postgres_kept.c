@@ -8,7 +8,7 @@
 #include "base/base_memory.h"
 #include "base/base_words.h"
 
-enum { FORMAT = 4 };
+enum { FORMAT = 5 };
 
 static void put_mark(struct base_buffer *out, const struct postgres_mark *mark)
 {
@@ -41,6 +41,7 @@ rhei_status postgres_kept_write(const struct postgres_kept *kept, void **bytes, 
         for (uint32_t l = 0; l < table->leaf_count; l++) {
             base_words_put(&out, table->leaves[l].oid);
             base_words_put(&out, table->leaves[l].file);
+            base_words_put(&out, table->leaves[l].rewritten);
         }
     }
     base_words_seal(&out);
@@ -88,13 +89,14 @@ static rhei_status take_table(struct reader *reader, struct postgres_catalog *ca
     table->shape = take(reader);
     table->definition.id = (uint32_t)take(reader);
     table->reason = "it was kept";
-    uint64_t leaves = take_count(reader, 2);
+    uint64_t leaves = take_count(reader, 3);
     table->leaves = base_arena_zero(&catalog->arena, leaves + 1, sizeof *table->leaves);
     if (table->leaves == NULL)
         return RHEI_NO_MEMORY;
     for (; table->leaf_count < leaves; table->leaf_count++) {
         table->leaves[table->leaf_count].oid = (uint32_t)take(reader);
         table->leaves[table->leaf_count].file = (uint32_t)take(reader);
+        table->leaves[table->leaf_count].rewritten = take(reader);
     }
     return RHEI_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is kept of a source beside a position, so that a stream can go on there: whose slot that is, on which server and timeline, since when that was up, which transaction was the last, the tables' numbers by
- * their shapes, and in which files their rows lay, for a rewriting ALTER is told by nothing else. Pure: bytes in, bytes out.
+ * their shapes, and in which files their rows lay and what was written with them (K3), for a rewriting ALTER is told by nothing else. Pure: bytes in, bytes out.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_KEPT_H
 #define SOURCE_POSTGRES_POSTGRES_KEPT_H

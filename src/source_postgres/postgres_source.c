@@ -295,17 +295,18 @@ static rhei_status take_truncated(struct postgres_source *source, struct rhei_er
 }
 
 /*
- * A leaf whose rows lie in another file, though no TRUNCATE was told, was written anew: by an ALTER TABLE that nothing else tells of, or by VACUUM FULL, which
- * looks the same.
+ * A leaf whose rows lie in another file was written anew, by an ALTER TABLE that nothing else tells of, or by VACUUM FULL, which looks the same; unless a TRUNCATE
+ * was told, and nothing says that it was written anew behind that (K3).
  */
 static bool is_rewritten(struct postgres_source *source, const struct postgres_table *before,
                          const struct postgres_table *after, bool *moved)
 {
     bool rewritten = false;
     for (uint32_t i = 0; i < after->leaf_count; i++) {
-        bool other = before->leaves[i].file != after->leaves[i].file;
-        *moved |= other;
-        rewritten |= other && !was_truncated(source, after->leaves[i].oid);
+        const struct postgres_leaf *was = &before->leaves[i], *is = &after->leaves[i];
+        bool other = was->file != is->file, written = was->rewritten != is->rewritten;
+        *moved |= other || written;
+        rewritten |= other && (written || !was_truncated(source, is->oid));
     }
     return rewritten;
 }
@@ -317,7 +318,7 @@ static void forget_number(struct postgres_source *source, uint64_t shape)
             source->numbers[n] = source->numbers[--source->number_count];
 }
 
-/* *moved: some leaf's rows lie elsewhere; *rewritten: and nothing else tells of it. `forget`: such a table gets another number. */
+/* *moved: some leaf's rows lie elsewhere, or it may look so next; *rewritten: and nothing else tells of it. `forget`: such a table gets another number. */
 static void compare_files(struct postgres_source *source, const struct postgres_catalog *catalog, bool forget,
                           bool *moved, bool *rewritten)
 {

@@ -42,8 +42,9 @@ static void make(struct world *world, unsigned seed)
         table->leaves = world->leaves[t];
         table->leaf_count = (uint32_t)(rand_r(&seed) % (LEAVES + 1));
         for (uint32_t l = 0; l < table->leaf_count; l++)
-            world->leaves[t][l] =
-                (struct postgres_leaf){.oid = (uint32_t)rand_r(&seed), .file = (uint32_t)rand_r(&seed)};
+            world->leaves[t][l] = (struct postgres_leaf){.oid = (uint32_t)rand_r(&seed),
+                                                         .file = (uint32_t)rand_r(&seed),
+                                                         .rewritten = (uint64_t)rand_r(&seed) << 32 | 1};
     }
     void *bytes = NULL;
     assert_int_equal(postgres_kept_write(&world->kept, &bytes, &world->len, NULL), RHEI_OK);
@@ -100,7 +101,8 @@ static void test_s2_what_was_written_is_read_back(void **unused)
             assert_non_null(table->reason);
             for (uint32_t l = 0; l < table->leaf_count; l++)
                 assert_true(table->leaves[l].oid == world.leaves[t][l].oid &&
-                            table->leaves[l].file == world.leaves[t][l].file);
+                            table->leaves[l].file == world.leaves[t][l].file &&
+                            table->leaves[l].rewritten == world.leaves[t][l].rewritten);
         }
         assert_int_equal(read->count, at);
         postgres_catalog_free(&kept.catalog);
