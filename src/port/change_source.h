@@ -27,6 +27,8 @@ struct change_cycle {
     bool
         behind; /* not all that the source had when begin was called is in the state: it is shown, and is no answer to who waits for that */
     bool doubtful; /* commits were missed, and what they did isn't known: compare the tables, in the background */
+    /* Where the source tells later: all that happened to its tables by then, by its own clock, is in the state or was seen before, in microseconds since 1970; 0: unknown. */
+    int64_t known_us;
 };
 
 /* Told by a load: the state it reads, so that cycles can continue after it. */
@@ -34,6 +36,8 @@ struct source_load_info {
     int64_t position;
     uint32_t loader_count; /* may be less than asked for */
     int64_t rows;          /* of the table in that state, counted another way than they are read; left alone: unknown */
+    /* Of a source that tells later (tells_later): what its own clock said once the state was there, microseconds since 1970; 0: unknown. */
+    int64_t time_us;
 };
 
 /* What tells a state of a source from any other that may have the same position. */
@@ -47,7 +51,7 @@ struct change_source_ops {
     const char *name;
     /*
      * Changes come with the times that the source's own clock said, some time after they were made. So up to when all is known that happened there, only the
-     * times of its changes tell. False: what was committed before a cycle began is in its state.
+     * times of its changes tell, and change_cycle.known_us. False: what was committed before a cycle began is in its state.
      */
     bool tells_later;
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base_clock.h"
@@ -73,6 +74,19 @@ rhei_status postgres_load_check(const struct postgres_loading *loading, const st
     return status;
 }
 
+/* Nothing that is in the state has a later time: a commit takes its own before anybody sees it. */
+static rhei_status read_clock(struct source_load *load, int64_t deadline_ns, int64_t *time_us, struct rhei_error *error)
+{
+    PGresult *result = NULL;
+    rhei_status status = postgres_query(load->holder, WHAT,
+                                        "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",
+                                        0, NULL, deadline_ns, &result, error);
+    if (status == RHEI_OK)
+        *time_us = strtoll(postgres_cell(load->holder, result, 0, 0), NULL, 10);
+    postgres_clear(load->holder, &result);
+    return status;
+}
+
 /*
  * The columns are compared once the state is made: a change before it is seen here, one after it waits for the lock that reading the table takes,
  * or is in no row of the state.
@@ -91,6 +105,8 @@ static rhei_status open_state(struct source_load *load, const struct postgres_lo
         status = postgres_load_check(loading, load->table, load->holder, deadline_ns, error);
     if (status == RHEI_OK)
         status = hold_state(load->holder, snapshot, deadline_ns, error);
+    if (status == RHEI_OK)
+        status = read_clock(load, deadline_ns, &info->time_us, error);
     postgres_disconnect(&replication);
     return status;
 }

@@ -24,6 +24,9 @@
 #include "source_postgres/postgres_stream.h"
 #include "source_postgres/postgres_watch.h"
 
+/* A commit takes its time before it is flushed, and is seen then. */
+#define COMMIT_LASTS_US INT64_C(5000000)
+
 struct numbered_shape {
     uint64_t shape;
     uint32_t id;
@@ -56,6 +59,7 @@ struct postgres_source {
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
+    int64_t known_us;     /* all that happened to the tables by then, by the server's clock, was seen */
     struct extent extent; /* P5 */
     bool kept_catalog;    /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
     bool unsettled;       /* a gap was told, and no publish behind it is known: nothing of it is to be gone on with */
@@ -524,7 +528,11 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
     } else if (reached != RHEI_OK) {
         return error_set(error, reached, "%s", late.message);
     }
-    return look(source, base_now_ns() + source->config.connect_timeout_ms * 1000000, error);
+    int64_t looked_ns = source->looked_ns;
+    status = look(source, base_now_ns() + source->config.connect_timeout_ms * 1000000, error);
+    if (status == RHEI_OK && !*behind && source->looked_ns != looked_ns)
+        source->known_us = moment.clock_us - COMMIT_LASTS_US;
+    return status;
 }
 
 static rhei_status pin(struct postgres_source *source, int64_t after, struct change_cycle *cycle,
@@ -589,6 +597,7 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
         return error_set(error, status, "%s", own.message);
     }
     cycle->behind = behind;
+    cycle->known_us = source->known_us;
     cycle->schema_changed = source->schema_changed;
     source->schema_changed = false; /* said once, whatever becomes of the cycle */
     if (token != NULL)

@@ -145,7 +145,7 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
 
     status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
     if (status == RHEI_OK && job->history)
-        status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, info.position, error);
+        status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, &info, error);
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);

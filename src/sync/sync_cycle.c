@@ -380,6 +380,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
         sync_verify_want(sync);
     if (sync->restored && !cycle.lost) /* nobody saw what happened to its tables since */
         sync_verify_want(sync);
+    sync->telling_us = cycle.known_us > sync->telling_us ? cycle.known_us : sync->telling_us;
     sync->reading = false;
     sync->room_waits = ROOM_WAITS;
     atomic_store_explicit(&sync->cycle_done, 0, memory_order_relaxed);

@@ -17,6 +17,8 @@
  *      reason in the log; its table stays.
  *   7. What a load changes comes behind every position that the history tells of: behind the one that it saw, too, where that was told of before. So as of
  *      such a position nobody is ever told other rows.
+ *   8. A history has one clock: the source's where its changes come with times of their own, of loads too. A gap between times of two clocks would be too short by as
+ *      much as one is behind the other.
  */
 #include "sync_history.h"
 
@@ -665,6 +667,7 @@ rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)
                                  generation->name_count + UNTIL, &low, &high) &&
             (int64_t)high > now)
             now = (int64_t)high;
+        now = sync->told_us > now ? sync->told_us : now; /* 8. */
         generation->gone_us = now;
         generation->gone_seq = sync->pinned;
         generation->round = sync->rounds;

@@ -334,7 +334,7 @@ static void note_newest(struct sync *sync, struct sync_history *history)
 }
 
 rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,
-                                    uint32_t loaders, int64_t position, struct rhei_error *error)
+                                    uint32_t loaders, const struct source_load_info *info, struct rhei_error *error)
 {
     uint32_t count = table->column_count, visible = count - (count > 0 && table->columns[count - 1].is_rowid);
     rhei_status status = RHEI_OK;
@@ -348,8 +348,8 @@ rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *hist
     history->loading = base_alloc_zero(loaders, sizeof *history->loading);
     if (history->loading == NULL)
         return error_no_memory(error);
-    history->clock_us = base_wall_ms() * 1000;
-    history->clock_seq = position;
+    history->clock_us = info->time_us != 0 ? info->time_us : base_wall_ms() * 1000; /* 8. */
+    history->clock_seq = info->position;
     note_newest(sync, history);
     return mirror_build_begin(sync->config.mirror, &history->open, loaders, &history->building, error);
 }

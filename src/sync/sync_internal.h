@@ -134,7 +134,7 @@ struct sync {
     bool histories_shown;   /* turn: the next publish shows some of them otherwise */
     char lost_message[256]; /* lock: of sync_lost_versions */
     uint64_t rounds;        /* how often the list was read; changed under `lock` */
-    /* Newest time of a change that the source told (change_source_ops.tells_later), with this cycle's and up to the last one that was shown. */
+    /* Up to when all is known by the source's clock (change_source_ops.tells_later), with this cycle and up to the last one that was shown. */
     int64_t telling_us, told_us;
     atomic_int_fast64_t looked_us;     /* all that was committed by then is in the mirror, by the wall's clock */
     unsigned room_waits;               /* of the cycle, for what others show still (sync_cycle.c) */

@@ -15,6 +15,7 @@ enum { OWN_BITS = (1 << TABLE_SOURCE_SHIFT) - 1 };
 
 struct numbered {
     struct change_source base;
+    struct change_source_ops ops; /* those below, and what is true of the one under it */
     struct change_source *under;
     uint32_t number; /* shifted */
     struct change_batch *batches;
@@ -231,7 +232,9 @@ rhei_status sync_numbered_open(struct change_source *under, uint32_t number, str
     struct numbered *numbered = base_alloc_zero(1, sizeof *numbered);
     if (numbered == NULL)
         return error_no_memory(error);
-    numbered->base.ops = &numbered_ops;
+    numbered->ops = numbered_ops;
+    numbered->ops.tells_later = under->ops->tells_later;
+    numbered->base.ops = &numbered->ops;
     numbered->under = under;
     numbered->number = number << TABLE_SOURCE_SHIFT;
     *source = &numbered->base;

@@ -1,6 +1,8 @@
 """Every version of every row of a PostgreSQL database that is followed from the side, against a model that keeps them as plainly as can be (A9)."""
 
+import os
 import random
+import subprocess
 import time
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from postgres_server import PostgresServer
 from rh_program import rh  # noqa: F401
 from rhei_engine import RheiError
-from test_sidecar_postgres import settings, until_fresh
+from test_sidecar_postgres import settings, until_fresh, until_seen
 
 TEMPORAL = '[engine]\nsync_mode = "temporal"\n'
 
@@ -218,3 +220,50 @@ def test_a9_what_a_reload_didnt_see_is_refused(engine, server, tmp_path):
         except RheiError as error:
             assert "doesn't know what the table was between" in error.message, error.message
     assert told >= 2  # before the load and behind it
+
+
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int (*next)(clockid_t, struct timespec *) = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = next(clock, now);
+    if (clock == CLOCK_REALTIME)
+        now->tv_sec += SECONDS;
+    return result;
+}
+"""
+
+
+def with_clock(spawn, folder, seconds):
+    """An engine whose clock is so many seconds ahead."""
+    (folder / "clock.c").write_text(CLOCK)
+    library = folder / f"clock{seconds}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", f"-DSECONDS=({seconds})", folder / "clock.c", "-o", library, "-ldl"], check=True)
+    link_order = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return spawn(env=dict(os.environ, LD_PRELOAD=str(library), ASAN_OPTIONS=link_order))
+
+
+@pytest.mark.parametrize("seconds", [-30, 0, 30])
+def test_a9_times_are_those_of_the_servers_clock_alone(spawn, server, tmp_path, seconds):
+    """Of loads, and of how long a table was known, too: a gap from one clock's time to the other's would be too short, and so is one that begins where we last asked."""
+    engine = with_clock(spawn, tmp_path, seconds)
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (7, 0)")
+    now = lambda: int(server.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT n FROM app.t").rows == [(0,)]
+    loaded = now()
+    as_of = lambda at: engine.query(f"SELECT n FROM app.t FOR SYSTEM_TIME AS OF {at}").rows
+    assert as_of(loaded) == [(0,)]
+    server.sql("UPDATE t SET n = 1")
+    assert engine.query("SELECT n FROM app.t").rows == [(1,)]
+    changed = int(server.sql("SELECT (extract(epoch FROM timestamp) * 1000000)::bigint FROM pg_last_committed_xact()"))
+    assert as_of(changed - 1) == [(0,)] and as_of(changed) == [(1,)]
+    between = now()
+    server.sql("ALTER TABLE t ALTER n TYPE int USING n + 1")  # which no change tells
+    until_seen(lambda: engine.query("SELECT n FROM app.t").rows == [(2,)])
+    assert as_of(now()) == [(2,)]
+    with pytest.raises(RheiError, match="doesn't know what the table was between"):
+        as_of(between)

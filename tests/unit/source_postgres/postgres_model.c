@@ -245,6 +245,7 @@ static rhei_status run_cycle(struct model *model)
     rhei_status status = model->source->ops->begin(model->source, lowest(model), &cycle, &token, &model->error);
     if (status != RHEI_OK)
         return status;
+    model->known_us = cycle.known_us;
     status = read_cycle(model, &cycle);
     model->source->ops->end(model->source);
     if (status == RHEI_OK && lowest(model) > 0)

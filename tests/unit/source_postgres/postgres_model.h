@@ -29,6 +29,7 @@ struct model {
     uint32_t loaders;
     size_t max_rows;
     int loads, lost, changes;
+    int64_t known_us;        /* as the last cycle said */
     struct rhei_error error; /* of the last cycle */
 };
 

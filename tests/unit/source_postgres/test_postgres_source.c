@@ -533,6 +533,37 @@ static void test_s2_rows_that_were_written_anew_behind_a_truncate_are_read_again
     }
 }
 
+static int64_t server_clock(struct test_server *server)
+{
+    const char *sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    return strtoll(test_server_sql(server, "%s", sql), NULL, 10);
+}
+
+/* What nobody changed is known up to the last look at the catalogue all the same, less what a commit may take. */
+static void test_a9_up_to_when_all_is_known_is_told_by_the_servers_clock(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct test_server *server = test_servers[i / 2];
+        struct model model;
+        bool looks = i % 2 == 0;
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)");
+        start(&model, server, (struct source_postgres_config){.look_ms = looks ? 1 : 3600000});
+        cycle(&model);
+        int64_t first = model.known_us, before = server_clock(server);
+        assert_true(first > 0 && first < before);
+        while (server_clock(server) < before + 2000) /* a look is due */
+            continue;
+        cycle(&model);
+        int64_t after = server_clock(server), second = model.known_us + 5000000;
+        if (looks)
+            assert_true(second > before && second < after);
+        else
+            assert_true(model.known_us == first);
+        end(&model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
         cmocka_unit_test(test_s2_a_table_that_was_emptied_is_gone_on_with_after_a_restart),
         cmocka_unit_test(test_s2_a_truncate_that_nobody_sees_yet_is_waited_for),
+        cmocka_unit_test(test_a9_up_to_when_all_is_known_is_told_by_the_servers_clock),
         cmocka_unit_test(test_s2_rows_that_were_written_anew_behind_a_truncate_are_read_again),
     };
     return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
