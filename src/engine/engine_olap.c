@@ -59,17 +59,23 @@ static bool is_of_past(const struct rhei_rows *rows)
     return past;
 }
 
+static rhei_status end(struct rhei_rows *rows, rhei_status status, const struct rhei_error *why,
+                       struct rhei_error *error)
+{
+    let_go(rows);
+    if (error != NULL && error->code == RHEI_OK)
+        *error = *why;
+    return status;
+}
+
 /* What to do about a failure of the column store: end, or let SQLite answer. */
 static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
                           rhei_status status, const struct rhei_error *why, bool avoid, struct rhei_error *error)
 {
-    let_go(rows);
     bool nowhere_else = route_statement_is_native(rows->statement) || (status == RHEI_IO && is_of_past(rows));
-    if (is_ending(status, ask) || nowhere_else) {
-        if (error != NULL && error->code == RHEI_OK)
-            *error = *why;
-        return status;
-    }
+    if (is_ending(status, ask) || nowhere_else)
+        return end(rows, status, why, error);
+    let_go(rows);
     if (avoid && status != RHEI_MEMORY_LIMIT && status != RHEI_NO_MEMORY && mirror_damages(rows->db->mirror) == 0)
         route_statement_avoid_olap(rows->statement, why->message);
     base_log_write(&rows->db->log, BASE_LOG_INFO, "engine", "SQLite answers instead of the column store: %s",
@@ -80,9 +86,10 @@ static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, 
 
 /*
  * Waits as the freshness asks, then takes the newest state: the one that the choice was made on, if nothing was published since. Nothing is
- * held while anything is waited for.
+ * held while anything is waited for. *in_vain: for a table of another source, which SQLite would wait for once more.
  */
-static rhei_status pin_fresh(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+static rhei_status pin_fresh(struct rhei_rows *rows, const struct engine_ask *ask, bool *in_vain,
+                             struct rhei_error *error)
 {
     struct rhei_db *db = rows->db;
     const struct oltp_facts *facts = route_statement_facts(rows->statement);
@@ -90,8 +97,10 @@ static rhei_status pin_fresh(struct rhei_rows *rows, const struct engine_ask *as
     if (!engine_is_fresh(db, ask) || engine_reads_shown(db, facts)) {
         route_state_pause(&rows->state);
         status = engine_wait_fresh(db, ask, error);
-        if (status == RHEI_OK)
+        if (status == RHEI_OK) {
             status = engine_wait_shown(db, facts, engine_most_age_ms(ask), &ask->limits, error);
+            *in_vain = status != RHEI_OK;
+        }
     }
     return status == RHEI_OK ? route_state_renew(db->route, &rows->state, error) : status;
 }
@@ -166,7 +175,10 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     enum engine_direct direct = ENGINE_DIRECT_NOT;
-    rhei_status status = pin_fresh(rows, ask, &why);
+    bool in_vain = false;
+    rhei_status status = pin_fresh(rows, ask, &in_vain, &why);
+    if (in_vain && ask->route != RHEI_ROUTE_OLAP)
+        return end(rows, status, &why, error);
     if (status == RHEI_OK)
         status = engine_answer_direct(rows, ask, &direct, &why);
     if (status != RHEI_OK)

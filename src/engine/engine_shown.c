@@ -38,6 +38,21 @@ static bool rest(const struct table_freshness *freshness, int64_t patience_ns)
     return true;
 }
 
+/* What was waited for in vain, with the reason, whoever ended the wait. */
+static rhei_status say_late(const struct shown_source *source, rhei_status status, const struct rhei_error *why,
+                            struct rhei_error *error)
+{
+    struct sync_status known;
+    char since[ENGINE_TIME_BYTES] = "";
+    sync_get_status(source->sync, &known);
+    bool away = known.away_ns > 0 && known.away_why[0] != '\0';
+    if (away)
+        engine_time_show((base_wall_ms() - known.away_ns / 1000000) * 1000, since);
+    return error_set(error, status, "source \"%.60s\"%s%s: %s%s; ask for less freshness to read what is there",
+                     source->name, away ? " is away since " : "", since, away ? known.away_why : why->message,
+                     status == RHEI_STALE ? "" : ", and the wait for it was ended");
+}
+
 static rhei_status wait_for(const struct shown_source *source, const struct table_freshness *freshness,
                             struct rhei_error *error)
 {
@@ -54,13 +69,14 @@ static rhei_status wait_for(const struct shown_source *source, const struct tabl
         status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
                                             : sync_wait_latest(source->sync, 0, &stop, &why);
     } while (status != RHEI_OK && source->given.patient && rest(freshness, patience_ns));
-    bool ended = freshness->check != NULL && freshness->check(freshness->context) != RHEI_OK;
-    if (source->given.patient && status != RHEI_OK && !ended)
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    rhei_status ended = freshness->check == NULL ? RHEI_OK : freshness->check(freshness->context);
+    if (ended != RHEI_OK)
+        status = ended;
+    else if (source->given.patient)
         status = RHEI_STALE;
-    return status == RHEI_OK
-               ? RHEI_OK
-               : error_set(error, status, "source \"%.60s\": %s; ask for less freshness to read what is there",
-                           source->name, why.message);
+    return say_late(source, status, &why, error);
 }
 
 static bool is_named(const struct oltp_facts *facts, const char *source)

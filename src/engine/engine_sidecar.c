@@ -377,6 +377,8 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
         error_clear(error);
     else
         explain_absent(db, &absent, error);
+    if (!again)
+        *status = error->code;
     return again;
 }
 

@@ -50,15 +50,21 @@ bool engine_absent_may_be_of(const struct engine_absent *absent, const char *sid
 }
 
 /* "no such table: NAME: MORE" */
-static void say(const struct explaining *now, const char *sidecar, const char *table, const struct base_buffer *more)
+static void say_as(const struct explaining *now, rhei_status status, const char *sidecar, const char *table,
+                   const struct base_buffer *more)
 {
     int32_t offset = now->error->sql_offset;
     if (more->failed || more->len == 0)
         return;
     error_clear(now->error);
-    error_set(now->error, RHEI_SQL, "no such table: %.60s%s%.100s: %s", sidecar, sidecar[0] == '\0' ? "" : ".", table,
+    error_set(now->error, status, "no such table: %.60s%s%.100s: %s", sidecar, sidecar[0] == '\0' ? "" : ".", table,
               more->data);
     now->error->sql_offset = offset;
+}
+
+static void say(const struct explaining *now, const char *sidecar, const char *table, const struct base_buffer *more)
+{
+    say_as(now, RHEI_SQL, sidecar, table, more);
 }
 
 /* The table is there, and isn't shown; or it is the history of one that keeps none. False: neither. */
@@ -125,9 +131,11 @@ static void list_names(const struct explaining *now, struct base_buffer *more)
         base_buffer_format(more, " and %zu more", left);
 }
 
-static void say_away(const struct explaining *now, struct base_buffer *more)
+/* True: a source that is named is away and hasn't been had yet, so that nobody knows which tables it has. */
+static bool say_away(const struct explaining *now, struct base_buffer *more)
 {
     struct sync_status status;
+    bool unknown = false;
     for (size_t p = 0; more->len == 0 && p < now->place_count; p++) {
         sync_get_status(now->places[p].sync, &status);
         if (!engine_absent_may_be_of(now->absent, now->places[p].sidecar))
@@ -137,7 +145,9 @@ static void say_away(const struct explaining *now, struct base_buffer *more)
         else if (status.tables == 0)
             base_buffer_format(more, "nothing of source \"%s\" is loaded yet, and eventual waits for nothing",
                                now->places[p].sidecar);
+        unknown = status.tables == 0 && status.away_why[0] != '\0';
     }
+    return unknown && now->absent->schema != NULL; /* a name alone may be anybody's */
 }
 
 /* Of the tables that there are, which is meant, or all. */
@@ -152,9 +162,8 @@ static void explain_by_names(const struct explaining *now, const char *schema)
         base_buffer_format(&more, "did you mean %s.%s?", now->names[found].sidecar, now->names[found].table);
     else if (now->absent->schema != NULL || !now->local)
         list_names(now, &more);
-    if (more.len == 0)
-        say_away(now, &more);
-    say(now, schema, now->absent->table, &more);
+    bool unknown = more.len == 0 && say_away(now, &more);
+    say_as(now, unknown ? RHEI_STALE : RHEI_SQL, schema, now->absent->table, &more);
     base_free(words);
     base_buffer_reset(&more);
 }

@@ -74,8 +74,29 @@ def test_a_source_that_is_away_is_why_its_tables_are(spawn, tmp_path, source):
     engine = spawn()
     engine.open(None, config_file=settings(tmp_path), busy_timeout_ms=100)
     until(lambda: json.loads(engine.info())["sidecars"][0]["away"])
-    with pytest.raises(RheiError, match='no such table: app.orders: source "app" is away: .*No such file'):
+    with pytest.raises(RheiError, match='no such table: app.orders: source "app" is away: .*No such file') as told:
         engine.query("SELECT * FROM app.orders", freshness="eventual")
+    assert told.value.name == "STALE"  # nobody knows which tables it has
+    with pytest.raises(RheiError, match="no such table: orders") as told:
+        engine.query("SELECT * FROM orders", freshness="eventual")
+    assert told.value.name == "SQL"  # which may be anybody's
+
+
+@pytest.mark.parametrize("route", ["auto", "oltp", "olap"])
+def test_s5_who_waits_for_a_source_that_is_away_waits_once_and_is_told_since_when_and_why(spawn, tmp_path, source, route):
+    source.close()
+    engine = spawn()
+    engine.open(None, config_file=settings(tmp_path), busy_timeout_ms=300)
+    sums = "SELECT count(*), max(updated_at) FROM app.orders GROUP BY customer"
+    assert engine.query(sums, route=route).route == ("oltp" if route == "oltp" else "olap")
+    (tmp_path / "app.db").rename(tmp_path / "away.db")
+    until(lambda: json.loads(engine.info())["sidecars"][0]["away"])
+    for options, name in ((dict(), "OLAP_UNAVAILABLE" if route == "olap" else "STALE"), (dict(timeout=100), "TIMEOUT")):
+        with pytest.raises(RheiError, match=r'source "app" is away since 20\d\d-\S+Z: .*No such file') as told:
+            engine.query(sums, route=route, **options)
+        assert told.value.name == name
+    if route == "auto":
+        assert not any("SQLite answers instead" in line[2] for line in engine.log), engine.log  # it would have waited for the same
 
 
 @pytest.mark.parametrize("folder", [True, False])
