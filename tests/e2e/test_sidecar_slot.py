@@ -7,6 +7,8 @@ import pytest
 import test_sidecar_sqlite as sqlite
 from postgres_server import PostgresServer
 from rh_program import rh  # noqa: F401
+from rhei_engine import RheiError
+from tcp_proxy import TcpProxy
 from test_sidecar_restart import BY, kept, open_postgres, postgres_settings, until_there
 
 STARTS = 'received replication command: START_REPLICATION SLOT "rhei_app"'
@@ -97,3 +99,43 @@ def test_s2_commands_without_a_folder_leave_the_slot_of_an_engine(rh, spawn, ser
     assert engine.query(VERSIONS).rows == [(version,) for version in range(4)]
     assert starts(server) == 1
     sqlite.until(lambda: slots(server) == "1")
+
+
+def test_s2_handles_without_a_folder_take_turns_at_a_slot_and_lose_no_row(spawn, server, tmp_path):
+    """Who comes second is refused in words; who finds it read on from loads its tables again, and tells nothing of the time between."""
+    proxy = TcpProxy(server.port)
+    (tmp_path / "far").mkdir()
+    file, far = postgres_settings(tmp_path, server), tmp_path / "far" / "side.toml"
+    text = "\n".join(line for line in file.read_text().splitlines() if "olap_path" not in line) + "\n"
+    file.write_text(text)
+    far.write_text(text.replace(f"port={server.port}", f"port={proxy.port}"))
+    first, second = spawn(), spawn()
+    first.open(None, config_file=far, busy_timeout_ms=500)
+    until_there(first)
+    second.open(None, config_file=file, busy_timeout_ms=500)
+
+    def reads(engine, n):
+        try:
+            return f"{engine.query('SELECT n FROM app.t').value == n}"
+        except RheiError as error:
+            return error.message
+
+    sqlite.until(lambda: "give each follower a slot of its own" in reads(second, 0))
+    server.sql("UPDATE t SET n = 1")
+    assert reads(first, 1) == "True"
+    proxy.leave()
+    sqlite.until(lambda: reads(second, 1) == "True")  # the server has noticed that the first one is gone
+    for n in (2, 3):
+        server.sql(f"UPDATE t SET n = {n}")
+        assert reads(second, n) == "True"
+    between = int(server.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+    server.sql("UPDATE t SET n = 4")
+    assert reads(second, 4) == "True"
+    proxy.come_back()
+    sqlite.until(lambda: "give each follower a slot of its own" in reads(first, 4))
+    second.close()
+    server.sql("UPDATE t SET n = 5")
+    sqlite.until(lambda: reads(first, 5) == "True")
+    assert any("somebody else read on from the slot" in line[2] for line in first.log), first.log
+    with pytest.raises(RheiError, match="doesn't know what the table was between"):
+        first.query(f"SELECT n FROM app.t FOR SYSTEM_TIME AS OF {between}")
