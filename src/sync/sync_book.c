@@ -157,6 +157,23 @@ rhei_status sync_book_add(struct sync *sync, uint32_t number, const char *table,
     return RHEI_OK;
 }
 
+/* Of more than there is room for the oldest become one. */
+void sync_book_take_gaps(struct sync_generation *generation, const struct sync_generation *older)
+{
+    struct sync_gap all[2 * SYNC_GAPS_MOST];
+    uint32_t count = older->gap_count + generation->gap_count;
+    BASE_INVARIANT(older->line == generation->line && older->number < generation->number);
+    if (older->gap_count == 0)
+        return;
+    memcpy(all, older->gaps, older->gap_count * sizeof *all);
+    memcpy(all + older->gap_count, generation->gaps, generation->gap_count * sizeof *all);
+    uint32_t first = count > SYNC_GAPS_MOST ? count - SYNC_GAPS_MOST : 0;
+    all[first].from_us = all[0].from_us;
+    all[first].from_seq = all[0].from_seq;
+    generation->gap_count = count - first;
+    memcpy(generation->gaps, all + first, generation->gap_count * sizeof *all);
+}
+
 /* ---- As rows. ------------------------------------------------------------------------------------------------------ */
 
 static struct rhei_value integer(int64_t value)

@@ -39,6 +39,8 @@ bool sync_book_name_columns(struct sync *sync, uint32_t line, uint32_t but, cons
                             const char *const *was, uint32_t count);
 /* Not all of the versions that ended by then are here any more; of HISTORY_KEPT_NEVER: those of later ones are. It isn't stored yet. */
 void sync_book_raise_kept(struct sync_generation *generation, int64_t us, int64_t seq);
+/* Those of an older generation of its line, which is about to go, come before its own. It isn't stored yet. */
+void sync_book_take_gaps(struct sync_generation *generation, const struct sync_generation *older);
 /* Of a book that was just read: lines of generations that have none. *old: there were some. False: no memory. */
 bool sync_book_find_lines(struct sync_book *book, bool *old);
 /* Shows the working state, with what is stored. With the turn. */

@@ -348,6 +348,7 @@ rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *hist
     history->loading = base_alloc_zero(loaders, sizeof *history->loading);
     if (history->loading == NULL)
         return error_no_memory(error);
+    BASE_INVARIANT(info->told <= info->position);
     history->clock_us = info->time_us != 0 ? info->time_us : base_wall_ms() * 1000; /* 8. */
     history->clock_seq = info->position;
     note_newest(sync, history);

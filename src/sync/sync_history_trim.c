@@ -7,6 +7,8 @@
  *   2. The book says from when on all is there (kept_us) with the first step, so that nobody is told a part of what was before.
  *   3. Versions are in the order of their ends, segment by segment, so those that ended before a time are found at the front.
  *   4. Which are too many of a row is found by going through all of them, so that isn't done again before another one ended.
+ *   5. A generation of which nothing is left goes, and what it says beside its versions stays true: where nothing is known (its gaps) goes over to the next one
+ *      of its line, and of a table that went, whose name another one may have, nothing is told of before.
  */
 #include "sync_history_parts.h"
 
@@ -283,9 +285,26 @@ static rhei_status step(struct trimming *trimming, size_t first, size_t count)
     return status;
 }
 
-/* A generation of which nothing is valid, and nothing is left: it goes as a whole. */
-static void drop_gone(struct sync *sync, uint32_t number, int64_t before_us)
+/* 5. Under `lock`, with the turn. */
+static rhei_status leave_what_it_says(struct sync *sync, const struct sync_generation *gone, struct rhei_error *error)
 {
+    if (gone->gone_us != 0)
+        return sync_history_raise(sync, gone->table, gone->gone_us, gone->gone_seq, error);
+    struct sync_generation *heir = NULL;
+    for (size_t g = sync->book.count; g-- > 0 && sync->book.generations[g]->number > gone->number;)
+        if (sync->book.generations[g]->line == gone->line)
+            heir = sync->book.generations[g];
+    if (!heir)
+        return RHEI_OK;
+    heir->began_us = gone->began_us < heir->began_us ? gone->began_us : heir->began_us;
+    sync_book_take_gaps(heir, gone);
+    return sync_book_store(sync, heir, error);
+}
+
+/* A generation of which nothing is valid, and nothing is left. */
+static rhei_status drop_gone(struct sync *sync, uint32_t number, int64_t before_us, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
     sync_own(sync);
     bool was_dirty = sync->dirty, dropped = false;
     base_mutex_lock(&sync->lock);
@@ -293,15 +312,18 @@ static void drop_gone(struct sync *sync, uint32_t number, int64_t before_us)
     struct sync_generation *generation = sync_book_find(sync, number);
     bool over = generation && (generation->gone_us != 0 ? generation->gone_us <= before_us : !generation->current);
     if (over && mirror_rows(sync->config.mirror, sync_book_ended_id(sync, number)) == 0) {
-        sync_book_remove(sync, generation);
-        dropped = true;
+        status = leave_what_it_says(sync, generation, error);
+        dropped = status == RHEI_OK;
+        if (dropped)
+            sync_book_remove(sync, generation);
     }
-    sync->dirty = was_dirty;
+    sync->dirty = was_dirty || status != RHEI_OK;
     sync_turn_give(sync);
     base_mutex_unlock(&sync->lock);
     if (dropped)
         sync_share_publish_again(sync);
     sync_disown(sync);
+    return status;
 }
 
 static rhei_status trim(struct sync *sync, uint32_t number, int64_t before_us, struct rhei_error *error)
@@ -367,7 +389,7 @@ rhei_status sync_history_trim(struct sync *sync, struct rhei_error *error)
     for (uint32_t number = 0; status == RHEI_OK && (number = next_number(sync, number)) != 0;) {
         status = trim(sync, number, before_us, error);
         if (status == RHEI_OK)
-            drop_gone(sync, number, before_us);
+            status = drop_gone(sync, number, before_us, error);
     }
     return status;
 }
