@@ -6,7 +6,8 @@
  *      keep what their snapshots have.
  *   2. The book says from when on all is there (kept_us) with the first step, so that nobody is told a part of what was before.
  *   3. Versions are in the order of their ends, segment by segment, so those that ended before a time are found at the front.
- *   4. Which are too many of a row is found by going through all of them, so that isn't done again before another one ended.
+ *   4. Which are too many of a row is found by going through all of them, so that isn't done again before another one ended. They are those of a line, its
+ *      newest generation first: a row is counted on by its key, whatever the columns beside it became.
  *   5. A generation of which nothing is left goes, and what it says beside its versions stays true: where nothing is known (its gaps) goes over to the next one
  *      of its line, and of a table that went, whose name another one may have, nothing is told of before.
  */
@@ -27,11 +28,12 @@ enum { STEP_ROWS = 4096 };
 
 struct trimming {
     struct sync *sync;
-    uint32_t number; /* of the generation */
-    struct mirror_snapshot snapshot;
-    const struct mirror_table_view *view;
+    uint32_t number;                      /* of the generation */
+    const struct mirror_table_view *view; /* NULL: nothing of it ended */
     const struct source_table *definition;
     uint32_t visible;
+    const uint32_t *keys; /* [key_count] where the columns of the table's key are in it */
+    uint32_t key_count;
     struct rhei_value *rows; /* keys of the versions that go */
     size_t count, capacity;
     int64_t last_us, last_seq; /* newest end among them */
@@ -136,13 +138,12 @@ static rhei_status list_versions(struct trimming *trimming, struct place **place
 }
 
 /* The key's columns as bytes: equal where they are, and only there. */
-static void put_key(const struct trimming *trimming, const struct source_table *open, const struct place *place,
-                    struct base_buffer *key)
+static void put_key(const struct trimming *trimming, const struct place *place, struct base_buffer *key)
 {
     base_buffer_clear(key);
-    for (uint32_t k = 0; k < open->key_count; k++) {
+    for (uint32_t k = 0; k < trimming->key_count; k++) {
         struct rhei_value value;
-        mirror_view_value(trimming->view, place->segment, place->offset, open->key_columns[k], &value);
+        mirror_view_value(trimming->view, place->segment, place->offset, trimming->keys[k], &value);
         uint32_t length = value.type >= RHEI_TEXT ? value.length : 0;
         base_buffer_append(key, &value.type, sizeof value.type);
         base_buffer_append(key, &length, sizeof length);
@@ -154,15 +155,16 @@ static void put_key(const struct trimming *trimming, const struct source_table *
 }
 
 /* From the newest to the oldest: whatever is behind `most` ends of its row goes. */
-static rhei_status count_versions(struct trimming *trimming, const struct source_table *open, struct base_map *seen,
-                                  const struct place *places, size_t count, uint32_t most)
+static rhei_status count_versions(struct trimming *trimming, struct base_map *seen, const struct place *places,
+                                  size_t count)
 {
+    uint32_t most = trimming->sync->config.history_max_versions;
     struct base_buffer key = {0};
     struct mirror_hold hold = {NULL};
     rhei_status status = RHEI_OK;
     for (size_t p = 0; p < count && status == RHEI_OK; p++) {
         mirror_hold(trimming->view, places[p].segment, &hold);
-        put_key(trimming, open, &places[p], &key);
+        put_key(trimming, &places[p], &key);
         uintptr_t ends = key.failed ? 0 : (uintptr_t)base_map_find(seen, key.data, key.len);
         bool deletion = cell(trimming, places[p].segment, places[p].offset, trimming->visible + SINCE) ==
                             cell(trimming, places[p].segment, places[p].offset, trimming->visible + UNTIL) &&
@@ -177,53 +179,6 @@ static rhei_status count_versions(struct trimming *trimming, const struct source
     }
     mirror_hold_end(&hold);
     base_buffer_reset(&key);
-    return status;
-}
-
-/* 4. */
-static bool was_counted(const struct trimming *trimming)
-{
-    double low = 0, high = 0; /* of all that ended, those too that the snapshot hasn't */
-    if (!mirror_view_range(trimming->view, trimming->visible + HISTORY_COLUMNS, &low, &high))
-        return false;
-    base_mutex_lock(&trimming->sync->lock);
-    const struct sync_generation *generation = sync_book_find(trimming->sync, trimming->number);
-    bool counted = generation && generation->counted == mirror_view_row_count(trimming->view) &&
-                   generation->counted_to == (int64_t)high;
-    base_mutex_unlock(&trimming->sync->lock);
-    return counted;
-}
-
-static void note_counted(const struct trimming *trimming, size_t count, int64_t last)
-{
-    base_mutex_lock(&trimming->sync->lock);
-    struct sync_generation *generation = sync_book_find(trimming->sync, trimming->number);
-    if (generation) {
-        generation->counted = count;
-        generation->counted_to = last;
-    }
-    base_mutex_unlock(&trimming->sync->lock);
-}
-
-/* A table's columns of its key, by the table of versions that are valid; a row without one has no key to count by. */
-static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
-{
-    const struct mirror_table_view *open =
-        mirror_view(&trimming->snapshot, sync_book_open_id(trimming->sync, trimming->number));
-    struct place *places = NULL;
-    size_t count = 0;
-    if (!open || mirror_view_definition(open)->key_columns[0] >= trimming->visible || was_counted(trimming))
-        return RHEI_OK;
-    struct base_map *seen = base_map_new(false);
-    rhei_status status = seen ? list_versions(trimming, &places, &count) : error_no_memory(trimming->error);
-    if (status == RHEI_OK && count > 0) {
-        qsort(places, count, sizeof *places, newest_first);
-        status = count_versions(trimming, mirror_view_definition(open), seen, places, count, most);
-    }
-    if (status == RHEI_OK && count > 0 && trimming->count == 0)
-        note_counted(trimming, count, places[0].row);
-    base_map_free(&seen);
-    base_free(places);
     return status;
 }
 
@@ -285,6 +240,192 @@ static rhei_status step(struct trimming *trimming, size_t first, size_t count)
     return status;
 }
 
+/* In steps. Nothing where something of it can't be read: what was read may be nothing, and a cycle mends it first. */
+static rhei_status forget_marked(struct trimming *trimming)
+{
+    struct sync *sync = trimming->sync;
+    rhei_status status = RHEI_OK;
+    BASE_INVARIANT(trimming->count == 0 || trimming->last_us > 0);
+    if (mirror_view_is_damaged(trimming->view))
+        trimming->count = 0;
+    for (size_t first = 0; first < trimming->count && status == RHEI_OK; first += STEP_ROWS) {
+        size_t left = trimming->count - first;
+        if (atomic_load_explicit(&sync->stopping, memory_order_relaxed))
+            break;
+        status = step(trimming, first, left < STEP_ROWS ? left : STEP_ROWS);
+    }
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+static struct trimming begin(struct sync *sync, const struct mirror_snapshot *snapshot, uint32_t number,
+                             struct rhei_error *error)
+{
+    struct trimming trimming = {.sync = sync, .number = number, .error = error};
+    trimming.view = mirror_view(snapshot, sync_book_ended_id(sync, number));
+    trimming.definition = trimming.view ? mirror_view_definition(trimming.view) : NULL;
+    trimming.visible = trimming.view ? trimming.definition->column_count - HISTORY_COLUMNS - 1 : 0;
+    return trimming;
+}
+
+static rhei_status trim_by_age(struct sync *sync, uint32_t number, int64_t before_us, struct rhei_error *error)
+{
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(sync->config.mirror, &snapshot) != RHEI_OK)
+        return error_no_memory(error);
+    struct trimming trimming = begin(sync, &snapshot, number, error);
+    rhei_status status = trimming.view ? look_by_age(&trimming, before_us) : RHEI_OK;
+    if (status == RHEI_OK && trimming.count > 0)
+        status = forget_marked(&trimming);
+    mirror_snapshot_release(&snapshot);
+    base_free(trimming.rows);
+    return status;
+}
+
+/* ---- By number: a line. -------------------------------------------------------------------------------------------- */
+
+struct line {
+    struct sync *sync;
+    uint32_t newest; /* the generation that has what is valid */
+    struct mirror_snapshot snapshot;
+    uint32_t *numbers; /* [count] of its generations, the newest first */
+    uint32_t *keys;    /* [count][key_count] */
+    size_t count;
+    uint32_t key_count;
+    struct rhei_error *error;
+};
+
+/* False: it hasn't all of the key's columns, so that none of its versions is known to be of a row of the others. */
+static bool find_keys(const struct sync_generation *newest, const struct source_table *open,
+                      const struct sync_generation *generation, uint32_t *keys)
+{
+    uint32_t found = 0;
+    for (uint32_t k = 0; k < open->key_count; k++)
+        for (uint32_t n = 0; n < generation->name_count; n++)
+            if (base_fold_compare(generation->names[n], newest->names[open->key_columns[k]]) == 0) {
+                keys[k] = n;
+                found++;
+                break;
+            }
+    return found == open->key_count;
+}
+
+/* Under `lock`. A row without a key of its own can't be counted by. False: no memory. */
+static bool list_line(struct line *line)
+{
+    const struct sync_book *book = &line->sync->book;
+    const struct sync_generation *newest = sync_book_find(line->sync, line->newest);
+    const struct mirror_table_view *view = mirror_view(&line->snapshot, sync_book_open_id(line->sync, line->newest));
+    const struct source_table *open = view ? mirror_view_definition(view) : NULL;
+    if (!newest || !newest->current || !open || open->key_columns[0] >= newest->name_count)
+        return true;
+    line->key_count = open->key_count;
+    line->numbers = base_alloc_zero(book->count, sizeof *line->numbers);
+    line->keys = base_alloc_zero(book->count * open->key_count, sizeof *line->keys);
+    for (size_t g = book->count; g-- > 0 && line->numbers && line->keys;) {
+        const struct sync_generation *generation = book->generations[g];
+        if (generation->line != newest->line ||
+            !find_keys(newest, open, generation, line->keys + line->count * open->key_count))
+            continue;
+        line->numbers[line->count++] = generation->number;
+    }
+    return line->numbers && line->keys;
+}
+
+/* 4. What all that ended comes to: it grows with each version that ends, and is another one when some went. */
+static void measure(const struct line *line, uint64_t *rows, int64_t *last)
+{
+    *rows = 0;
+    *last = 0;
+    for (size_t n = 0; n < line->count; n++) {
+        double low = 0, high = 0;
+        struct trimming part = begin(line->sync, &line->snapshot, line->numbers[n], line->error);
+        if (!part.view || !mirror_view_range(part.view, part.visible + HISTORY_COLUMNS, &low, &high))
+            continue;
+        *rows += mirror_view_row_count(part.view);
+        *last += (int64_t)high + 1;
+    }
+}
+
+static bool was_counted(const struct line *line)
+{
+    uint64_t rows = 0;
+    int64_t last = 0;
+    measure(line, &rows, &last);
+    base_mutex_lock(&line->sync->lock);
+    const struct sync_generation *newest = sync_book_find(line->sync, line->newest);
+    bool counted = newest && newest->counted == rows && newest->counted_to == last;
+    base_mutex_unlock(&line->sync->lock);
+    return counted;
+}
+
+static void note_counted(const struct line *line)
+{
+    uint64_t rows = 0;
+    int64_t last = 0;
+    measure(line, &rows, &last);
+    base_mutex_lock(&line->sync->lock);
+    struct sync_generation *newest = sync_book_find(line->sync, line->newest);
+    if (newest) {
+        newest->counted = rows;
+        newest->counted_to = last;
+    }
+    base_mutex_unlock(&line->sync->lock);
+}
+
+/* `seen` has how many versions of each row newer generations have. */
+static rhei_status trim_part(const struct line *line, size_t part, struct base_map *seen, size_t *marked)
+{
+    struct trimming trimming = begin(line->sync, &line->snapshot, line->numbers[part], line->error);
+    struct place *places = NULL;
+    size_t count = 0;
+    if (!trimming.view)
+        return RHEI_OK;
+    trimming.keys = line->keys + part * line->key_count;
+    trimming.key_count = line->key_count;
+    rhei_status status = list_versions(&trimming, &places, &count);
+    if (status == RHEI_OK && count > 0) {
+        qsort(places, count, sizeof *places, newest_first);
+        status = count_versions(&trimming, seen, places, count);
+    }
+    *marked += trimming.count;
+    if (status == RHEI_OK && trimming.count > 0)
+        status = forget_marked(&trimming);
+    base_free(places);
+    base_free(trimming.rows);
+    return status;
+}
+
+static rhei_status trim_parts(const struct line *line)
+{
+    struct base_map *seen = base_map_new(false);
+    rhei_status status = seen ? RHEI_OK : error_no_memory(line->error);
+    size_t marked = 0;
+    for (size_t n = 0; n < line->count && status == RHEI_OK; n++)
+        status = trim_part(line, n, seen, &marked);
+    if (status == RHEI_OK && marked == 0)
+        note_counted(line);
+    base_map_free(&seen);
+    return status;
+}
+
+static rhei_status trim_by_number(struct sync *sync, uint32_t newest, struct rhei_error *error)
+{
+    struct line line = {.sync = sync, .newest = newest, .error = error};
+    if (mirror_snapshot_take(sync->config.mirror, &line.snapshot) != RHEI_OK)
+        return error_no_memory(error);
+    base_mutex_lock(&sync->lock);
+    rhei_status status = list_line(&line) ? RHEI_OK : error_no_memory(error);
+    base_mutex_unlock(&sync->lock);
+    if (status == RHEI_OK && line.count > 0 && !was_counted(&line))
+        status = trim_parts(&line);
+    mirror_snapshot_release(&line.snapshot);
+    base_free(line.numbers);
+    base_free(line.keys);
+    return status;
+}
+
+/* ---- A generation as a whole. -------------------------------------------------------------------------------------- */
+
 /* 5. Under `lock`, with the turn. */
 static rhei_status leave_what_it_says(struct sync *sync, const struct sync_generation *gone, struct rhei_error *error)
 {
@@ -326,34 +467,6 @@ static rhei_status drop_gone(struct sync *sync, uint32_t number, int64_t before_
     return status;
 }
 
-static rhei_status trim(struct sync *sync, uint32_t number, int64_t before_us, struct rhei_error *error)
-{
-    struct trimming trimming = {.sync = sync, .number = number, .error = error};
-    if (mirror_snapshot_take(sync->config.mirror, &trimming.snapshot) != RHEI_OK)
-        return error_no_memory(error);
-    trimming.view = mirror_view(&trimming.snapshot, sync_book_ended_id(sync, number));
-    trimming.definition = trimming.view ? mirror_view_definition(trimming.view) : NULL;
-    trimming.visible = trimming.view ? trimming.definition->column_count - HISTORY_COLUMNS - 1 : 0;
-    rhei_status status = RHEI_OK;
-    if (trimming.view && before_us > 0)
-        status = look_by_age(&trimming, before_us);
-    if (trimming.view && status == RHEI_OK && trimming.count == 0 && sync->config.history_max_versions > 0)
-        status = look_by_number(&trimming, sync->config.history_max_versions);
-    if (trimming.view &&
-        mirror_view_is_damaged(trimming.view)) /* what was read may be nothing: a cycle mends it first */
-        trimming.count = 0;
-    BASE_INVARIANT(trimming.count == 0 || trimming.last_us > 0);
-    for (size_t first = 0; first < trimming.count && status == RHEI_OK; first += STEP_ROWS) {
-        size_t left = trimming.count - first;
-        if (atomic_load_explicit(&sync->stopping, memory_order_relaxed))
-            break;
-        status = step(&trimming, first, left < STEP_ROWS ? left : STEP_ROWS);
-    }
-    mirror_snapshot_release(&trimming.snapshot);
-    base_free(trimming.rows);
-    return status == RHEI_DONE ? RHEI_OK : status;
-}
-
 /* ---- When. --------------------------------------------------------------------------------------------------------- */
 
 bool sync_history_trims(const struct sync *sync)
@@ -387,7 +500,10 @@ rhei_status sync_history_trim(struct sync *sync, struct rhei_error *error)
     int64_t now = base_wall_ms() * 1000;
     int64_t before_us = sync->config.history_max_age_us > 0 ? now - sync->config.history_max_age_us : 0;
     for (uint32_t number = 0; status == RHEI_OK && (number = next_number(sync, number)) != 0;) {
-        status = trim(sync, number, before_us, error);
+        if (before_us > 0)
+            status = trim_by_age(sync, number, before_us, error);
+        if (status == RHEI_OK && sync->config.history_max_versions > 0)
+            status = trim_by_number(sync, number, error);
         if (status == RHEI_OK)
             status = drop_gone(sync, number, before_us, error);
     }

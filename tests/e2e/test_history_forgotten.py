@@ -71,3 +71,24 @@ def test_b10_nothing_is_told_of_the_time_of_a_table_that_was_forgotten(start):
     assert engine.query(f"SELECT id FROM a FOR SYSTEM_TIME AS OF {then}").rows == []
     wait_until(lambda: any('the history of table "a" begins at' in text for _, _, text in engine.log), what="word of it")
     assert engine.query(f"SELECT id FROM a FOR SYSTEM_TIME AS OF {kept}").rows == [(2,)]
+
+
+@pytest.mark.parametrize("sql", ["ALTER TABLE t DROP COLUMN w", "ALTER TABLE t ADD COLUMN x", "ALTER TABLE t RENAME COLUMN id TO i; ALTER TABLE t DROP COLUMN w"])
+def test_b10_versions_are_counted_by_their_row_whatever_its_columns_were(sql, start):
+    engine = start("history_max_versions = 2")
+    engine.execute("CREATE TABLE t (w, id TEXT PRIMARY KEY, v) WITHOUT ROWID")
+    engine.initial_sync()
+    engine.execute("INSERT INTO t VALUES (0, 'x', 0), (0, 'y', 0)")
+    engine.execute("UPDATE t SET v = 'a' WHERE id = 'x'")
+    engine.execute("UPDATE t SET v = 'b' WHERE id = 'x'")
+    still = engine.execute("UPDATE t SET v = 'c' WHERE id = 'y'").position
+    for change in sql.split("; "):
+        engine.execute(change)
+        engine.initial_sync()
+    for n in range(3):
+        engine.execute(f"UPDATE t SET v = {n} WHERE v = 'b' OR typeof(v) = 'integer'")
+    engine.sync()
+    versions = "SELECT v FROM t FOR SYSTEM_TIME ALL ORDER BY _rhei_seq"
+    wait_until(lambda: len(engine.query(versions).rows) == 5, what="all but two of each row that ended to be forgotten")
+    assert engine.query(versions).rows == [(0,), ("c",), (0,), (1,), (2,)]
+    assert engine.query("SELECT max(kept_from_seq) FROM history.tables WHERE table_name = 't'").value > still
