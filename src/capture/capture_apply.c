@@ -203,6 +203,7 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     status = apply_refusal(capture, table, found, &set);
     bool equal = status == RHEI_OK && source->unmirrored_reason == NULL && found->id != 0 && found->same &&
                  capture_triggers_equal(table, &set);
+    bool bare = capture->moved && found->id != 0 && table->trigger_count < set.count;
     capture_trigger_set_reset(&set);
     if (status != RHEI_OK)
         return status;
@@ -218,10 +219,25 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     } else {
         bool keep = capture->cause == CAPTURE_BY_US && found->id != 0 && found->same && !moved;
         *need = keep ? CAPTURE_KEEP_NUMBER : CAPTURE_NEW_NUMBER;
+        capture->untold |=
+            !keep && (bare || ((capture->doubtful || capture->lost) && (found->id != 0 || table->trigger_count > 0)));
         if (!keep)
             status = apply_origin(capture, table, found);
     }
     return status;
+}
+
+/* What histories tell of the positions up to here is of the tables as they were before others did what nobody saw: a position parts it from what is loaded. */
+static rhei_status apply_part(struct capture *capture)
+{
+    if (!capture->may_write || !capture->untold || capture->cause != CAPTURE_BY_OTHERS ||
+        capture->oltp->config.keeps_versions == NULL)
+        return RHEI_OK;
+    int64_t number = 0;
+    rhei_status status = oltp_query_int(capture->connection, "SELECT max(id) FROM main._rhei_tables WHERE live", 0,
+                                        &number, capture->error);
+    return status == RHEI_OK && number > 0 ? capture_advance(capture->connection, (uint32_t)number, capture->error)
+                                           : status;
 }
 
 /* ---- All of it. -------------------------------------------------------------------------------------------------- */
@@ -311,6 +327,8 @@ static rhei_status apply_all(struct capture *capture)
         status = apply_tables(capture);
     if (status == RHEI_OK)
         status = apply_forget_gone(capture);
+    if (status == RHEI_OK)
+        status = apply_part(capture);
     capture_registry_reset(&capture->registry);
     capture->settled = NULL;
     capture_schema_release(settled);

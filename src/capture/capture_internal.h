@@ -39,7 +39,7 @@ enum capture_log_op {
     /* A row went, and the change behind it puts one of the same key in its place: for consumers, a mirror passes over it. Of tables whose versions are kept (T11) */
     CAPTURE_LOG_REPLACED = 'O',
     CAPTURE_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
-    CAPTURE_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
+    CAPTURE_LOG_FORETOLD = 'P', /* the id that a row will probably get, or nothing; only our own triggers read it */
 };
 enum { CAPTURE_LOG_HEAD = 4 }; /* columns of the log before the values */
 /* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
@@ -268,6 +268,8 @@ unsigned capture_guard_piece(const char *name, const char *sql);
 rhei_status capture_guard_was_taken(struct oltp_connection *connection, const struct oltp_schema *schema, bool *taken,
                                     struct rhei_error *error);
 /* What of it isn't there as it must be. Holder of the writer, behind the log and the registry. */
+/* A row of the log that tells of no change, with the number of a table that is registered. With the writer held, in a transaction. */
+rhei_status capture_advance(struct oltp_connection *connection, uint32_t number, struct rhei_error *error);
 rhei_status capture_guard_make(struct oltp_connection *connection, struct oltp_schema *schema,
                                struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */

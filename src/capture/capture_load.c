@@ -310,6 +310,11 @@ static rhei_status load_check_schema(struct source_load *load, struct rhei_error
     return status;
 }
 
+/* Of rows that are no change's the log has few, each at its end once. Where it has no other, what was before them is forgotten. */
+static const char load_last_change[] =
+    "SELECT ifnull((SELECT seq FROM main." OLTP_LOG " WHERE op <> 'P' AND seq <= 1 << 62 ORDER BY seq DESC LIMIT 1), "
+    "ifnull((SELECT min(seq) - 1 FROM main." OLTP_LOG "), 0))";
+
 static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged, struct source_load **result,
                              struct source_load_info *info, struct rhei_error *error)
 {
@@ -329,6 +334,8 @@ static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, b
         status = load_pin_all(load, loaders, &info->position, error);
     if (status == RHEI_OK)
         status = load_check_schema(load, error);
+    if (status == RHEI_OK && logged)
+        status = oltp_query_int(load->loaders[0].connection, load_last_change, 0, &info->told, error);
     if (status == RHEI_OK)
         status = load_prepare_all(load, error);
     if (status != RHEI_OK) {

@@ -21,6 +21,7 @@ struct capture {
     bool appended;                     /* only what our own DDL did is new */
     bool defers;                       /* new tables wait for their triggers (I12) */
     bool lost;                         /* something of ours that was there is gone */
+    bool untold;                       /* a table has another number that perhaps wasn't captured all the while */
     bool redefines;                    /* the schema isn't what was read any more */
 };
 

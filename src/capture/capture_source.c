@@ -387,6 +387,7 @@ static const struct change_source_ops source_ops = {
     .load_next = capture_load_next,
     .load_end = capture_load_end,
     .loads_rest = capture_loads_rest,
+    .advance = capture_source_advance,
     .prune = capture_source_prune,
     .forgotten = capture_source_forgotten,
     .stamp = capture_source_stamp,

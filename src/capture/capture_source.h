@@ -193,6 +193,7 @@ rhei_status capture_load_next(struct source_load *load, uint32_t loader, size_t 
                               const struct change_batch **batch, struct rhei_error *error);
 void capture_load_end(struct source_load **load);
 void capture_loads_rest(struct change_source *source);
+rhei_status capture_source_advance(struct change_source *base, uint32_t table, struct rhei_error *error);
 rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
                                  struct rhei_error *error);
 /* So far the last prune came. */

@@ -485,13 +485,15 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     if (batch == NULL)
         return source_pass_over(source, id, error);
     BASE_INVARIANT(batch->table->table.source.id == id);
+    enum capture_log_op op = source_op(source);
+    if (op == CAPTURE_LOG_FORETOLD) /* it tells of no change */
+        return RHEI_OK;
     batch->newest = seq;
     if (!batch->listed)
         capture_source_list(source, batch);
     batch->looks = source_looks(source, batch);
     if (batch->lost != NULL)
         return RHEI_OK;
-    enum capture_log_op op = source_op(source);
     source->key_first = op != CAPTURE_LOG_INSERT && op != CAPTURE_LOG_UPDATE;
     switch (op) {
     case CAPTURE_LOG_INSERT:
@@ -516,8 +518,6 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
                                              : source_add(source, batch, CAPTURE_LOG_LOOK, error);
     case CAPTURE_LOG_REPLACED: /* the row in its place is told behind it */
         return source->declared ? capture_source_add_before(source, batch, op, error) : RHEI_OK;
-    case CAPTURE_LOG_FORETOLD:
-        return RHEI_OK;
     case CAPTURE_LOG_REBUILD:
         batch->lost = "it was changed in a way that its triggers can't tell row by row";
         break;

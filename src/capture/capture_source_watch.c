@@ -187,7 +187,8 @@ static rhei_status watch_has_row(struct capture_source *source, const struct cap
 {
     sqlite3_stmt *stmt = NULL;
     rhei_status status = capture_source_prepare(
-        source, "SELECT 1 FROM main." OLTP_LOG " WHERE seq > ?1 AND seq <= ?2 AND tab = ?3 LIMIT 1", &stmt, error);
+        source, "SELECT 1 FROM main." OLTP_LOG " WHERE seq > ?1 AND seq <= ?2 AND tab = ?3 AND op <> 'P' LIMIT 1",
+        &stmt, error);
     if (status != RHEI_OK)
         return status;
     sqlite3_bind_int64(stmt, 1, source->judged);

@@ -186,6 +186,11 @@ static void beside_loads_rest(struct change_source *base)
     feed_loads_rest(self(base)->config.upstream);
 }
 
+static rhei_status beside_advance(struct change_source *base, uint32_t table, struct rhei_error *error)
+{
+    return feed_loads_advance(self(base)->config.upstream, table, error);
+}
+
 /* ---- The rest. --------------------------------------------------------------------------------------------------- */
 
 /* The bridge takes it out of both. */
@@ -267,6 +272,7 @@ rhei_status feed_beside_open(const struct feed_beside_config *config, struct cha
         .load_next = feed_loads_next,
         .load_end = feed_loads_end,
         .loads_rest = beside_loads_rest,
+        .advance = beside_advance,
         .prune = beside_prune,
         .stamp = beside_stamp,
         .was = beside_was,

@@ -45,3 +45,10 @@ void feed_loads_rest(struct change_source *upstream)
     if (upstream->ops->loads_rest != NULL)
         upstream->ops->loads_rest(upstream);
 }
+
+rhei_status feed_loads_advance(struct change_source *upstream, uint32_t table, struct rhei_error *error)
+{
+    if (upstream == NULL || upstream->ops->advance == NULL)
+        return error_set(error, RHEI_UNSUPPORTED, "this source gives no position by itself");
+    return upstream->ops->advance(upstream, table, error);
+}

@@ -11,5 +11,6 @@ rhei_status feed_loads_next(struct source_load *load, uint32_t loader, size_t ma
                             const struct change_batch **batch, struct rhei_error *error);
 void feed_loads_end(struct source_load **load);
 void feed_loads_rest(struct change_source *upstream);
+rhei_status feed_loads_advance(struct change_source *upstream, uint32_t table, struct rhei_error *error);
 
 #endif

@@ -173,6 +173,11 @@ static void feed_rest(struct change_source *base)
         feed_loads_rest(self(base)->config.upstream);
 }
 
+static rhei_status feed_advance(struct change_source *base, uint32_t table, struct rhei_error *error)
+{
+    return feed_loads_advance(self(base)->config.upstream, table, error);
+}
+
 /* ---- The rest. ------------------------------------------------------------------------------------------------------- */
 
 static rhei_status feed_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error)
@@ -208,6 +213,7 @@ rhei_status feed_source_open(const struct feed_config *config, struct change_sou
         .load_next = feed_loads_next,
         .load_end = feed_loads_end,
         .loads_rest = feed_rest,
+        .advance = feed_advance,
         .prune = feed_prune,
         .close = feed_close,
     };

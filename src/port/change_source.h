@@ -38,6 +38,7 @@ struct source_load_info {
     int64_t rows;          /* of the table in that state, counted another way than they are read; left alone: unknown */
     /* Of a source that tells later (tells_later): what its own clock said once the state was there, microseconds since 1970; 0: unknown. */
     int64_t time_us;
+    int64_t told; /* the last position with a change, where those up to `position` have none; left alone: that */
 };
 
 /* What tells a state of a source from any other that may have the same position. */
@@ -102,6 +103,12 @@ struct change_source_ops {
     void (*load_end)(struct source_load **load);
     /* No load is known to follow: what is kept for the next one may go. Beside cycles and loads. NULL: nothing is kept. */
     void (*loads_rest)(struct change_source *source);
+
+    /*
+     * Takes a position that no change has, in a transaction of its own: what was told of any position before is of another state then, and a load that begins
+     * behind it is of one that nobody was told of. Waits a moment for other writers. Beside cycles and loads. NULL: no position can be taken.
+     */
+    rhei_status (*advance)(struct change_source *source, uint32_t table, struct rhei_error *error);
 
     /*
      * Forgets changes up to and including `position` when nobody else needs them: in transactions of its own that writers hardly notice,

@@ -127,12 +127,30 @@ static rhei_status begin_history(struct sync *sync, struct sync_job *job, struct
     return status;
 }
 
+/*
+ * What was told of a position before may not be what the load sees, though no change lies between: a position of its own comes between them, one for all
+ * loads that follow. Where none can be had the history says that nothing is known of the last one (7. of sync_history.c).
+ */
+static void part_from_before(struct sync *sync, const struct sync_job *job)
+{
+    const struct change_source_ops *ops = sync->config.source->ops;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (!job->untold || sync->advanced || !job->history || !ops->advance ||
+        !sync_history_tells_of_before(sync, job->history))
+        return;
+    sync->advanced = ops->advance(sync->config.source, job->table, &why) == RHEI_OK;
+    if (!sync->advanced)
+        base_log_write(sync->config.log, BASE_LOG_DEBUG, "sync", "no position is taken before a load: %s", why.message);
+}
+
 static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_error *error)
 {
     const struct change_source_ops *ops = sync->config.source->ops;
-    struct source_load_info info = {.rows = -1};
+    struct source_load_info info = {.rows = -1, .told = -1};
     sync_fault(sync, "sync.build.begun");
     rhei_status status = begin_history(sync, job, error);
+    if (status == RHEI_OK)
+        part_from_before(sync, job);
     if (status == RHEI_OK)
         status = ops->load_begin(sync->config.source, job->table, job->loaders, &job->load, &info, error);
     if (status != RHEI_OK)
@@ -145,7 +163,8 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
 
     status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
     if (status == RHEI_OK && job->history)
-        status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, &info, error);
+        status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, &info,
+                                         job->untold && ops->advance && !sync->advanced, error);
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);
@@ -292,6 +311,7 @@ static void run_jobs(struct sync *sync)
 {
     bool any = false, outdated = false;
     uint64_t most = 0;
+    sync->advanced = false;
     for (struct sync_job *job = sync->jobs; job; job = job->next) {
         bool given_up = atomic_load(&job->cancelled) || atomic_load(&sync->closing);
         if (given_up)
@@ -361,6 +381,7 @@ static bool job_add(struct sync *sync, struct sync_table *table)
     int64_t rows = table->definition->estimated_rows;
     job->error = (struct rhei_error)RHEI_ERROR_INIT;
     job->table = table->definition->id;
+    job->untold = table->untold;
     job->many = is_small(table) && sync->build_threads > 1;
     job->loaders = is_small(table) ? 1 : sync->build_threads;
     job->expected = rows > 0 ? (uint64_t)rows : 0;

@@ -16,7 +16,8 @@
  *      (sync_history_past.c). So a table that is loaded again loses nothing of its history. One that can't go on goes, with a
  *      reason in the log; its table stays.
  *   7. What a load changes comes behind every position that the history tells of: behind the one that it saw, too, where that was told of before. So as of
- *      such a position nobody is ever told other rows.
+ *      such a position nobody is ever told other rows. Where changes may have been made that nobody told, the source gives a position of its own for that
+ *      before the load begins (part_from_before of sync_build.c), or else the load's versions begin behind its own.
  *   8. A history has one clock: the source's where its changes come with times of their own, of loads too. A gap between times of two clocks would be too short by as
  *      much as one is behind the other.
  */

@@ -226,6 +226,15 @@ bool sync_history_goes_on(const struct sync_history *history)
     return history->past != NULL;
 }
 
+bool sync_history_tells_of_before(struct sync *sync, const struct sync_history *history)
+{
+    base_mutex_lock(&sync->lock);
+    const struct sync_generation *past = history->past == NULL ? NULL : sync_book_find(sync, history->past->number);
+    bool tells = past != NULL && past->kept_us != HISTORY_KEPT_NEVER;
+    base_mutex_unlock(&sync->lock);
+    return tells;
+}
+
 /* ---- Rows as the open table has them. ------------------------------------------------------------------------------ */
 
 void history_widen(const struct sync_history *history, const struct change_batch *batch, const struct rhei_value *cells,
@@ -295,7 +304,7 @@ static rhei_status settle_generation(struct sync *sync, struct sync_history *his
 }
 
 /* 7. of sync_history.c. Numbers of looks, which others' sources tell, are of one state each. */
-static void begin_behind(struct sync *sync, struct sync_history *history)
+static void begin_behind(struct sync *sync, struct sync_history *history, int64_t last_change)
 {
     if (sync->config.source_number != 0)
         return;
@@ -304,13 +313,13 @@ static void begin_behind(struct sync *sync, struct sync_history *history)
     int64_t known = generation == NULL ? 0 : history_known_position(sync, history, generation);
     bool told = generation != NULL && generation->kept_us != HISTORY_KEPT_NEVER; /* of anything before */
     base_mutex_unlock(&sync->lock);
-    history->logged = history->clock_seq > known;
-    if (told && !history->logged)
+    history->logged = last_change > known;
+    if (told && history->clock_seq <= known)
         history->clock_seq = known + 1;
 }
 
 /* Times and numbers of a history never fall, whatever the clock does and whichever copy of the file this is. */
-static void note_newest(struct sync *sync, struct sync_history *history)
+static void note_newest(struct sync *sync, struct sync_history *history, int64_t last_change)
 {
     const struct history_past *past = history->past;
     if (past == NULL || past->open == NULL)
@@ -329,12 +338,13 @@ static void note_newest(struct sync *sync, struct sync_history *history)
             history->known_seq = (int64_t)high;
     }
     history->clock_us = history->known_us > history->clock_us ? history->known_us : history->clock_us;
-    begin_behind(sync, history);
+    begin_behind(sync, history, last_change);
     history->clock_seq = history->known_seq > history->clock_seq ? history->known_seq : history->clock_seq;
 }
 
 rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,
-                                    uint32_t loaders, const struct source_load_info *info, struct rhei_error *error)
+                                    uint32_t loaders, const struct source_load_info *info, bool untold,
+                                    struct rhei_error *error)
 {
     uint32_t count = table->column_count, visible = count - (count > 0 && table->columns[count - 1].is_rowid);
     rhei_status status = RHEI_OK;
@@ -350,8 +360,8 @@ rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *hist
         return error_no_memory(error);
     BASE_INVARIANT(info->told <= info->position);
     history->clock_us = info->time_us != 0 ? info->time_us : base_wall_ms() * 1000; /* 8. */
-    history->clock_seq = info->position;
-    note_newest(sync, history);
+    history->clock_seq = info->position + (untold && sync_history_tells_of_before(sync, history));
+    note_newest(sync, history, info->told < 0 ? info->position : info->told);
     return mirror_build_begin(sync->config.mirror, &history->open, loaders, &history->building, error);
 }
 

@@ -33,24 +33,25 @@ struct sync_table {
     int64_t retry_at_ns;             /* lock: no build before */
     bool rebuild_wanted;             /* lock: sync_rebuild asked, or a verification found a difference */
     const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
-    bool was_ready;                  /* lock: it was READY once: what it waits for is a build anew */
-    bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
-    bool starved;                    /* lock: FAILED for want of memory, or what may pass; tried again */
-    size_t room_wanted;              /* lock: starved: bytes that have to be free */
-    int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
-    uint32_t starved_times;          /* lock */
-    struct sync_job *job;            /* lock: while it is BUILDING */
-    struct sync_history *history;    /* owner; NULL: it keeps none */
-    uint64_t built_rows;             /* lock: of the last build */
-    bool kept;                       /* owner: scratch of sync_tables_reconcile */
-    bool attached;                   /* owner: the mirror's working state has it */
-    bool behind;                     /* owner: attached, but not published yet */
-    bool restored;                   /* lock: what is attached is what the mirror had when it was opened */
-    bool seen;                       /* owner: had a batch in this cycle */
-    int64_t applied;                 /* owner: see sync_table_applied */
-    uint64_t told;                   /* owner: `telling` when the observer was last told of it */
-    uint64_t round;                  /* lock: of `rounds`, in which it was first listed */
-    struct sync_sweep *sweep;        /* owner: the rows that a sweep has come by; NULL: none is under way */
+    bool untold;                  /* lock: it may have been changed in ways that nobody told since it was last known */
+    bool was_ready;               /* lock: it was READY once: what it waits for is a build anew */
+    bool big;                     /* lock: it turned out to have many rows, whatever its estimate */
+    bool starved;                 /* lock: FAILED for want of memory, or what may pass; tried again */
+    size_t room_wanted;           /* lock: starved: bytes that have to be free */
+    int64_t starved_until_ns;     /* lock: starved: tried then, whatever is free */
+    uint32_t starved_times;       /* lock */
+    struct sync_job *job;         /* lock: while it is BUILDING */
+    struct sync_history *history; /* owner; NULL: it keeps none */
+    uint64_t built_rows;          /* lock: of the last build */
+    bool kept;                    /* owner: scratch of sync_tables_reconcile */
+    bool attached;                /* owner: the mirror's working state has it */
+    bool behind;                  /* owner: attached, but not published yet */
+    bool restored;                /* lock: what is attached is what the mirror had when it was opened */
+    bool seen;                    /* owner: had a batch in this cycle */
+    int64_t applied;              /* owner: see sync_table_applied */
+    uint64_t told;                /* owner: `telling` when the observer was last told of it */
+    uint64_t round;               /* lock: of `rounds`, in which it was first listed */
+    struct sync_sweep *sweep;     /* owner: the rows that a sweep has come by; NULL: none is under way */
 };
 
 /*
@@ -73,6 +74,7 @@ struct sync_job {
     bool finished;      /* lock: published, or given up by the owner */
     size_t room;        /* bytes that were free when it began */
     atomic_uint waits;  /* for room: so many more */
+    bool untold;        /* as of its table */
     bool many;          /* one of many: loaded by the builder alone */
     bool is_big;        /* more rows came than a single loader should read */
     rhei_status status; /* of the load; the builder's, with the next */
@@ -95,6 +97,7 @@ struct sync {
     struct change_source *numbered; /* config.source, if that isn't number 0 */
     bool joined;
     uint32_t build_threads;
+    bool advanced; /* the builder's: before the loads of its jobs a position was taken */
 
     /* What the fast paths read. */
     atomic_bool primed; /* a cycle was published: `token` and `position` mean something */

@@ -111,6 +111,63 @@ def test_a9_there_is_no_gap_where_nothing_was_changed(path, open_temporal):
 
 
 @pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("how", ["made again", "left off", "switched off"])
+def test_a9_as_of_the_position_of_an_answer_is_what_was_answered(how, where, path, open_temporal):
+    """Also where nothing was written since others changed the table past its triggers: a position parts what was before from what is loaded."""
+    engine = open_temporal()
+    before = begin(engine)
+    leave(engine, where)
+    untold(path, how, CHANGE)
+    if where != "live":
+        engine = open_temporal()
+    wait_until(lambda: gaps(engine), what="a gap")
+    engine.initial_sync()
+    for again in range(2):
+        answered = engine.query("SELECT id, v FROM t ORDER BY id", route="olap")
+        assert answered.rows == AFTER and answered.position > before
+        assert as_of(engine, f"AS OF POSITION {answered.position}") == AFTER
+        assert as_of(engine, f"AS OF POSITION {before}") == BEFORE
+        engine.close()
+        if not again:
+            engine = open_temporal()
+            engine.initial_sync()
+            assert len(gaps(engine)) == 1
+
+
+@pytest.mark.parametrize("how", ["made again", "left off", "switched off"])
+@pytest.mark.parametrize("write", [True, False])
+def test_a9_a_position_that_memory_alone_knew_is_not_told_as_others_left_it(write, how, path, folder, open_engine):
+    """It was answered, the engine died before its folder had it, and the table was changed past its triggers before the next one looked."""
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+    places = dict(config_file=folder / "temporal.toml", olap_path=folder / "mirror", checkpoint_interval_ms=600000)
+    engine = open_engine(**places)
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    engine.initial_sync()
+    kept = engine.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')").position
+    engine.sync()
+    engine.checkpoint()
+    answered = engine.execute("INSERT INTO t VALUES (3, 'c')").position
+    then = BEFORE + [(3, "c")]
+    assert as_of(engine, f"AS OF POSITION {answered}") == then
+    engine.kill()
+    untold(path, how, CHANGE)
+    engine = open_engine(**places)
+    engine.initial_sync()
+    wait_until(lambda: gaps(engine), what="a gap")
+    engine.initial_sync()
+    if write:
+        engine.execute("INSERT INTO t VALUES (4, 'd')")
+    now = as_of(engine, "")
+    try:
+        assert as_of(engine, f"AS OF POSITION {answered}") == then
+    except RheiError as refused_there:
+        assert refused_there.name == "NOT_FOUND" and "doesn't know what the table was between" in refused_there.message
+    assert as_of(engine, f"AS OF POSITION {kept}") == BEFORE
+    assert as_of(engine, f"AS OF POSITION {engine.query('SELECT count(*) FROM t', route='olap').position}") == now
+    assert now == [(1, "z"), (3, "z")] + [(4, "d")] * write
+
+
+@pytest.mark.parametrize("where", WHERE)
 def test_a7_numbers_of_a_dropped_log_go_on_beyond_rows_that_nobody_read(where, path, open_temporal):
     engine = open_temporal()
     position = begin(engine)
