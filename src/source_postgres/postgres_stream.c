@@ -716,6 +716,11 @@ rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadli
     return status;
 }
 
+static rhei_status is_late(struct rhei_error *error)
+{
+    return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
+}
+
 /* Under `lock`. Waits for the next keepalive, which needn't be the answer to this question. */
 static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
 {
@@ -724,7 +729,7 @@ static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadlin
     postgres_stream_wake(stream);
     while (stream->keepalives == before && stream->connected && !stream->paused)
         if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
-            return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
+            return is_late(error);
     if (!stream->connected)
         return is_away(stream, error);
     return stream->paused ? RHEI_BUSY : RHEI_OK;
@@ -786,6 +791,9 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgre
         if (status == RHEI_OK && !all && (moved || ++rounds >= ROUNDS_AT_ONCE)) {
             let_come(stream, target, pause_ns, deadline_ns);
             pause_ns = pause_ns < PAUSE_MOST_NS ? pause_ns * 2 : pause_ns;
+            /* where answers are quick, no wait for one ends at a time that is over */
+            if (stream->seen < target && base_now_ns() >= deadline_ns)
+                status = is_late(error);
         }
     }
     stream->awaited = UINT64_MAX;
