@@ -68,6 +68,9 @@ struct change_source_ops {
      */
     void (*following)(struct change_source *source, const uint32_t *tables, size_t count);
 
+    /* Before begin: somebody waits for all that was committed by now, so nothing of it may be left to a later cycle. NULL: it never is. */
+    void (*awaited)(struct change_source *source);
+
     /* Pins a state. Without new changes this should cost microseconds. `token` may be NULL. */
     rhei_status (*begin)(struct change_source *source, int64_t after, struct change_cycle *cycle, uint64_t *token,
                          struct rhei_error *error);

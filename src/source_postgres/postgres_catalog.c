@@ -8,6 +8,7 @@
 #include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_mark.h"
 #include "source_postgres/postgres_names.h"
 
 #define SYSTEM_SCHEMAS "('pg_catalog', 'information_schema')"
@@ -651,6 +652,9 @@ static rhei_status read_all(struct reading *reading)
         status = postgres_names_check(catalog, reading->error);
     if (status == RHEI_OK && reading->wanted->publication != NULL)
         status = read_publication(reading);
+    if (status == RHEI_OK && reading->wanted->publication != NULL)
+        status = postgres_mark_read(reading->connection, catalog, reading->wanted->publication, reading->deadline_ns,
+                                    &catalog->mark, reading->error);
     struct base_summing sum;
     base_summing_begin(&sum);
     for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {

@@ -68,6 +68,7 @@ struct postgres_catalog {
     size_t count;
     uint64_t publication; /* its number, and which transaction last wrote its row */
     uint64_t shape;       /* of all */
+    uint64_t mark;        /* postgres_mark; 0: it isn't of the stream */
 };
 
 struct postgres_wanted {

@@ -37,6 +37,7 @@ struct postgres_connection {
     struct postgres_stop *stop; /* borrowed; may be NULL */
     char *password;             /* to strike out; NULL: none */
     int version;                /* 150018 */
+    bool marks;                 /* it has the statement of postgres_mark */
 };
 
 /*

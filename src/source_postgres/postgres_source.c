@@ -9,6 +9,8 @@
  *   P4. A table keeps its number as long as its shape; numbers are never used twice.
  *   P5. A cycle goes no further than the stream had come when the catalogue was looked at. So the catalogue that goes with a state has every TRUNCATE of that state, and who
  *       goes on from it is told of every other one: a table that was emptied is never taken for one that was rewritten, which would cost the versions of its rows.
+ *   P6. Who waits for what was committed is told of ALTER TABLE, too: where the server has flushed anything since the last look, a cycle that somebody waits for looks whether the catalogue
+ *       is another one (postgres_mark). One that nobody waits for leaves that to the time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include "source_postgres/postgres_decode.h"
 #include "source_postgres/postgres_kept.h"
 #include "source_postgres/postgres_load.h"
+#include "source_postgres/postgres_mark.h"
 #include "source_postgres/postgres_stream.h"
 #include "source_postgres/postgres_watch.h"
 
@@ -59,6 +62,9 @@ struct postgres_source {
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
+    uint64_t mark_seen;   /* of the catalogue, by its last reading */
+    uint64_t marked_at;   /* and nothing was committed since but what lies behind this place */
+    bool awaited;         /* somebody waits for the next cycle */
     int64_t known_us;     /* all that happened to the tables by then, by the server's clock, was seen */
     struct extent extent; /* P5 */
     bool kept_catalog;    /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */
@@ -428,14 +434,32 @@ static rhei_status await_truncated(struct postgres_source *source, int64_t deadl
     return status;
 }
 
+/* P6. `flushed`: how far the server had come before. */
+static rhei_status check_mark(struct postgres_source *source, uint64_t flushed, int64_t deadline_ns, bool *same,
+                              struct rhei_error *error)
+{
+    uint64_t mark = source->mark_seen;
+    bool asks = source->awaited && flushed != source->marked_at;
+    rhei_status status =
+        asks ? postgres_mark_read(source->asker, source->catalog, source->wanted.publication, deadline_ns, &mark, error)
+             : RHEI_OK;
+    *same = mark == source->mark_seen;
+    if (asks && status == RHEI_OK && *same)
+        source->marked_at = flushed;
+    return status;
+}
+
 /* P3. */
-static rhei_status look(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+static rhei_status look(struct postgres_source *source, uint64_t flushed, int64_t deadline_ns, struct rhei_error *error)
 {
     uint64_t relations = 0;
-    bool news = has_news(source, &relations);
+    bool news = has_news(source, &relations), same = false;
     int64_t now = base_now_ns();
-    if (source->catalog != NULL && !news && now - source->looked_ns < source->config.look_ms * 1000000)
-        return RHEI_OK;
+    if (source->catalog != NULL && !news && now - source->looked_ns < source->config.look_ms * 1000000) {
+        rhei_status checked = check_mark(source, flushed, deadline_ns, &same, error);
+        if (checked != RHEI_OK || same)
+            return checked;
+    }
     struct postgres_catalog *catalog = NULL;
     rhei_status status = take_truncated(source, error);
     size_t known = source->truncated_count;
@@ -449,6 +473,8 @@ static rhei_status look(struct postgres_source *source, int64_t deadline_ns, str
         return status;
     source->relations = relations;
     source->looked_ns = now;
+    source->mark_seen = catalog->mark;
+    source->marked_at = flushed;
     source->decoder.unknown = false;
     bool moved = false;
     status = check_files(source, catalog, deadline_ns, &moved, error);
@@ -529,7 +555,8 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
         return error_set(error, reached, "%s", late.message);
     }
     int64_t looked_ns = source->looked_ns;
-    status = look(source, base_now_ns() + source->config.connect_timeout_ms * 1000000, error);
+    int64_t limit_ns = base_now_ns() + source->config.connect_timeout_ms * 1000000;
+    status = look(source, moment.position, limit_ns, error);
     if (status == RHEI_OK && !*behind && source->looked_ns != looked_ns)
         source->known_us = moment.clock_us - COMMIT_LASTS_US;
     return status;
@@ -590,6 +617,7 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
         source->config.fault(source->config.fault_context, "postgres.looked");
     if (status == RHEI_OK)
         status = pin(source, after, cycle, &own);
+    source->awaited = false;
     postgres_watch_told(&source->watch, status, behind);
     if (status != RHEI_OK) {
         ask_drop(source, status);
@@ -603,6 +631,11 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     if (token != NULL)
         *token = atomic_fetch_add(&source->cycles, 1) + 1;
     return RHEI_OK;
+}
+
+static void op_awaited(struct change_source *base)
+{
+    self(base)->awaited = true;
 }
 
 static rhei_status op_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
@@ -766,6 +799,7 @@ static const struct change_source_ops OPS = {
     .name = "postgres",
     .tells_later = true,
     .may_have_changes = op_may_have_changes,
+    .awaited = op_awaited,
     .begin = op_begin,
     .next = op_next,
     .end = op_end,

@@ -370,6 +370,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     struct change_cycle cycle = {0};
     uint64_t token = atomic_load_explicit(&sync->token, memory_order_relaxed);
     rhei_status status = tell_followed(sync, error);
+    if (sync->awaited && source->ops->awaited != NULL)
+        source->ops->awaited(source);
     if (status == RHEI_OK)
         status = source->ops->begin(source, after, &cycle, &token, error);
     if (status != RHEI_OK && requested)

@@ -140,6 +140,7 @@ struct sync {
     /* Up to when all is known by the source's clock (change_source_ops.tells_later), with this cycle and up to the last one that was shown. */
     int64_t telling_us, told_us;
     atomic_int_fast64_t looked_us;     /* all that was committed by then is in the mirror, by the wall's clock */
+    bool awaited;                      /* of the cycle: somebody waits for it, besides the background */
     unsigned room_waits;               /* of the cycle, for what others show still (sync_cycle.c) */
     int64_t pinned;                    /* position of the state that the cycle is about */
     bool tables_known;                 /* the list is that of the last pinned state */
@@ -202,6 +203,7 @@ struct sync_limit {
     int64_t deadline_ns; /* 0: none */
     const struct sync_stop *stop;
     const atomic_bool *cancelled;
+    bool background; /* nobody waits for the cycle that this one runs */
 };
 
 /* sync_turn.c: calls no other file of this room. */

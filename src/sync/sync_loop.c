@@ -60,7 +60,7 @@ static int64_t rest_after(const struct sync_report *report)
 /* One cycle if there is something to do; says how long to rest after it (0: not at all). */
 static int64_t loop_turn(struct sync *sync, int64_t *retry_ns)
 {
-    struct sync_limit limit = {.cancelled = &sync->stopping};
+    struct sync_limit limit = {.cancelled = &sync->stopping, .background = true};
     struct sync_report report = {0};
     if (!atomic_load(&sync->request) && sync_look(sync))
         return 0;

@@ -59,6 +59,13 @@ static void numbered_following(struct change_source *source, const uint32_t *tab
     under->ops->following(under, numbered->followed, count);
 }
 
+static void numbered_awaited(struct change_source *source)
+{
+    struct change_source *under = self(source)->under;
+    if (under->ops->awaited != NULL)
+        under->ops->awaited(under);
+}
+
 static rhei_status numbered_begin(struct change_source *source, int64_t after, struct change_cycle *cycle,
                                   uint64_t *token, struct rhei_error *error)
 {
@@ -211,6 +218,7 @@ static const struct change_source_ops numbered_ops = {
     .name = "numbered",
     .may_have_changes = numbered_may_have_changes,
     .following = numbered_following,
+    .awaited = numbered_awaited,
     .begin = numbered_begin,
     .next = numbered_next,
     .end = numbered_end,

@@ -104,6 +104,8 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
     BASE_INVARIANT(!atomic_load_explicit(&sync->running, memory_order_relaxed));
     BASE_INVARIANT(sync->good <= sync->begun && sync->failed <= sync->begun);
     uint64_t number = ++sync->begun;
+    sync->awaited =
+        limit == NULL || !limit->background || sync->inside > 1; /* who comes later waits for the next one */
     atomic_store_explicit(&sync->running, true, memory_order_relaxed);
     atomic_store_explicit(&sync->settled, false, memory_order_relaxed);
     base_mutex_unlock(&sync->lock);

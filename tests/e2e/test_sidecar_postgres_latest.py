@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from postgres_server import DEBIAN, PostgresServer
-from test_sidecar_postgres import settings
+from rhei_engine import RheiError
+from test_sidecar_postgres import rows_here, rows_there, settings
 from test_sidecar_postgres_poll import Base
 
 SESSIONS, ROUNDS, ROWS = 4, 60, 5000
@@ -65,3 +66,32 @@ def test_s1_every_session_finds_what_it_has_just_committed(spawn, server, tmp_pa
     assert not wrong
     assert engine.query("SELECT sum(n) FROM app.t WHERE id >= 1000").value == SESSIONS * rounds
     assert sorted(engine.query("SELECT n FROM app.wide GROUP BY n").rows) == [(int(server.sql("SELECT DISTINCT n FROM wide")),)]
+
+
+@pytest.mark.parametrize("manual", [False, True])
+def test_q1_a_change_of_the_schema_is_in_the_next_answer(spawn, server, tmp_path, manual):
+    """The stream tells of none of these: the query that comes next, and not one a second later."""
+    engine = spawn()
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) i;"
+               "CREATE TABLE other (id int PRIMARY KEY, n int); INSERT INTO other VALUES (2, 2);"
+               "CREATE TABLE parts (id int PRIMARY KEY, n int) PARTITION BY RANGE (id); CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (9);"
+               "CREATE TABLE parts2 (id int PRIMARY KEY, n int); INSERT INTO parts2 VALUES (10, 1)")
+    engine.open(None, config_file=settings(tmp_path, server, tables=("t", "other", "parts")), manual_sync=manual)
+    same = lambda table: rows_here(engine, f"SELECT * FROM app.{table}") == rows_there(server, f"SELECT * FROM {table}")
+    assert same("t") and same("other") and same("parts")
+    for table, statement in (("t", "ALTER TABLE t ADD COLUMN more int DEFAULT 7"),
+                             ("t", "ALTER TABLE t ALTER n TYPE int USING n + 10"),
+                             ("t", "TRUNCATE t; INSERT INTO t VALUES (1, 1, 1); ALTER TABLE t ALTER n TYPE int USING n + 10"),
+                             ("t", "ALTER TABLE t DROP COLUMN more"),
+                             ("t", "ALTER TABLE t RENAME TO was; ALTER TABLE other RENAME TO t; ALTER TABLE was RENAME TO other"),
+                             ("t", "ALTER PUBLICATION rhei SET (publish = 'insert'); UPDATE t SET n = n + 1;"
+                                   "ALTER PUBLICATION rhei SET (publish = 'insert, update, delete, truncate')"),
+                             ("t", "ALTER PUBLICATION rhei DROP TABLE t; UPDATE t SET n = n + 1; ALTER PUBLICATION rhei ADD TABLE t"),
+                             ("parts", "ALTER TABLE parts ATTACH PARTITION parts2 FOR VALUES FROM (10) TO (20)"),
+                             ("parts", "ALTER TABLE parts DETACH PARTITION parts2")):
+        server.sql(statement)
+        assert same(table), statement
+    for statement, words in (("ALTER PUBLICATION rhei DROP TABLE t; ALTER TABLE t SET UNLOGGED; UPDATE t SET n = n + 1", "UNLOGGED"), ("DROP TABLE other", "no such table")):
+        server.sql(statement)
+        with pytest.raises(RheiError, match=words):
+            engine.query(f"SELECT count(*) FROM app.{'t' if 'UNLOGGED' in words else 'other'}")

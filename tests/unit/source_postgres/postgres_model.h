@@ -30,6 +30,7 @@ struct model {
     size_t max_rows;
     int loads, lost, changes;
     int64_t known_us;        /* as the last cycle said */
+    bool awaited;            /* somebody waits for the cycles */
     struct rhei_error error; /* of the last cycle */
 };
 

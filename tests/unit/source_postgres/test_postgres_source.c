@@ -564,6 +564,49 @@ static void test_a9_up_to_when_all_is_known_is_told_by_the_servers_clock(void **
     }
 }
 
+/* P6. Without a look at the catalogue by time, nor a word in the stream. */
+static void test_q1_who_waits_is_told_what_the_stream_doesnt_tell(void **state)
+{
+    static const char *const statements[] = {
+        "ALTER TABLE t ADD COLUMN more int DEFAULT 7",
+        "ALTER TABLE t ALTER n TYPE int USING n + 10",
+        "ALTER TABLE t RENAME n TO m",
+        "ALTER TABLE t DROP COLUMN more",
+        "ALTER TABLE t RENAME TO was; ALTER TABLE other RENAME TO t; ALTER TABLE was RENAME TO other",
+        "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (5, 5); ALTER PUBLICATION rhei "
+        "ADD TABLE t",
+        "ALTER PUBLICATION rhei DROP TABLE t; INSERT INTO t VALUES (6, 6); ALTER PUBLICATION rhei ADD TABLE t",
+        "ALTER PUBLICATION rhei SET (publish = 'insert'); DELETE FROM t; ALTER PUBLICATION rhei SET (publish = "
+        "'insert, "
+        "update, delete, truncate')",
+        "CREATE TYPE mood AS ENUM ('a'); ALTER TABLE t ADD COLUMN e mood DEFAULT 'a'; INSERT INTO t VALUES (7, 7)",
+        "ALTER TYPE mood RENAME VALUE 'a' TO 'b'",
+    };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = test_servers[i];
+        struct model model;
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1);"
+                                "CREATE TABLE other (id int PRIMARY KEY, n int); INSERT INTO other VALUES (2, 2)");
+        start(&model, server, (struct source_postgres_config){.look_ms = 3600000});
+        model.awaited = true;
+        cycle(&model);
+        for (size_t s = 0; s < sizeof statements / sizeof *statements; s++) {
+            test_server_sql(server, "%s", statements[s]);
+            cycle(&model);
+            assert_table(&model, server, "t");
+        }
+        int loads = model.loads;
+        test_server_sql(server, "UPDATE t SET n = n + 1");
+        test_server_sql(server, "ANALYZE t");
+        cycle(&model);
+        assert_table(&model, server, "t");
+        assert_int_equal(model.loads, loads);
+        end(&model);
+        test_server_sql(server, "DROP TYPE IF EXISTS mood");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_s2_a_table_that_was_emptied_is_gone_on_with_after_a_restart),
         cmocka_unit_test(test_s2_a_truncate_that_nobody_sees_yet_is_waited_for),
         cmocka_unit_test(test_a9_up_to_when_all_is_known_is_told_by_the_servers_clock),
+        cmocka_unit_test(test_q1_who_waits_is_told_what_the_stream_doesnt_tell),
         cmocka_unit_test(test_s2_rows_that_were_written_anew_behind_a_truncate_are_read_again),
     };
     return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
