@@ -150,7 +150,7 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
                                  .history_max_versions = db->config.history_max_versions,
                                  .build_on_demand = db->config.manual_sync,
                                  .no_verify = true, /* what is doubtful its own looks, or its stream, settle */
-                                 .log = &db->log,
+                                 .log = source->log != NULL ? source->log : &db->log,
                                  .fault = db->config.fault,
                                  .fault_context = db->config.fault_context};
     if (source->disk != NULL)

@@ -24,6 +24,7 @@ struct engine_source {
         patient; /* one that is away is waited for as long as the call may last, or the busy time-out; RHEI_STALE then */
     uint32_t load_threads;                  /* of one table's load; 0: one per core */
     const struct engine_sidecar_disk *disk; /* what its cycles go on from; NULL: nothing */
+    const struct base_log *log;             /* what its cycles say goes there; NULL: to the handle's */
     struct sync **sync;                     /* where to put what follows it, the handle's own; may be NULL */
 };
 /* Before the handle is used by others: RHEI_OLAP_UNAVAILABLE without a column store, RHEI_INVALID for a number that is taken. */

@@ -23,6 +23,8 @@ enum { LOAD_CONNECTIONS = 4 }; /* unless more are asked for: they are somebody e
 
 struct sidecar {
     const struct config_sidecar *settings;
+    const struct base_log *under; /* the handle's */
+    struct base_log log;          /* the same, with whose sidecar's the words are */
     struct change_source *source;
     struct sync *sync;
     struct engine_sidecar_disk disk;
@@ -92,7 +94,7 @@ static rhei_status open_sqlite(const struct rhei_db *db, struct sidecar *sidecar
         .path = settings->source_path,
         .snapshot = settings->mode == CONFIG_SOURCE_SNAPSHOT,
         .wishes = wishes_of(db, sidecar),
-        .log = &db->log,
+        .log = &sidecar->log,
     };
     return sqlite_source_open(&config, &sidecar->source, error);
 }
@@ -110,7 +112,7 @@ static rhei_status poll_postgres(const struct rhei_db *db, struct sidecar *sidec
     struct source_postgres_polling config = {
         .target = target_of(settings),
         .wishes = wishes_of(db, sidecar),
-        .log = &db->log,
+        .log = &sidecar->log,
     };
     return source_postgres_poll(&config, &sidecar->source, error);
 }
@@ -145,7 +147,7 @@ static rhei_status follow_postgres(const struct rhei_db *db, struct sidecar *sid
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
                                             .slot = settings->slot,
-                                            .log = &db->log,
+                                            .log = &sidecar->log,
                                             .wake = wake_sidecar,
                                             .wake_context = sidecar,
                                             .fault = db->config.fault,
@@ -184,8 +186,17 @@ static void keep_positions(const struct rhei_db *db, struct sidecar *sidecar)
     source_postgres_keep(sidecar->source, sidecar->disk.restored.any ? sidecar->disk.restored.position : 0);
 }
 
+/* There may be several, with tables of the same names. */
+static void write_log(void *context, int level, const char *room, const char *message)
+{
+    const struct sidecar *sidecar = context;
+    base_log_write(sidecar->under, level, room, "sidecar \"%s\": %s", sidecar->settings->name, message);
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
+    sidecar->under = &db->log;
+    sidecar->log = (struct base_log){write_log, sidecar, db->log.level};
     rhei_status status = open_source(db, sidecar, error);
     struct base_buffer histories = {0}, labels = {0};
     base_buffer_format(&labels, "source=\"%s\"", sidecar->settings->name);
@@ -208,6 +219,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
                                    .patient = true,
                                    .load_threads = load_threads(sidecar->settings),
                                    .disk = &sidecar->disk,
+                                   .log = &sidecar->log,
                                    .sync = &sidecar->sync};
     if (status == RHEI_OK)
         status = engine_show_source(db, &source, error);

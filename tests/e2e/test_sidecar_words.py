@@ -192,4 +192,4 @@ def test_what_makes_looks_slow_is_told_where_looks_are_made_and_not_by_every_com
     for _ in range(3):
         source.execute("INSERT INTO orders (updated_at) VALUES (9)")
         engine.query("SELECT count(*) FROM app.orders")
-    assert len(said()) == 2
+    assert len(said()) == 2 and all(line.startswith('sidecar "app": table ') for line in said())
