@@ -150,6 +150,13 @@ static bool say_away(const struct explaining *now, struct base_buffer *more)
     return unknown && now->absent->schema != NULL; /* a name alone may be anybody's */
 }
 
+/* A view has no rows that anything tells of, and no source lists those that nobody named. */
+static void say_views(const struct explaining *now, struct base_buffer *more)
+{
+    if (now->absent->schema != NULL && more->len > 0)
+        base_buffer_text(more, "; views aren't mirrored: ask the tables that they read");
+}
+
 /* Of the tables that there are, which is meant, or all. */
 static void explain_by_names(const struct explaining *now, const char *schema)
 {
@@ -162,6 +169,7 @@ static void explain_by_names(const struct explaining *now, const char *schema)
         base_buffer_format(&more, "did you mean %s.%s?", now->names[found].sidecar, now->names[found].table);
     else if (now->absent->schema != NULL || !now->local)
         list_names(now, &more);
+    say_views(now, &more);
     bool unknown = more.len == 0 && say_away(now, &more);
     say_as(now, unknown ? RHEI_STALE : RHEI_SQL, schema, now->absent->table, &more);
     base_free(words);

@@ -23,6 +23,8 @@ def source(tmp_path, request):
     made.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, updated_at INTEGER)")
     made.execute("CREATE TABLE nokey (a, updated_at INTEGER)")
     made.execute("INSERT INTO orders VALUES (1, 'Ada', 1), (2, 'Bob', 2)")
+    made.execute("CREATE VIEW totals AS SELECT count(*) FROM orders")
+    made.execute("CREATE VIEW orders_view AS SELECT * FROM orders")
     return made
 
 
@@ -146,6 +148,7 @@ def test_d5_writes_without_tables_of_ones_own_name_the_setting(rh, source):  # n
     ("app.ordres", "did you mean app.orders?"), ("app.Costumers", "did you mean app.customers?"), ("ordres", "did you mean app.orders?"),
     ("app.zzzzzzz", "tables here: app.customers, app.orders"), ("zzzzzzz", "tables here: app.customers, app.orders"),
     ("ap.orders", 'there is no sidecar "ap": did you mean "app"?'), ("shop.orders", 'there is no sidecar "shop"; sidecars here: "app"'),
+    ("app.totals", "views aren't mirrored: ask the tables that they read"), ("app.orders_view", "views aren't mirrored: ask the tables that they read"),
     ("app.nokey", "it isn't mirrored: it has no PRIMARY KEY"), ("app.orders_history", 'open it with sync_mode = "temporal"'),
 ])
 def test_d5_a_table_that_isnt_there_is_told_with_those_that_are(spawn, tmp_path, source, name, words):
