@@ -88,7 +88,7 @@ def test_a_source_that_is_away_is_why_its_tables_are(spawn, tmp_path, source):
 def test_s5_who_waits_for_a_source_that_is_away_waits_once_and_is_told_since_when_and_why(spawn, tmp_path, source, route):
     source.close()
     engine = spawn()
-    engine.open(None, config_file=settings(tmp_path), busy_timeout_ms=300)
+    engine.open(None, config_file=settings(tmp_path, engine='log_level = "info"'), busy_timeout_ms=300)
     sums = "SELECT count(*), max(updated_at) FROM app.orders GROUP BY customer"
     assert engine.query(sums, route=route).route == ("oltp" if route == "oltp" else "olap")
     (tmp_path / "app.db").rename(tmp_path / "away.db")
