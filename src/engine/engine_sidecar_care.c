@@ -114,6 +114,9 @@ static rhei_status check(struct rhei_db *db, const struct engine_sidecar *sideca
         return error_set(error, RHEI_STALE,
                          "%s%s%s: the file \"b-%s\" of its folder is damaged; rhei_repair loads it anew", name, dot, of,
                          caring.first);
+    if (status == RHEI_IO) /* not of a table's rows: what names their files, or what was deleted of them */
+        return error_set(error, status, "%s%s%s: the newest checkpoint in its folder: %s; rhei_repair mends it", name,
+                         dot, of, why.message);
     return status == RHEI_OK ? RHEI_OK : error_set(error, status, "%s%s%s: %s", name, dot, of, why.message);
 }
 

@@ -101,6 +101,19 @@ def test_a11_verify_reads_the_files_of_sidecars_and_repair_loads_them_anew(spawn
     rh.run("verify", "--db", tmp_path / "own.db", "--config", config)
 
 
+def test_a11_a_damaged_list_of_files_is_told_as_one(spawn, rh, source, tmp_path):  # noqa: F811
+    engine, config = filled(spawn, tmp_path, source)
+    engine.close()
+    manifest = tmp_path / "olap" / "sidecar-app" / "manifest"
+    text = bytearray(manifest.read_bytes())
+    text[len(text) // 2] ^= 0xff
+    manifest.write_bytes(text)
+    done = rh.run("verify", "--db", tmp_path / "own.db", "--config", config, code=1)
+    assert done.stderr.count("damaged") == 1 and "app: the newest checkpoint in its folder: it is damaged" in done.stderr and "repair mends it" in done.stderr, done
+    rh.run("repair", "--db", tmp_path / "own.db", "--config", config)
+    rh.run("verify", "--db", tmp_path / "own.db", "--config", config)
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_a11_a_backup_has_the_sidecars(spawn, rh, source, tmp_path, closed):  # noqa: F811
     engine, config = filled(spawn, tmp_path, source)
