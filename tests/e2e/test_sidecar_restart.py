@@ -1,8 +1,8 @@
 """Sidecars in olap_path: what was followed goes on after a restart, with its history, and nothing is lost or doubled (S2)."""
 
 import json
-
-
+import re
+import subprocess
 
 import pytest
 
@@ -11,7 +11,7 @@ import test_sidecar_postgres as postgres
 import test_sidecar_sqlite as sqlite
 from postgres_server import PostgresServer
 from rh_program import rh  # noqa: F401
-
+from test_bad_input import small_disk  # noqa: F401
 from test_sidecar_postgres_history import Writer, versions_here
 
 POINTS = ("checkpoint.begun", "checkpoint.segments", "checkpoint.encoded", "checkpoint.written", "checkpoint.swept", "sync.cycle.begun",
@@ -400,3 +400,37 @@ def test_s2_a_polled_server_goes_on_too(spawn, server, tmp_path):
     assert sorted(engine.query("SELECT id, _rhei_operation FROM app.t_history WHERE id IN (5, 7, 3000)").rows) == [
         (5, "I"), (5, "U"), (7, "D"), (7, "I"), (3000, "I")]
     end(engine)
+
+
+# ---- A full disk. -----------------------------------------------------------------------------------------------------
+
+
+@BY
+def test_s2_a_full_disk_costs_a_sidecar_its_newest_checkpoint_alone(spawn, small_disk, tmp_path, by):  # noqa: F811
+    disk, wrapper = small_disk
+    source = foreign.connect(tmp_path / "app.db")
+    source.execute("PRAGMA journal_mode = wal")
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    source.execute("INSERT INTO t VALUES (0, 'first')")
+    ours, its = keeping(disk, by)
+    file = sqlite.settings(tmp_path, engine=f"{ours}checkpoint_interval_ms = 50", more=f'mode = "snapshot"\n{its}')
+    engine = spawn(wrapper=[word.replace("size=3m", "size=8m") for word in wrapper])
+    engine.open(None, config_file=file)
+    sqlite.until(lambda: sqlite.same(engine, source))
+    sqlite.until(lambda: kept(engine)["position"] >= 0)
+    # noise, so that it is as big on the disk
+    source.execute("INSERT INTO t SELECT x, hex(randomblob(200)) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 60000) SELECT x FROM c)")
+    sqlite.until(lambda: kept(engine)["message"] != "")
+    assert re.search("FULL|[Ss]pace|full", kept(engine)["message"]), kept(engine)
+    assert sqlite.same(engine, source)
+    source.execute("INSERT INTO t VALUES (-1, 'followed all the same')")
+    assert sqlite.same(engine, source)
+    subprocess.run(["nsenter", f"--target={engine.pid}", "--mount", "mount", "-o", "remount,size=200m", str(disk)], check=True)
+    source.execute("INSERT INTO t VALUES (-2, 'with room again')")
+    assert sqlite.same(engine, source)
+    sqlite.until(lambda: kept(engine)["message"] == "" and kept(engine)["bytes"] > 1 << 20)
+    engine.ok("checkpoint")
+    engine.close()
+    engine.open(None, config_file=file)
+    assert sqlite.same(engine, source)
+    assert kept(engine)["restored_tables"] == 1
