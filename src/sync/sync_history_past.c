@@ -58,9 +58,61 @@ static bool same_kind(const struct source_column *a, const struct source_column 
            strcmp(a->collation, b->collation ? b->collation : "BINARY") == 0;
 }
 
+static bool is_mapped(const struct history_past *past, uint32_t count, uint32_t old)
+{
+    for (uint32_t c = 0; c < count; c++)
+        if (past->column[c] == old)
+            return true;
+    return false;
+}
+
+/* Neighbours of the same ones at both sides, as many as before: these, renamed. Behind the `last` ones that kept their names new ones may follow. */
+static void map_neighbours(struct history_past *past, const struct source_column *columns, uint32_t count,
+                           uint32_t first, uint32_t end, uint32_t first_old, uint32_t end_old, bool last)
+{
+    uint32_t are = end - first, were = end_old - first_old;
+    BASE_INVARIANT(first <= end && first_old <= end_old && end_old <= past->visible);
+    if (are != were && !(last && are > were))
+        return;
+    for (uint32_t n = 0; n < were; n++)
+        if (past->column[first + n] == HISTORY_NO_COLUMN && !is_mapped(past, count, first_old + n) &&
+            same_kind(&past->definition->columns[first_old + n], &columns[first + n]))
+            past->column[first + n] = first_old + n;
+}
+
+/* ALTER TABLE leaves columns in their order. */
+static bool in_order(const struct history_past *past, uint32_t count)
+{
+    uint32_t next = 0;
+    for (uint32_t c = 0; c < count; c++)
+        if (past->column[c] != HISTORY_NO_COLUMN) {
+            if (past->column[c] < next)
+                return false;
+            next = past->column[c] + 1;
+        }
+    return true;
+}
+
+static void map_renamed(struct history_past *past, const struct source_column *columns, uint32_t count)
+{
+    uint32_t first = 0, first_old = 0;
+    if (!in_order(past, count))
+        return;
+    for (uint32_t c = 0; c < count; c++) {
+        uint32_t old = past->column[c];
+        if (old == HISTORY_NO_COLUMN)
+            continue;
+        if (old >= first_old) /* else one that was found just now */
+            map_neighbours(past, columns, count, first, c, first_old, old, false);
+        first = c + 1;
+        first_old = old + 1;
+    }
+    map_neighbours(past, columns, count, first, count, first_old, past->visible, true);
+}
+
 /*
  * By name; and where as many columns are there as before, one of another name in the place of one that isn't there any more is that one,
- * renamed: a new column would stand behind all others.
+ * renamed: a new column would stand behind all others. Where not as many are there, those between two that kept their names tell by their number.
  */
 static void map_columns(struct history_past *past, const struct source_column *columns, uint32_t count)
 {
@@ -71,8 +123,10 @@ static void map_columns(struct history_past *past, const struct source_column *c
         if (past->column[c] == HISTORY_NO_COLUMN && count == past->visible &&
             same_kind(&old->columns[c], &columns[c]) && !has_name(columns, count, past->names[c]))
             past->column[c] = c;
-        past->same_columns = past->same_columns && past->column[c] == c && same_kind(&old->columns[c], &columns[c]);
     }
+    map_renamed(past, columns, count);
+    for (uint32_t c = 0; c < count; c++)
+        past->same_columns = past->same_columns && past->column[c] == c && same_kind(&old->columns[c], &columns[c]);
 }
 
 static bool map_key(struct history_past *past, const struct source_table *table, uint32_t visible)

@@ -257,3 +257,31 @@ def test_a9_a_table_that_was_copied_step_by_step_is_behind_its_name_from_its_ren
         assert json.loads(engine.info())["history"]["tables"]
         file.end("close")
         engine = file.open()
+
+
+@pytest.mark.parametrize("who", ["own", "foreign"])
+@pytest.mark.parametrize("sql, asked, then", [
+    ("RENAME COLUMN y TO z; ADD COLUMN n DEFAULT 'q'", "id, v, z, n", [(1, "a", "b", None)]),
+    ("ADD COLUMN n DEFAULT 'q'; RENAME COLUMN v TO r; RENAME COLUMN n TO m", "id, r, y, m", [(1, "a", "b", None)]),
+    ("RENAME COLUMN id TO i; ADD COLUMN n", "i, v, y, n", [(1, "a", "b", None)]),
+    ("RENAME COLUMN v TO r; DROP COLUMN y", "id, r", [(1, None)]),  # v or y
+    ("DROP COLUMN v; ADD COLUMN n", "id, y, n", [(1, "b", None)]),
+])
+def test_a9_several_changes_of_columns_between_two_loads(sql, asked, then, who, folder, spawn):
+    """What a column was those beside it tell, which stay in their order."""
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+    engine = spawn()
+    engine.open(folder / "shop.db", config_file=folder / "temporal.toml", olap_path=folder / "mirror")
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v, y)")
+    engine.initial_sync()
+    position = engine.execute("INSERT INTO t VALUES (1, 'a', 'b')").position
+    engine.execute("UPDATE t SET v = 'c', y = 'd'")
+    engine.sync()
+    script = "".join(f"ALTER TABLE t {change};" for change in sql.split("; "))
+    if who == "own":
+        engine.script(script)
+    else:
+        foreign.shell(folder / "shop.db", f"BEGIN; {script} COMMIT;")
+        engine.sync()
+    engine.initial_sync()
+    assert engine.query(f"SELECT {asked} FROM t AS OF POSITION {position}").rows == then
