@@ -227,17 +227,25 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     return status;
 }
 
-/* What histories tell of the positions up to here is of the tables as they were before others did what nobody saw: a position parts it from what is loaded. */
+/*
+ * What histories tell of the positions up to here is of the tables as they were before others did what nobody saw: a position parts it from what is
+ * loaded. Where the log has more than this handle applied, nothing was told of the newest yet, and what the load finds is told of it.
+ */
 static rhei_status apply_part(struct capture *capture)
 {
     if (!capture->may_write || !capture->untold || capture->cause != CAPTURE_BY_OTHERS ||
         capture->oltp->config.keeps_versions == NULL)
         return RHEI_OK;
-    int64_t number = 0;
-    rhei_status status = oltp_query_int(capture->connection, "SELECT max(id) FROM main._rhei_tables WHERE live", 0,
-                                        &number, capture->error);
-    return status == RHEI_OK && number > 0 ? capture_advance(capture->connection, (uint32_t)number, capture->error)
-                                           : status;
+    int64_t number = 0, newest = 0;
+    rhei_status status =
+        oltp_query_int(capture->connection, "SELECT max(seq) FROM main." OLTP_LOG, 0, &newest, capture->error);
+    if (status == RHEI_OK)
+        status = oltp_query_int(capture->connection, "SELECT max(id) FROM main._rhei_tables WHERE live", 0, &number,
+                                capture->error);
+    int64_t applied = atomic_load_explicit(&capture_of(capture->oltp)->pinned_position, memory_order_relaxed);
+    if (status != RHEI_OK || number <= 0 || (capture->settled != NULL && newest > applied))
+        return status;
+    return capture_advance(capture->connection, (uint32_t)number, capture->error);
 }
 
 /* ---- All of it. -------------------------------------------------------------------------------------------------- */

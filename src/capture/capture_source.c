@@ -297,6 +297,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     }
     if (!source->aside) {
         atomic_store_explicit(&capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
+        atomic_store_explicit(&capture_of(source->oltp)->pinned_position, cycle->position, memory_order_relaxed);
         atomic_store_explicit(&capture_of(source->oltp)->engine_reads, true, memory_order_relaxed);
         if (!atomic_exchange(&capture_of(source->oltp)->engine_active, true)) /* it rested so far */
             oltp_seen_due(source->oltp);

@@ -128,15 +128,16 @@ static rhei_status begin_history(struct sync *sync, struct sync_job *job, struct
 }
 
 /*
- * What was told of a position before may not be what the load sees, though no change lies between: a position of its own comes between them, one for all
- * loads that follow. Where none can be had the history says that nothing is known of the last one (7. of sync_history.c).
+ * What was told of the newest position may not be what the load sees, though no change lies between: a position of its own comes between them, one for all
+ * loads that follow. Where the log has more than is known, as of the newest nothing was told yet, but perhaps by a handle before this one; and where no
+ * position can be had then, the history says that nothing is known of the newest (7. of sync_history.c).
  */
 static void part_from_before(struct sync *sync, const struct sync_job *job)
 {
     const struct change_source_ops *ops = sync->config.source->ops;
     struct rhei_error why = RHEI_ERROR_INIT;
-    if (!job->untold || sync->advanced || !job->history || !ops->advance ||
-        !sync_history_tells_of_before(sync, job->history))
+    if ((!job->untold && !job->unseen) || sync->advanced || !job->history || !ops->advance ||
+        !sync_history_tells_of_before(sync, job->history, job->unseen))
         return;
     sync->advanced = ops->advance(sync->config.source, job->table, &why) == RHEI_OK;
     if (!sync->advanced)
@@ -164,7 +165,7 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
     status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
     if (status == RHEI_OK && job->history)
         status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, &info,
-                                         job->untold && ops->advance && !sync->advanced, error);
+                                         job->unseen && ops->advance && !sync->advanced, error);
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);
@@ -382,6 +383,7 @@ static bool job_add(struct sync *sync, struct sync_table *table)
     job->error = (struct rhei_error)RHEI_ERROR_INIT;
     job->table = table->definition->id;
     job->untold = table->untold;
+    job->unseen = table->unseen;
     job->many = is_small(table) && sync->build_threads > 1;
     job->loaders = is_small(table) ? 1 : sync->build_threads;
     job->expected = rows > 0 ? (uint64_t)rows : 0;

@@ -12,12 +12,12 @@ rhei_status sync_history_new(struct sync *sync, const struct source_table *table
 void sync_history_free(struct sync_history **history);
 /* It goes on with versions that were there before, all of which have to be published when the load begins. */
 bool sync_history_goes_on(const struct sync_history *history);
-/* And tells of some time before the load. Nothing held. */
-bool sync_history_tells_of_before(struct sync *sync, const struct sync_history *history);
+/* And tells of some time before the load; unless `any`, up to the position that is published. Nothing held. */
+bool sync_history_tells_of_before(struct sync *sync, const struct sync_history *history, bool any);
 
-/* A load from a position on: its rows are versions that begin there (`untold`: behind it), or go on. Then the loaders' threads, each for its own number. */
+/* A load from a position on: its rows are versions that begin there (`unseen`: behind it), or go on. Then the loaders' threads, each for its own number. */
 rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,
-                                    uint32_t loaders, const struct source_load_info *info, bool untold,
+                                    uint32_t loaders, const struct source_load_info *info, bool unseen,
                                     struct rhei_error *error);
 rhei_status sync_history_load(struct sync_history *history, uint32_t loader, const struct change_batch *batch,
                               struct rhei_error *error);

@@ -226,11 +226,12 @@ bool sync_history_goes_on(const struct sync_history *history)
     return history->past != NULL;
 }
 
-bool sync_history_tells_of_before(struct sync *sync, const struct sync_history *history)
+bool sync_history_tells_of_before(struct sync *sync, const struct sync_history *history, bool any)
 {
     base_mutex_lock(&sync->lock);
     const struct sync_generation *past = history->past == NULL ? NULL : sync_book_find(sync, history->past->number);
-    bool tells = past != NULL && past->kept_us != HISTORY_KEPT_NEVER;
+    bool tells = past != NULL && past->kept_us != HISTORY_KEPT_NEVER &&
+                 (any || atomic_load(&sync->position) <= history_known_position(sync, history, past));
     base_mutex_unlock(&sync->lock);
     return tells;
 }
@@ -343,7 +344,7 @@ static void note_newest(struct sync *sync, struct sync_history *history, int64_t
 }
 
 rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,
-                                    uint32_t loaders, const struct source_load_info *info, bool untold,
+                                    uint32_t loaders, const struct source_load_info *info, bool unseen,
                                     struct rhei_error *error)
 {
     uint32_t count = table->column_count, visible = count - (count > 0 && table->columns[count - 1].is_rowid);
@@ -360,7 +361,7 @@ rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *hist
         return error_no_memory(error);
     BASE_INVARIANT(info->told <= info->position);
     history->clock_us = info->time_us != 0 ? info->time_us : base_wall_ms() * 1000; /* 8. */
-    history->clock_seq = info->position + (untold && sync_history_tells_of_before(sync, history));
+    history->clock_seq = info->position + (unseen && sync_history_tells_of_before(sync, history, true));
     note_newest(sync, history, info->told < 0 ? info->position : info->told);
     return mirror_build_begin(sync->config.mirror, &history->open, loaders, &history->building, error);
 }

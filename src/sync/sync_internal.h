@@ -33,7 +33,8 @@ struct sync_table {
     int64_t retry_at_ns;             /* lock: no build before */
     bool rebuild_wanted;             /* lock: sync_rebuild asked, or a verification found a difference */
     const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
-    bool untold;                  /* lock: it may have been changed in ways that nobody told since it was last known */
+    bool untold;                  /* lock: it may have been changed in ways that nobody told since it was last known, */
+    bool unseen;                  /* lock: and what was told of it then this handle doesn't know */
     bool was_ready;               /* lock: it was READY once: what it waits for is a build anew */
     bool big;                     /* lock: it turned out to have many rows, whatever its estimate */
     bool starved;                 /* lock: FAILED for want of memory, or what may pass; tried again */
@@ -68,16 +69,16 @@ struct sync_job {
     struct sync_history *history; /* the same; NULL: none is kept */
     int64_t hold;                 /* lock: the source must keep what follows this position */
     uint64_t expected;
-    int64_t began_ns;   /* lock: its load; 0: it waits for others of its group */
-    bool loaded;        /* lock: the owner may attach it */
-    bool attached;      /* lock: the working state has it */
-    bool finished;      /* lock: published, or given up by the owner */
-    size_t room;        /* bytes that were free when it began */
-    atomic_uint waits;  /* for room: so many more */
-    bool untold;        /* as of its table */
-    bool many;          /* one of many: loaded by the builder alone */
-    bool is_big;        /* more rows came than a single loader should read */
-    rhei_status status; /* of the load; the builder's, with the next */
+    int64_t began_ns;    /* lock: its load; 0: it waits for others of its group */
+    bool loaded;         /* lock: the owner may attach it */
+    bool attached;       /* lock: the working state has it */
+    bool finished;       /* lock: published, or given up by the owner */
+    size_t room;         /* bytes that were free when it began */
+    atomic_uint waits;   /* for room: so many more */
+    bool untold, unseen; /* as of its table */
+    bool many;           /* one of many: loaded by the builder alone */
+    bool is_big;         /* more rows came than a single loader should read */
+    rhei_status status;  /* of the load; the builder's, with the next */
     struct rhei_error error;
     atomic_bool cancelled;
     atomic_bool loader_failed;

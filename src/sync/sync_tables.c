@@ -354,11 +354,12 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
     }
 
     base_mutex_lock(&sync->lock);
-    bool untold = sync->rounds == 0; /* nobody saw what became of them before */
+    bool untold = false, unseen = sync->rounds == 0;
     for (size_t i = 0; i < sync->table_count; i++) {
         if (sync->tables[i]->kept)
             continue;
         untold = untold || sync->tables[i]->untold; /* whichever of the new ones it is */
+        unseen = unseen || sync->tables[i]->unseen;
         sync_tell_changed(sync, sync->tables[i]);
         sync_history_pass_on(sync, sync->tables[i]);
         table_detach(sync, sync->tables[i]);
@@ -372,8 +373,11 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
     sync->table_count = count;
     sync->tables_known = true;
     note_round(sync);
-    for (size_t i = 0; i < count; i++)
-        tables[i]->untold = tables[i]->untold || (untold && tables[i]->round == sync->rounds);
+    for (size_t i = 0; i < count; i++) {
+        bool came = tables[i]->round == sync->rounds;
+        tables[i]->untold = tables[i]->untold || (untold && came);
+        tables[i]->unseen = tables[i]->unseen || (unseen && came);
+    }
     settle_histories(sync);
     if (sync->restored)
         settle_restored(sync);
@@ -615,7 +619,7 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     table->was_ready = true;
     atomic_fetch_add_explicit(&sync->built, 1, memory_order_release);
     table->attempts = table->starved_times = 0;
-    table->starved = table->untold = false;
+    table->starved = table->untold = table->unseen = false;
     set_message(table, NULL);
     if (table->job) {
         sync->counters.builds++; /* else it was taken over */
