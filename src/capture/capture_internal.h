@@ -424,7 +424,7 @@ struct capture_state {
     atomic_uint still_ids; /* table numbers given where nothing is captured */
     int64_t engine_id;
     atomic_int_fast64_t engine_position; /* applied by our mirror */
-    _Atomic int64_t pinned_position;     /* of the state that its newest cycle read */
+    atomic_int_fast64_t pinned_position; /* of the state that its newest cycle read */
     atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
     atomic_bool engine_reads;            /* it has begun a cycle */
 };
