@@ -1,12 +1,15 @@
 """Random tables, types and changes of PostgreSQL, followed in every mode with a history: what is now is compared with the server's own rows (S1, S3, S4), and
 what was with what had been compared then (A9). RHEI_SEED=N repeats one; RHEI_LONG=1 goes on for much longer."""
 
+import datetime
 import random
+import re
 import time
 
 import pytest
 
 from postgres_server import PostgresServer
+from rhei_engine import RheiError
 from test_sidecar_postgres import until_seen as until
 from test_sidecar_postgres_poll import Base, Session
 
@@ -180,7 +183,15 @@ class Moments:
     """What was compared with the server at some moments: later, the past has to be the same, column for column."""
 
     def __init__(self):
-        self.list = []
+        self.list, self.alters = [], []
+
+    def altered(self):
+        self.alters.append(int(time.time() * 1e6))
+
+    def is_gap(self, at, told):
+        """Between the last change before an ALTER and the load behind it nobody knows the table: refused, with both ends."""
+        ends = [int(datetime.datetime.fromisoformat(end).timestamp() * 1e6) for end in re.findall(r"(\S+Z) and (\S+Z), when it was loaded again", told)[0]]
+        return ends[0] <= at <= ends[1] and any(ends[0] <= altered <= ends[1] for altered in self.alters)
 
     def note(self, engine, tables):
         at = int(time.time() * 1e6)
@@ -193,7 +204,11 @@ class Moments:
                 kept = [i for i, (name, kind) in enumerate(columns) if table.columns.get(name) == kind]
                 names = [columns[i][0] for i in kept]
                 expected = sorted((tuple(row[i] for i in kept) for row in rows), key=repr)
-                found = table.here(engine, f" FOR SYSTEM_TIME AS OF {at}", names)
+                try:
+                    found = table.here(engine, f" FOR SYSTEM_TIME AS OF {at}", names)
+                except RheiError as error:
+                    assert error.name == "NOT_FOUND" and self.is_gap(at, str(error)), (table.name, at, self.alters, error, engine.log)
+                    continue
                 assert found == expected, (table.name, at, [row for row in found if row not in expected][:3], [row for row in expected if row not in found][:3])
 
 
@@ -227,6 +242,7 @@ def test_s1_s3_s4_a9_random_changes_are_followed_and_remembered(spawn, server, t
             for _ in range(chance.choice([1, 3, 8])):
                 psql.run(transaction(chance, tables))
             if altered:
+                moments.altered()
                 psql.run(chance.choice(tables).alter())
                 psql.run(transaction(chance, tables))
             if mode == "logical" and not altered:
