@@ -27,6 +27,7 @@ struct change_batch {
      */
     const char *lost;
     int64_t lost_at;
+    int64_t lost_us; /* all that happened to the table before this time (as time_us) was told; 0: that isn't known */
     uint32_t column_count;
     size_t row_count;
     const uint8_t *op;                       /* [row_count], enum change_op; NULL: all are CHANGE_UPSERT */

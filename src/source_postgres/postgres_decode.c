@@ -156,9 +156,13 @@ static struct postgres_rows *rows_of(struct postgres_decoder *decoder, const str
     return *slot;
 }
 
-static void lose(struct postgres_decoder *decoder, struct postgres_rows *rows, const char *reason)
+/* `known`: but for this change the table is as the catalogue says. */
+static void lose(struct postgres_decoder *decoder, struct postgres_rows *rows, const char *reason, bool known)
 {
     char *copy = base_arena_text(&decoder->arena, reason);
+    int64_t untold_us = rows->count > 0 ? rows->time_us[0] : decoder->at->time_us;
+    if (rows->lost == NULL)
+        rows->lost_us = known ? untold_us : 0;
     rows->lost = copy != NULL ? copy : "its changes can't be told";
     rows->lost_at = decoder->seq;
     rows->count = 0; /* what came before is of no use to who has to read the table behind this */
@@ -261,6 +265,7 @@ struct change {
     struct postgres_rows *rows;
     const char *reason;
     struct rhei_error *error;
+    bool moved; /* to another key, and that is all that can't be told */
 };
 
 /* A row of the old key, as DELETE. It is at `count` and not yet counted. */
@@ -333,6 +338,7 @@ static bool take_update(struct change *change)
     bool moved = !same_key(change->relation->table, rows, old, rows->count);
     if (moved && is_patch(rows)) {
         change->reason = "a row's key changed, and a large value of it wasn't sent";
+        change->moved = true;
         return false;
     }
     if (!moved) { /* the old row isn't needed any more */
@@ -357,7 +363,7 @@ static rhei_status take_change(struct postgres_decoder *decoder, const struct po
     struct postgres_rows *rows = rows_of(decoder, relation->table, error);
     if (rows == NULL)
         return RHEI_NO_MEMORY;
-    struct change change = {decoder, relation, message, rows, relation->reason, error};
+    struct change change = {decoder, relation, message, rows, relation->reason, error, false};
     size_t count = rows->count;
     bool ok = relation->reason == NULL;
     if (ok && message->kind == POSTGRES_INSERT)
@@ -373,7 +379,7 @@ static rhei_status take_change(struct postgres_decoder *decoder, const struct po
     rows->count = count;
     if (error != NULL && error->code != RHEI_OK)
         return error->code;
-    lose(decoder, rows, change.reason != NULL ? change.reason : "a change of it can't be told");
+    lose(decoder, rows, change.reason != NULL ? change.reason : "a change of it can't be told", change.moved);
     return RHEI_OK;
 }
 
@@ -396,7 +402,7 @@ static rhei_status take_truncate(struct postgres_decoder *decoder, const struct 
         if (rows == NULL)
             return RHEI_NO_MEMORY;
         if (named < table->leaf_count) {
-            lose(decoder, rows, "a partition of it was truncated");
+            lose(decoder, rows, "a partition of it was truncated", true);
             continue;
         }
         clear_row(decoder, rows, CHANGE_CLEAR);
@@ -545,8 +551,11 @@ static size_t collect(struct postgres_decoder *decoder)
     for (size_t i = 0; i < decoder->rows_capacity; i++) {
         struct postgres_rows *rows = decoder->rows[i];
         if (rows != NULL && rows->lost != NULL) /* what comes behind is for who has read the table again by then */
-            decoder->views[count++] = (struct change_batch){
-                .table = rows->table, .column_count = rows->columns, .lost = rows->lost, .lost_at = rows->lost_at};
+            decoder->views[count++] = (struct change_batch){.table = rows->table,
+                                                            .column_count = rows->columns,
+                                                            .lost = rows->lost,
+                                                            .lost_at = rows->lost_at,
+                                                            .lost_us = rows->lost_us};
         if (rows != NULL && rows->count > 0)
             decoder->views[count++] = *postgres_rows_view(rows);
     }

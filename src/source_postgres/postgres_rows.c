@@ -75,6 +75,7 @@ const struct change_batch *postgres_rows_view(struct postgres_rows *rows)
                                        .inserted = rows->inserted,
                                        .unchanged = rows->patches ? rows->unchanged : NULL,
                                        .lost = rows->lost,
-                                       .lost_at = rows->lost_at};
+                                       .lost_at = rows->lost_at,
+                                       .lost_us = rows->lost_us};
     return &rows->view;
 }

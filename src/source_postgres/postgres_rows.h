@@ -16,7 +16,7 @@ struct postgres_rows {
     bool logged;
     bool patches; /* a row of CHANGE_PATCH is among them */
     const char *lost;
-    int64_t lost_at;
+    int64_t lost_at, lost_us;
     struct change_batch view;
 };
 

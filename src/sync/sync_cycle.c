@@ -210,6 +210,8 @@ static rhei_status apply_looked(struct sync *sync, struct sync_table *table, con
 static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct rhei_error *error)
 {
     struct sync_table *table = sync_table_find(sync, batch->table);
+    if (table && batch->lost && batch->lost_us != 0)
+        sync_history_known(table->history, batch->lost_us - 1);
     if (table && batch->lost)
         sync_table_lost(sync, table, batch->lost, batch->lost_at);
     if (!table || (batch->row_count == 0 && batch->sweep == CHANGE_SWEEP_NONE))

@@ -555,6 +555,12 @@ static int64_t known_until(const struct sync *sync, const struct sync_history *h
     return known > history->clock_us ? known : history->clock_us;
 }
 
+void sync_history_known(struct sync_history *history, int64_t until_us)
+{
+    if (history != NULL && history->attached && until_us > history->clock_us)
+        history->clock_us = until_us;
+}
+
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied)
 {
     if (history == NULL || !history->attached)

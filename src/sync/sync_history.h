@@ -41,6 +41,8 @@ bool sync_history_resume(struct sync *sync, const struct source_table *table, st
  * the next load, and nobody is told a part of a transaction. Accepts NULL.
  */
 void sync_history_tear(struct sync *sync, struct sync_history *history);
+/* All that happened to its table by then is in it. Accepts NULL. */
+void sync_history_known(struct sync_history *history, int64_t until_us);
 /* Its table is not followed any more beyond that position. Its versions stay, for the next load. Accepts NULL. */
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied);
 /* Takes it out of the mirror. */

@@ -267,3 +267,18 @@ def test_a9_times_are_those_of_the_servers_clock_alone(spawn, server, tmp_path, 
     assert as_of(now()) == [(2,)]
     with pytest.raises(RheiError, match="doesn't know what the table was between"):
         as_of(between)
+
+
+def test_a9_a_change_that_cannot_be_told_leaves_no_gap_before_it(engine, server, tmp_path):
+    """Whatever was committed before it was told, so the table is known up to it, however long nothing happened."""
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL; INSERT INTO t VALUES (7, repeat('x', 5000))")
+    now = lambda: int(server.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+    engine.open(None, config_file=temporal(tmp_path, server))
+    ids = lambda behind="": engine.query(f"SELECT id FROM app.t{behind}").rows
+    assert ids() == [(7,)]
+    quiet = now()
+    server.sql("UPDATE t SET id = 8")  # the stream has the new key, and not the large value
+    until_fresh(lambda: ids() == [(8,)])
+    assert any("a large value of it wasn't sent" in text for _, _, text in engine.log)
+    assert ids(f" FOR SYSTEM_TIME AS OF {quiet}") == [(7,)]
+    assert ids(f" FOR SYSTEM_TIME AS OF {now()}") == [(8,)]
