@@ -322,6 +322,8 @@ static struct translate_value rule_nullif(struct translator *t, const struct cal
     value.affinity = other.affinity = TRANSLATE_AFFINITY_NONE; /* the function sees bare values */
     struct translate_value equal = translate_compare(t, SQL_OP_EQ, value, other);
     value.text = translate_emit(t, TRANSLATE_FORM_NULL_WHEN, equal.text, value.text, NULL);
+    if (value.cls == TRANSLATE_CLASS_MIXED) /* one NULL is as another, to DISTINCT too */
+        value.flag = translate_emit(t, TRANSLATE_FORM_NULL_WHEN, equal.text, translate_flag(t, value), NULL);
     value.constant = false;
     value.nullable = true;
     value.collation = NULL;

@@ -193,3 +193,11 @@ SELECT (SELECT max(y.c) FROM t, (u AS q) WHERE y.a = t.a) FROM u AS y;
 SELECT * FROM (u) LEFT JOIN ((t)) USING (a) ORDER BY a;
 SELECT count(*) FROM (t JOIN (u) ON t.a = u.a), (v) AS w WHERE w.b > 1;
 SELECT sum(q.n) FROM ((SELECT b + 1 AS n FROM (t)) AS r) AS q;
+-- new
+CREATE TABLE t (a INTEGER NOT NULL, b DECIMAL(10,2));
+INSERT INTO t VALUES (-6, NULL), (13, 6.75), (14, 5), (14, -6), (15, NULL);
+-- A NULL in the place of a number is one value, whichever number it stands for.
+SELECT DISTINCT s.a, nullif(t.b, t.b) FROM t, t AS s ORDER BY 1;
+SELECT DISTINCT CASE WHEN b = 6.75 THEN NULL ELSE b END FROM t ORDER BY 1;
+SELECT DISTINCT iif(a < 0, b, NULL) AS k FROM t ORDER BY k;
+SELECT DISTINCT CASE a WHEN 14 THEN NULL ELSE b END AS k FROM t ORDER BY k;
