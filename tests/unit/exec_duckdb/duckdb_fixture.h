@@ -3,18 +3,8 @@
 #ifndef TESTS_DUCKDB_FIXTURE_H
 #define TESTS_DUCKDB_FIXTURE_H
 
-/* clang-format off */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-/* clang-format on */
-
 #include "exec_duckdb/duckdb_executor.h"
-#include "mirror/mirror.h"
-
-enum { FIXTURE_COLUMNS = 8 };
+#include "tests/support/executor_fixture.h"
 
 /*
  * DuckDB hands aggregates' states from thread to thread by means that the thread sanitizer doesn't see; it would report,
@@ -26,56 +16,8 @@ enum { FIXTURE_COLUMNS = 8 };
 #define FIXTURE_AGGREGATE_THREADS 4
 #endif
 
-struct fixture {
-    struct mirror *mirror;
-    struct executor *executor;
-    _Atomic int64_t position;
-};
-
-/* cmocka's set-up and tear-down; *state is the fixture. */
+/* cmocka's set-up; *state is the fixture. */
 int fixture_set_up(void **state);
-int fixture_tear_down(void **state);
 void fixture_open_executor(struct fixture *fixture, const struct duckdb_executor_config *config);
-
-/*
- * A table whose first column is the integer key. `columns` names them with affinities: "id I, name T, amount R, any B";
- * N is NUMERIC. A column called "rowid" is the hidden one.
- */
-void fixture_table(struct fixture *fixture, uint32_t id, const char *name, const char *columns);
-
-struct rhei_value value_null(void);
-struct rhei_value value_int(int64_t integer);
-struct rhei_value value_real(double real);
-struct rhei_value value_text(const char *text);
-struct rhei_value value_blob(const void *bytes, uint32_t length);
-
-/* Rows collected, then applied as one batch; several batches are seen at once after fixture_publish. */
-struct rows {
-    uint32_t column_count;
-    size_t count, capacity;
-    struct rhei_value *columns[FIXTURE_COLUMNS];
-    uint8_t *op;
-};
-void rows_add(struct rows *rows, const struct rhei_value *values, uint32_t count);
-void rows_delete(struct rows *rows, int64_t key, uint32_t column_count);
-void fixture_apply(struct fixture *fixture, uint32_t table, struct rows *rows); /* empties the rows */
-void fixture_publish(struct fixture *fixture);
-
-/* Fills {sql, snapshot}; the snapshot is a new one of the fixture's. */
-struct question {
-    struct executor_query query;
-    struct mirror_snapshot snapshot;
-};
-void question_open(struct fixture *fixture, const char *sql, struct question *question);
-void question_close(struct question *question);
-
-/* The whole answer as text: cells between '|', rows between '\n'. Free with base_free. */
-char *answer_of(struct fixture *fixture, const struct executor_query *query);
-char *ask(struct fixture *fixture, const char *sql);
-void assert_answer(struct fixture *fixture, const char *sql, const char *expected);
-int64_t ask_integer(struct fixture *fixture, const char *sql);
-/* Fails in run; the message must contain `word`. */
-void assert_refused(struct fixture *fixture, const struct executor_query *query, rhei_status status, const char *word);
-void assert_fails(struct fixture *fixture, const char *sql, rhei_status status, const char *word);
 
 #endif
