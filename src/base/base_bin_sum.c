@@ -399,6 +399,17 @@ bool base_bin_sum_result(const struct base_bin_sum *sum, double *result)
     return merged;
 }
 
+bool base_bin_sum_parts(const struct base_bin_sum *sum, double parts[BASE_BIN_SUM_PARTS], uint32_t *count)
+{
+    struct base_exact_sum all;
+    bins_to_exact(sum, &all);
+    bool merged = sum->more == NULL || base_exact_sum_merge(&all, sum->more);
+    if (merged)
+        *count = base_exact_sum_parts(&all, parts);
+    base_exact_sum_reset(&all);
+    return merged && *count != BASE_EXACT_SUM_NO_PARTS;
+}
+
 void base_bin_sum_reset(struct base_bin_sum *sum)
 {
     if (sum->more != NULL)

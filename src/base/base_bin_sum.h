@@ -43,6 +43,9 @@ bool base_bin_sum_window(const struct base_bin_sum *sum, struct base_exact_sum *
 int64_t base_bin_sum_count(const struct base_bin_sum *sum); /* values in the sum, infinite ones too */
 /* The exact sum, rounded once; NaN where infinities of both signs met. *result unset on false: no memory. */
 bool base_bin_sum_result(const struct base_bin_sum *sum, double *result);
+/* Doubles whose exact sum it is, at most BASE_BIN_SUM_PARTS (base_exact_sum_parts). False: no memory, or there are none. */
+enum { BASE_BIN_SUM_PARTS = BASE_EXACT_SUM_PARTS };
+bool base_bin_sum_parts(const struct base_bin_sum *sum, double parts[BASE_BIN_SUM_PARTS], uint32_t *count);
 void base_bin_sum_reset(struct base_bin_sum *sum);
 
 #endif

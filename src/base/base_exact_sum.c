@@ -353,6 +353,68 @@ double base_exact_sum_result(const struct base_exact_sum *sum)
     return round_once(negative ? -(wide_uint)window : (wide_uint)window, sum->exponent, false, negative);
 }
 
+static uint32_t special_parts(const struct base_exact_long *wide, double *parts)
+{
+    uint32_t count = 0;
+    if (wide->plus_infinite != 0)
+        parts[count++] = (double)INFINITY;
+    if (wide->minus_infinite != 0)
+        parts[count++] = -(double)INFINITY;
+    if (wide->not_a_number != 0) { /* which infinities of both signs are, too */
+        parts[count++] = (double)INFINITY;
+        parts[count++] = -(double)INFINITY;
+    }
+    return count;
+}
+
+/* Normalised, and not negative; true: it was, and now stands for what is to be taken away. */
+static bool long_magnitude(struct base_exact_long *wide)
+{
+    long_normalise(wide);
+    bool negative = wide->limb[LIMBS - 1] < 0;
+    for (int i = 0; negative && i < LIMBS; i++)
+        wide->limb[i] = -wide->limb[i];
+    long_normalise(wide);
+    return negative;
+}
+
+/* A limb that was normalised is below 2^32, and its unit no smaller than the smallest double. */
+static uint32_t long_parts(const struct base_exact_long *wide, double *parts)
+{
+    struct base_exact_long copy = *wide;
+    uint32_t count = special_parts(wide, parts);
+    bool negative = long_magnitude(&copy);
+    for (int i = 0; i < LIMBS; i++) {
+        int64_t rest = copy.limb[i];
+        for (int up = 0; rest != 0; up += LIMB_BITS, rest >>= LIMB_BITS) { /* the last limb may be longer */
+            double part = ldexp((double)(rest & INT64_C(0xffffffff)), i * LIMB_BITS + up + SMALLEST_EXPONENT);
+            if (isinf(part))
+                return BASE_EXACT_SUM_NO_PARTS;
+            if (part != 0)
+                parts[count++] = negative ? -part : part;
+        }
+    }
+    return count;
+}
+
+uint32_t base_exact_sum_parts(const struct base_exact_sum *sum, double parts[BASE_EXACT_SUM_PARTS])
+{
+    if (sum->wide != NULL)
+        return long_parts(sum->wide, parts);
+    wide_int window = window_get(sum);
+    if (!sum->scaled || window == 0)
+        return 0;
+    bool negative = window < 0;
+    wide_uint magnitude = negative ? -(wide_uint)window : (wide_uint)window;
+    uint32_t count = 0;
+    for (int exponent = sum->exponent; magnitude != 0; exponent += LIMB_BITS, magnitude >>= LIMB_BITS) {
+        double part = (double)(uint32_t)(magnitude & 0xffffffff);
+        if (part != 0)
+            parts[count++] = ldexp(negative ? -part : part, exponent);
+    }
+    return count;
+}
+
 void base_exact_sum_reset(struct base_exact_sum *sum)
 {
     base_free(sum->wide);

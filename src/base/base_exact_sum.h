@@ -42,6 +42,14 @@ bool base_exact_sum_merge(struct base_exact_sum *sum, const struct base_exact_su
  */
 double base_exact_sum_result(const struct base_exact_sum *sum);
 
+/*
+ * Doubles whose exact sum it is, as few as they may be, for a sum of the same values elsewhere; infinities of both signs, where it has them, are
+ * among them. Returns how many; BASE_EXACT_SUM_NO_PARTS where it is beyond the largest double, which no double is a part of.
+ */
+#define BASE_EXACT_SUM_NO_PARTS UINT32_MAX
+enum { BASE_EXACT_SUM_PARTS = 144 };
+uint32_t base_exact_sum_parts(const struct base_exact_sum *sum, double parts[BASE_EXACT_SUM_PARTS]);
+
 /* Frees what it holds; an empty sum again. */
 void base_exact_sum_reset(struct base_exact_sum *sum);
 

@@ -106,11 +106,33 @@ static void assert_groups(const double *values, size_t count, uint64_t *random)
         assert_same_bits(result_of(&sums[g]), exact(parted[g], counts[g]));
 }
 
+/* The parts of several sums, added up in another: what a state is when it goes through memory as numbers. */
+static double by_parts(const double *values, size_t count, uint64_t *random)
+{
+    struct base_bin_sum sum = {.scale = 0}, total = {.scale = 0};
+    for (size_t at = 0, run; at < count; at += run) {
+        double parts[BASE_BIN_SUM_PARTS];
+        uint32_t used = 0;
+        run = 1 + next_random(random) % 300;
+        run = run < count - at ? run : count - at;
+        assert_true(base_bin_sum_add_run(&sum, values + at, run));
+        if (!base_bin_sum_parts(&sum, parts, &used)) /* beyond the doubles for the moment */
+            continue;
+        assert_true(used <= BASE_BIN_SUM_PARTS);
+        assert_true(base_bin_sum_add_run(&total, parts, used));
+        base_bin_sum_reset(&sum);
+    }
+    assert_true(base_bin_sum_merge(&total, &sum));
+    base_bin_sum_reset(&sum);
+    return result_of(&total);
+}
+
 static void check(const double *values, size_t count, uint64_t *random)
 {
     double expected = exact(values, count);
     assert_same_bits(by_one(values, count), expected);
     assert_same_bits(by_merged_runs(values, count, random), expected);
+    assert_same_bits(by_parts(values, count, random), expected);
     assert_groups(values, count, random);
 }
 
