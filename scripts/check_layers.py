@@ -37,6 +37,7 @@ FOREIGN = {
     "sqlite3.h": {"oltp", "capture", "source_sqlite"},
     "sqlite3ext.h": {"oltp", "capture", "source_sqlite"},
     "duckdb.h": {"exec_duckdb"},
+    "rhei_datafusion.h": {"exec_datafusion"},
     "nanoarrow/": {"arrow"},
     "flatcc/": {"arrow"},
     "lz4": {"arrow"},

@@ -84,8 +84,9 @@ configure() {
     local log=$build_folder.log cxx=c++ again=() new=no
     [ -e "$build_folder" ] || new=yes
     [ "$compiler" = clang-14 ] && cxx=clang++-14
+    use_plugin
     if [ -e "$build_folder/build.ninja" ]; then
-        uses_missing_packages || return 0
+        uses_missing_packages || [ "$plugin" != "$(cat "$build_folder/plugin" 2>/dev/null)" ] || return 0
         again=(--reconfigure)
     fi
     echo "rhei: configuring $build_folder"
@@ -94,7 +95,16 @@ configure() {
         cat "$log" >&2
         die "the build could not be configured; Meson's own words are above"
     }
+    echo "$plugin" >"$build_folder/plugin"
     rm -f "$log"
+}
+
+# Where the DataFusion plug-in was built for these sources, if it was (./dev setup --with datafusion).
+use_plugin() {
+    plugin=$(scripts/plugin.sh --path)
+    # no sanitizer knows it
+    [ -e "$plugin" ] && [[ " ${meson_options[*]} " != *" -Db_sanitize="* ]] || plugin=
+    meson_options+=("-Ddatafusion=$plugin")
 }
 
 # A cache that was emptied or moved leaves a build folder with paths that lead nowhere.

@@ -2,13 +2,26 @@
 # Brings the machine to where ./dev build works: Debian packages, pinned packages, Python test environment.
 # Installs only what is missing, so a machine that has everything needs no network and no root.
 #
-#   scripts/setup.sh [GROUP...]     groups of deps/pins.txt; default: all
+#   scripts/setup.sh [--with datafusion] [GROUP...]     groups of deps/pins.txt; default: all. With the plug-in of that name, compiled
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
 
-groups=("$@")
-[ $# -gt 0 ] || groups=(core tests demo bench)
+groups=()
+with=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --with | --with=*)
+        with=${1#--with}
+        with=${with#=}
+        [ -n "$with" ] || { shift; with=${1:-}; }
+        [ "$with" = datafusion ] || die "there is no plug-in \"$with\": --with takes datafusion"
+        ;;
+    *) groups+=("$1") ;;
+    esac
+    shift
+done
+[ ${#groups[@]} -gt 0 ] || groups=(core tests demo bench)
 
 missing_packages() { # packages
     local installed package
@@ -82,5 +95,10 @@ read -r -d '' -a packages < <(sed 's/#.*//' deps/apt.txt) || true
 install_packages "${packages[@]}"
 read -r -d '' -a packages < <(client_packages) || true
 install_packages "${packages[@]}"
+if [ -n "$with" ]; then
+    read -r -d '' -a packages < <(scripts/plugin.sh --clients) || true
+    install_packages "${packages[@]}"
+fi
 scripts/fetch.sh "${groups[@]}"
+[ -z "$with" ] || scripts/plugin.sh
 scripts/venv.sh >/dev/null

@@ -1,11 +1,29 @@
 #!/usr/bin/env bash
 # Builds, then runs the unit tests and the end-to-end tests, and ends with 'N passed, N failed, N skipped'.
 #
-#   scripts/test.sh [VARIANT] [--unit|--e2e] [-k TEXT] [-v]
+#   scripts/test.sh [VARIANT] [--backend duckdb|datafusion] [--unit|--e2e] [-k TEXT] [-v]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
-parse_variant "$@"
+arguments=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --backend | --backend=*)
+        RHEI_BACKEND=${1#--backend}
+        RHEI_BACKEND=${RHEI_BACKEND#=}
+        [ -n "$RHEI_BACKEND" ] || { shift; RHEI_BACKEND=${1:-}; }
+        export RHEI_BACKEND
+        ;;
+    *) arguments+=("$1") ;;
+    esac
+    shift
+done
+case ${RHEI_BACKEND:-duckdb} in
+duckdb) ;;
+datafusion) scripts/setup.sh --with datafusion core tests ;;
+*) die "there is no backend \"$RHEI_BACKEND\": --backend takes duckdb or datafusion" ;;
+esac
+parse_variant "${arguments[@]}"
 build
 python=$(scripts/venv.sh)
 

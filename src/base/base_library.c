@@ -25,7 +25,8 @@ static void *open_any(const struct base_library *library)
     if (named != NULL && named[0] != '\0')
         return dlopen(named, RTLD_NOW | RTLD_LOCAL);
     for (const char *const *name = library->names; handle == NULL && *name != NULL; name++)
-        handle = dlopen(*name, RTLD_NOW | RTLD_LOCAL);
+        if ((*name)[0] != '\0') /* the program itself */
+            handle = dlopen(*name, RTLD_NOW | RTLD_LOCAL);
     return handle;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a handle: the configuration file first, the caller's fields over it. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/base_map.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
@@ -144,6 +147,25 @@ static rhei_status merge_path(struct rhei_db *db, const char **path, struct rhei
     return RHEI_OK;
 }
 
+/*
+ * DataFusion isn't offered: random statements still find answers that differ (docs/design/datafusion.md). RHEI_BACKEND tries it all the same, in place of
+ * duckdb: a whole test suite, or an application as it is.
+ */
+static rhei_status merge_environment(struct rhei_config *config, struct rhei_error *error)
+{
+    const char *named = getenv("RHEI_BACKEND");
+    if (config->olap_backend == RHEI_OLAP_DATAFUSION)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
+                         "RHEI_OLAP_NONE for SQLite alone");
+    if (named == NULL || named[0] == '\0' || config->olap_backend != RHEI_OLAP_DUCKDB || strcmp(named, "duckdb") == 0)
+        return RHEI_OK;
+    if (strcmp(named, "datafusion") != 0)
+        return error_set(error, RHEI_CONFIG, "RHEI_BACKEND can't be \"%.40s\": it takes duckdb or datafusion", named);
+    config->olap_backend = RHEI_OLAP_DATAFUSION;
+    return RHEI_OK;
+}
+
 static rhei_status add_mode(struct rhei_db *db, const char *table, int32_t mode, struct rhei_error *error)
 {
     char *name = base_strdup(table);
@@ -194,6 +216,8 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     rhei_status status = db->config.config_file != NULL ? merge_file(db, error) : RHEI_OK;
     if (status == RHEI_OK)
         status = merge_path(db, &path, error);
+    if (status == RHEI_OK)
+        status = merge_environment(&db->config, error);
     if (status == RHEI_OK)
         status = take_modes(db, error);
     if (status != RHEI_OK)

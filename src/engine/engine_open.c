@@ -11,6 +11,7 @@
 #include "engine/engine_internal.h"
 #include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
+#include "exec_datafusion/datafusion_executor.h"
 #include "exec_duckdb/duckdb_executor.h"
 
 enum {
@@ -136,10 +137,6 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
     bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL || any_temporal;
     if (temporal && config->olap_backend == RHEI_OLAP_NONE)
         return error_set(error, RHEI_UNSUPPORTED, "sync_mode temporal needs the column store, which has the history");
-    if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
-        return error_set(error, RHEI_UNSUPPORTED,
-                         "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
-                         "RHEI_OLAP_NONE for SQLite alone");
     if (config->olap_path != NULL && config->rocksdb_cdc_path != NULL &&
         strcmp(config->olap_path, config->rocksdb_cdc_path) == 0)
         return error_set(error, RHEI_INVALID,
@@ -218,19 +215,31 @@ static void built(void *context, uint64_t rows)
         db->executor->ops->warm(db->executor);
 }
 
+static rhei_status open_executor(struct rhei_db *db, size_t memory_limit, struct rhei_error *error)
+{
+    const struct rhei_config *config = &db->config;
+    if (config->olap_backend == RHEI_OLAP_DATAFUSION) {
+        struct datafusion_executor_config datafusion = {.threads = (int)config->threads,
+                                                        .memory_limit = memory_limit,
+                                                        .temp_directory = db->temp_folder,
+                                                        .helpers = *oltp_helpers(),
+                                                        .log = &db->log};
+        return datafusion_executor_open(&datafusion, &db->executor, error);
+    }
+    struct duckdb_executor_config duckdb = {.threads = (int)config->threads,
+                                            .memory_limit = memory_limit,
+                                            .temp_directory = db->temp_folder,
+                                            .helpers = *oltp_helpers(),
+                                            .log = &db->log};
+    return duckdb_executor_open(&duckdb, &db->executor, error);
+}
+
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
 {
     const struct rhei_config *config = &db->config;
     /* The executor's working memory is what the mirror leaves of the one limit. */
     struct mirror_config mirror = {.memory_limit = config->olap_memory_limit / 5 * 3, .log = &db->log};
-    struct duckdb_executor_config executor = {
-        .threads = (int)config->threads,
-        .memory_limit = config->olap_memory_limit - mirror.memory_limit,
-        .helpers = *oltp_helpers(),
-        .log = &db->log,
-    };
     rhei_status status = name_temp_folder(db, error);
-    executor.temp_directory = db->temp_folder;
     if (status == RHEI_OK)
         status = mirror_open(&mirror, &db->mirror, error);
     if (status == RHEI_OK)
@@ -238,7 +247,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     if (status == RHEI_OK)
         status = engine_buffer_source(db, &db->source, error);
     if (status == RHEI_OK)
-        status = duckdb_executor_open(&executor, &db->executor, error);
+        status = open_executor(db, config->olap_memory_limit - mirror.memory_limit, error);
     if (status != RHEI_OK)
         return status;
     struct sync_config sync = {

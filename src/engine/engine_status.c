@@ -375,9 +375,11 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
         out,
         ", \"olap_backend\": \"%s\", \"sync_mode\": \"%s\", \"wal_limit\": %" PRIu64
         ", \"scrub_interval\": %u, \"olap_syntax\": %s, \"log_format\": \"%s\", \"log_level\": \"%s\"}\n}\n",
-        config->olap_backend == RHEI_OLAP_NONE ? "none" : "duckdb", db->keeps_history ? "temporal" : "destructive",
-        config->wal_limit_bytes, config->scrub_interval_s, config->no_olap_syntax ? "false" : "true",
-        json ? "json" : "text", levels[config->log_level]);
+        config->olap_backend == RHEI_OLAP_NONE         ? "none"
+        : config->olap_backend == RHEI_OLAP_DATAFUSION ? "datafusion"
+                                                       : "duckdb",
+        db->keeps_history ? "temporal" : "destructive", config->wal_limit_bytes, config->scrub_interval_s,
+        config->no_olap_syntax ? "false" : "true", json ? "json" : "text", levels[config->log_level]);
 }
 
 static void json_olap(struct base_buffer *out, struct rhei_db *db)

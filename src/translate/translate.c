@@ -16,7 +16,13 @@ static const char *const duckdb_forms[TRANSLATE_FORMS] = {
 #undef FORM
 };
 
-static const struct translate_dialect dialects[] = {{"duckdb", duckdb_forms}};
+static const char *const datafusion_forms[TRANSLATE_FORMS] = {
+#define FORM(name, text) [TRANSLATE_FORM_##name] = text,
+#include "translate/translate_datafusion.def"
+#undef FORM
+};
+
+static const struct translate_dialect dialects[] = {{"duckdb", duckdb_forms}, {"datafusion", datafusion_forms}};
 
 const struct translate_dialect *translate_dialect_of(const char *name)
 {

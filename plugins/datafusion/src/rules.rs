@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! DataFusion's optimizer, less what gives other rows than the text says.
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::Transformed;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+
+/// Pushes filters down, but not through a group that is there without rows: a condition of constants would be asked of its rows.
+#[derive(Debug)]
+struct PushDown(Rule);
+
+fn groups_all(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+}
+
+impl OptimizerRule for PushDown {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        match &plan {
+            LogicalPlan::Filter(filter) if groups_all(&filter.input) => Ok(Transformed::no(plan)),
+            _ => self.0.rewrite(plan, config),
+        }
+    }
+}
+
+pub fn logical() -> Vec<Rule> {
+    let rules = Optimizer::new().rules;
+    let guarded = |rule: Rule| -> Rule {
+        if rule.name() == "push_down_filter" { Arc::new(PushDown(rule)) } else { rule }
+    };
+    rules.into_iter().map(guarded).collect()
+}
+
+/// Nothing takes filters in our plans but joins, which have them from the logical plan.
+pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let rules = PhysicalOptimizer::new().rules;
+    rules.into_iter().filter(|rule| !rule.name().starts_with("FilterPushdown")).collect()
+}

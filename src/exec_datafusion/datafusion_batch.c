@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vector of the mirror as Arrow arrays. Numbers of a vector without dead rows aren't copied, nor are texts that are all short: the
+ * batch holds the segment, and with it the snapshot, until it is released.
+ */
+#include <string.h>
+
+#include "base/base_memory.h"
+#include "exec_datafusion/datafusion_internal.h"
+
+enum { BUFFERS = 4, INLINE_BYTES = 12, WORDS = MIRROR_VECTOR_ROWS / 64 };
+
+/* Arrow's string view: our layout while a string is short; a long one has buffer and offset in the pointer's place. */
+struct string_view {
+    int32_t length;
+    char prefix[4];
+    int32_t buffer, offset;
+};
+
+/* A column's array and what it owns. */
+struct column_data {
+    void *owned[BUFFERS];
+    const void *buffers[BUFFERS];
+    int64_t long_bytes; /* the lengths buffer of a string view */
+    uint64_t valid[WORDS];
+};
+
+struct batch_data {
+    struct df_pin *pin;
+    struct mirror_hold hold;
+    struct ArrowArray *children;
+    struct ArrowArray **pointers;
+    const void *buffers[1];
+};
+
+static void column_release(struct ArrowArray *array)
+{
+    struct column_data *data = array->private_data;
+    for (int i = 0; i < BUFFERS; i++)
+        base_free(data->owned[i]);
+    base_free(data);
+    array->release = NULL;
+}
+
+static void batch_release(struct ArrowArray *array)
+{
+    struct batch_data *data = array->private_data;
+    for (int64_t i = 0; i < array->n_children; i++)
+        if (data->children[i].release != NULL)
+            data->children[i].release(&data->children[i]);
+    mirror_hold_end(&data->hold);
+    df_pin_drop(data->pin);
+    base_free(data->children);
+    base_free(data->pointers);
+    base_free(data);
+    array->release = NULL;
+}
+
+/* The rows that are given, by their slots; NULL: all of them. */
+struct chosen {
+    const uint16_t *slots;
+    uint32_t count;
+};
+
+static uint32_t slot_of(const struct chosen *chosen, uint32_t row)
+{
+    return chosen->slots != NULL ? chosen->slots[row] : row;
+}
+
+static bool is_valid(const struct mirror_column_data *source, uint32_t slot)
+{
+    return !source->has_nulls || (source->valid[slot / 64] >> (slot % 64) & 1) != 0;
+}
+
+static void *own(struct column_data *data, int number, size_t size)
+{
+    data->owned[number] = base_alloc(size > 0 ? size : 1);
+    data->buffers[number] = data->owned[number];
+    return data->owned[number];
+}
+
+/* Buffer 0 and the count of NULLs. `empty`: no row has a value. */
+static void set_valid(struct ArrowArray *out, struct column_data *data, const struct mirror_column_data *source,
+                      const struct chosen *chosen, bool empty)
+{
+    if (!empty && !source->has_nulls)
+        return;
+    int64_t set = 0;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint64_t bit = !empty && is_valid(source, slot_of(chosen, row));
+        data->valid[row / 64] |= bit << (row % 64);
+        set += (int64_t)bit;
+    }
+    out->null_count = chosen->count - set;
+    data->buffers[0] = out->null_count > 0 ? data->valid : NULL;
+}
+
+/*
+ * F6. -0.0 is another value than 0.0 to DataFusion, and its min() begins below infinity. NULLs may have anything beneath them: then a statement is
+ * refused for nothing, which is no wrong answer.
+ */
+static enum df_batch_result check_reals(const struct df_column *column, const struct column_data *data, uint32_t count)
+{
+    static const uint64_t sign = UINT64_C(1) << 63, infinity = UINT64_C(0x7ff0000000000000);
+    const uint64_t *bits = data->buffers[1];
+    uint32_t found = 0;
+    for (uint32_t row = 0; column->kind == RHEI_DF_REAL && row < count; row++)
+        found |= (uint32_t)(bits[row] == sign) | (uint32_t)((bits[row] & infinity) == infinity);
+    return found ? DF_BATCH_BARRED : DF_BATCH_OK;
+}
+
+static enum df_batch_result numbers(struct column_data *data, const struct df_column *column,
+                                    const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    bool same =
+        source->layout == MIRROR_LAYOUT_INTEGER ? column->kind == RHEI_DF_INTEGER : column->kind == RHEI_DF_REAL;
+    if (same && chosen->slots == NULL) {
+        data->buffers[1] = source->data;
+        return DF_BATCH_OK;
+    }
+    uint64_t *to = own(data, 1, chosen->count * sizeof *to);
+    const uint64_t *from = source->data;
+    if (to == NULL)
+        return DF_BATCH_NO_MEMORY;
+    for (uint32_t row = 0; same && row < chosen->count; row++)
+        to[row] = from[slot_of(chosen, row)];
+    if (same)
+        return DF_BATCH_OK;
+    if (!column->is_number)
+        return DF_BATCH_OTHER_CLASS;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        double value = (double)((const int64_t *)source->data)[slot_of(chosen, row)];
+        memcpy(&to[row], &value, sizeof value);
+    }
+    return DF_BATCH_OK;
+}
+
+/* Which of the numbers are integers. */
+static enum df_batch_result truths(struct column_data *data, const struct mirror_column_data *source,
+                                   const struct chosen *chosen)
+{
+    uint64_t *bits = own(data, 1, WORDS * sizeof *bits);
+    if (bits == NULL)
+        return DF_BATCH_NO_MEMORY;
+    memset(bits, source->layout == MIRROR_LAYOUT_INTEGER ? 0xff : 0, WORDS * sizeof *bits);
+    for (uint32_t row = 0; source->layout == MIRROR_LAYOUT_MIXED && row < chosen->count; row++)
+        bits[row / 64] |= (uint64_t)(source->classes[slot_of(chosen, row)] == RHEI_INTEGER) << (row % 64);
+    return DF_BATCH_OK;
+}
+
+/* A string of the mirror's in a layout of strings or of cells. */
+static const struct mirror_string *string_at(const struct mirror_column_data *source, uint32_t slot)
+{
+    return source->layout == MIRROR_LAYOUT_MIXED ? &((const union mirror_cell *)source->data)[slot].string
+                                                 : &((const struct mirror_string *)source->data)[slot];
+}
+
+static uint32_t length_of(const struct mirror_column_data *source, uint32_t slot)
+{
+    return is_valid(source, slot) ? string_at(source, slot)->as.inlined.length : 0;
+}
+
+static enum df_batch_result strings(struct ArrowArray *out, struct column_data *data,
+                                    const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    size_t bytes = 0;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t length = length_of(source, slot_of(chosen, row));
+        bytes += length > INLINE_BYTES ? length : 0;
+    }
+    out->n_buffers = bytes > 0 ? 4 : 3;
+    data->long_bytes = (int64_t)bytes;
+    data->buffers[out->n_buffers - 1] = &data->long_bytes;
+    if (bytes == 0 && chosen->slots == NULL && source->layout != MIRROR_LAYOUT_MIXED && !source->has_nulls) {
+        data->buffers[1] = source->data;
+        return DF_BATCH_OK;
+    }
+    struct string_view *views = own(data, 1, chosen->count * sizeof *views);
+    char *text = bytes > 0 ? own(data, 2, bytes) : NULL;
+    if (views == NULL || (bytes > 0 && text == NULL) || bytes > INT32_MAX)
+        return DF_BATCH_NO_MEMORY;
+    size_t used = 0;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t slot = slot_of(chosen, row), length = length_of(source, slot);
+        memset(&views[row], 0, sizeof views[row]);
+        if (!is_valid(source, slot))
+            continue;
+        const struct mirror_string *string = string_at(source, slot);
+        memcpy(&views[row], string, sizeof views[row]);
+        if (length <= INLINE_BYTES)
+            continue;
+        views[row].buffer = 0;
+        views[row].offset = (int32_t)used;
+        memcpy(text + used, string->as.pointer.bytes, length);
+        used += length;
+    }
+    return DF_BATCH_OK;
+}
+
+static bool class_fits(const struct df_column *column, uint8_t class)
+{
+    switch (column->kind) {
+    case RHEI_DF_INTEGER:
+        return class == RHEI_INTEGER;
+    case RHEI_DF_REAL:
+        return class == RHEI_REAL || (column->is_number && class == RHEI_INTEGER);
+    case RHEI_DF_TRUTH:
+        return class == RHEI_INTEGER || class == RHEI_REAL;
+    case RHEI_DF_TEXT:
+        return class == RHEI_TEXT;
+    default:
+        return class == RHEI_BLOB;
+    }
+}
+
+static bool mixed_fits(const struct df_column *column, const struct mirror_column_data *source,
+                       const struct chosen *chosen)
+{
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t slot = slot_of(chosen, row);
+        if (is_valid(source, slot) && source->classes[slot] != RHEI_NULL && !class_fits(column, source->classes[slot]))
+            return false;
+    }
+    return true;
+}
+
+static enum df_batch_result mixed_numbers(struct column_data *data, const struct df_column *column,
+                                          const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    const union mirror_cell *cells = source->data;
+    uint64_t *to = own(data, 1, chosen->count * sizeof *to);
+    if (to == NULL)
+        return DF_BATCH_NO_MEMORY;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t slot = slot_of(chosen, row);
+        double real = source->classes[slot] == RHEI_INTEGER ? (double)cells[slot].integer : cells[slot].real;
+        if (column->kind == RHEI_DF_INTEGER)
+            memcpy(&to[row], &cells[slot].integer, sizeof to[row]);
+        else
+            memcpy(&to[row], &real, sizeof to[row]);
+    }
+    return DF_BATCH_OK;
+}
+
+static bool layout_fits(const struct df_column *column, uint8_t layout)
+{
+    switch (layout) {
+    case MIRROR_LAYOUT_INTEGER:
+        return class_fits(column, RHEI_INTEGER);
+    case MIRROR_LAYOUT_REAL:
+        return class_fits(column, RHEI_REAL);
+    case MIRROR_LAYOUT_TEXT:
+        return class_fits(column, RHEI_TEXT);
+    case MIRROR_LAYOUT_BLOB:
+        return class_fits(column, RHEI_BLOB);
+    default:
+        return layout == MIRROR_LAYOUT_MIXED;
+    }
+}
+
+/* No row of the snapshot has a value: zeros beneath the NULLs. */
+static enum df_batch_result nothing(struct ArrowArray *out, struct column_data *data, const struct df_column *column,
+                                    const struct chosen *chosen)
+{
+    bool is_text = column->kind == RHEI_DF_TEXT || column->kind == RHEI_DF_BLOB;
+    size_t size = chosen->count * (is_text ? sizeof(struct string_view) : sizeof(uint64_t));
+    void *zeros = own(data, 1, size);
+    if (zeros == NULL)
+        return DF_BATCH_NO_MEMORY;
+    memset(zeros, 0, size);
+    if (is_text) {
+        out->n_buffers = 3;
+        data->buffers[2] = &data->long_bytes;
+    }
+    return DF_BATCH_OK;
+}
+
+static bool any_value(const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    for (uint32_t row = 0; row < chosen->count; row++)
+        if (is_valid(source, slot_of(chosen, row)))
+            return true;
+    return false;
+}
+
+/* MIXED is what a column may still be after its other classes are gone; a NULL there may be a class of its own. */
+static void mixed_valid(struct mirror_column_data *source)
+{
+    if (!source->has_nulls)
+        memset(source->valid, 0xff, sizeof source->valid);
+    source->has_nulls = true;
+    for (uint32_t slot = 0; slot < MIRROR_VECTOR_ROWS; slot++)
+        if (source->classes[slot] == RHEI_NULL)
+            source->valid[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+}
+
+static enum df_batch_result column_array(const struct df_column *column, struct mirror_column_data *source,
+                                         const struct chosen *chosen, struct ArrowArray *out)
+{
+    struct column_data *data = base_alloc_zero(1, sizeof *data);
+    if (data == NULL)
+        return DF_BATCH_NO_MEMORY;
+    *out = (struct ArrowArray){.length = chosen->count,
+                               .n_buffers = 2,
+                               .buffers = data->buffers,
+                               .release = column_release,
+                               .private_data = data};
+    /*
+     * Another layout than the plan's: the segment had no value of this column when the snapshot was taken, and has got its first ones
+     * since, by rows that the snapshot doesn't have.
+     */
+    bool empty = source->layout == MIRROR_LAYOUT_EMPTY || !layout_fits(column, source->layout);
+    if (empty && source->layout != MIRROR_LAYOUT_EMPTY && any_value(source, chosen))
+        return DF_BATCH_OTHER_CLASS;
+    set_valid(out, data, source, chosen, empty);
+    if (empty)
+        return nothing(out, data, column, chosen);
+    bool mixed = source->layout == MIRROR_LAYOUT_MIXED;
+    if (mixed && !mixed_fits(column, source, chosen))
+        return DF_BATCH_OTHER_CLASS;
+    if (column->kind == RHEI_DF_TRUTH)
+        return truths(data, source, chosen);
+    if (column->kind == RHEI_DF_TEXT || column->kind == RHEI_DF_BLOB)
+        return strings(out, data, source, chosen);
+    enum df_batch_result result =
+        mixed ? mixed_numbers(data, column, source, chosen) : numbers(data, column, source, chosen);
+    return result == DF_BATCH_OK ? check_reals(column, data, chosen->count) : result;
+}
+
+static struct batch_data *batch_new(struct df_scan *scan, struct mirror_hold hold, struct ArrowArray *out)
+{
+    struct batch_data *data = base_alloc_zero(1, sizeof *data);
+    if (data == NULL)
+        return NULL;
+    data->children = base_alloc_zero((size_t)scan->count + 1, sizeof *data->children);
+    data->pointers = base_alloc_zero((size_t)scan->count + 1, sizeof(struct ArrowArray *));
+    if (data->children == NULL || data->pointers == NULL) {
+        base_free(data->children);
+        base_free(data->pointers);
+        base_free(data);
+        return NULL;
+    }
+    data->hold = hold;
+    data->pin = scan->statement->pin;
+    df_pin_share(data->pin);
+    for (uint32_t i = 0; i < scan->count; i++)
+        data->pointers[i] = &data->children[i];
+    *out = (struct ArrowArray){.n_buffers = 1,
+                               .n_children = scan->count,
+                               .buffers = data->buffers,
+                               .children = data->pointers,
+                               .release = batch_release,
+                               .private_data = data};
+    return data;
+}
+
+static const uint16_t *choose(const struct mirror_scan_batch *batch, uint16_t slots[MIRROR_VECTOR_ROWS])
+{
+    if (batch->skip == NULL || batch->count == batch->rows)
+        return NULL;
+    uint32_t count = 0;
+    for (uint32_t slot = mirror_scan_slot(batch, 0); slot < batch->rows; slot = mirror_scan_slot(batch, slot + 1))
+        slots[count++] = (uint16_t)slot;
+    return slots;
+}
+
+enum df_batch_result df_batch(struct df_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold hold,
+                              struct ArrowArray *out)
+{
+    struct batch_data *data = batch_new(scan, hold, out);
+    if (data == NULL) {
+        mirror_hold_end(&hold);
+        return DF_BATCH_NO_MEMORY;
+    }
+    uint16_t slots[MIRROR_VECTOR_ROWS];
+    struct chosen chosen = {.slots = choose(batch, slots), .count = batch->count};
+    enum df_batch_result result = DF_BATCH_OK;
+    out->length = batch->count;
+    for (uint32_t i = 0; i < scan->count && result == DF_BATCH_OK; i++) {
+        struct mirror_column_data source;
+        mirror_scan_column(scan->scan, batch, scan->columns[i].source, &source);
+        if (source.layout == MIRROR_LAYOUT_MIXED)
+            mixed_valid(&source);
+        result = column_array(&scan->columns[i], &source, &chosen, &data->children[i]);
+    }
+    if (result != DF_BATCH_OK)
+        out->release(out);
+    return result;
+}

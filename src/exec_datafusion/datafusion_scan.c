@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A scan of the mirror for the library's threads: each takes the next vector. Every row of a vector that may match is delivered;
+ * rows of a segment whose file can't be read are nobody's: the statement fails, whether its damage was found by this scan or before.
+ */
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_progress.h"
+#include "exec_datafusion/datafusion_internal.h"
+
+static bool is_number_range(const struct executor_range *range)
+{
+    return range->low.type != RHEI_TEXT && range->high.type != RHEI_TEXT;
+}
+
+/* With the ranges of numbers that the text's WHERE implies for it. */
+static rhei_status open_ranges(const struct executor_query *query, const struct df_table *table,
+                               struct mirror_scan **scan, struct rhei_error *error)
+{
+    struct mirror_scan_options options = {0};
+    struct mirror_range *ranges = base_alloc((query->range_count + 1) * sizeof *ranges);
+    if (ranges == NULL)
+        return error_no_memory(error);
+    for (uint32_t i = 0; i < query->range_count; i++) {
+        const struct executor_range *range = &query->ranges[i];
+        if (range->scan == table->scan && range->column < mirror_view_column_count(table->view) &&
+            is_number_range(range))
+            ranges[options.range_count++] =
+                (struct mirror_range){.column = range->column, .low = range->low, .high = range->high};
+    }
+    options.ranges = ranges;
+    rhei_status status = mirror_scan_open(table->view, &options, scan, error);
+    base_free(ranges);
+    return status;
+}
+
+static int32_t fill(struct df_scan *scan, const uint32_t *columns, uint32_t count, struct rhei_df_error *error)
+{
+    const struct df_table *table = scan->table;
+    for (uint32_t i = 0; i < count; i++) {
+        if (columns[i] >= table->count)
+            return df_fail(scan->statement, RHEI_INTERNAL, error, "there is no column %u", columns[i]);
+        scan->columns[i] = table->columns[columns[i]];
+        if (table->columns[columns[i]].kind == 0)
+            return df_fail(scan->statement, RHEI_SQL, error,
+                           "column \"%s\" of \"%s\" holds values that have no one type: of mixed classes (or numbers "
+                           "of two, where the "
+                           "name with __int is another column's), or text that is not UTF-8 or has a NUL in it",
+                           table->shown[columns[i]].name, mirror_view_definition(table->view)->name);
+    }
+    scan->count = count;
+    struct rhei_error failure = RHEI_ERROR_INIT;
+    rhei_status status = open_ranges(scan->statement->query, table, &scan->scan, &failure);
+    return status == RHEI_OK ? RHEI_DF_OK : df_fail(scan->statement, status, error, "%s", failure.message);
+}
+
+int32_t df_scan_open(void *context, uint32_t number, uint32_t scan_number, const uint32_t *columns, uint32_t count,
+                     void **out, struct rhei_df_error *error)
+{
+    struct df_statement *statement = context;
+    const struct df_table *table = df_statement_find(statement, number, scan_number);
+    struct df_scan *scan = base_alloc_zero(1, sizeof *scan + count * sizeof *scan->columns);
+    *out = NULL;
+    if (scan == NULL || table == NULL) {
+        base_free(scan);
+        return df_fail(statement, RHEI_NO_MEMORY, error, "out of memory");
+    }
+    scan->statement = statement;
+    scan->table = table;
+    int32_t status = fill(scan, columns, count, error);
+    if (status != RHEI_DF_OK) {
+        base_free(scan);
+        return status;
+    }
+    *out = scan;
+    return RHEI_DF_OK;
+}
+
+int32_t df_scan_next(void *context, struct ArrowArray *out, struct rhei_df_error *error)
+{
+    struct df_scan *scan = context;
+    struct df_statement *statement = scan->statement;
+    struct mirror_scan_batch batch;
+    struct mirror_hold hold = {NULL};
+    out->release = NULL;
+    if (!mirror_scan_next(scan->scan, &batch))
+        return RHEI_DF_OK;
+    mirror_scan_hold(scan->scan, &batch, &hold);
+    switch (df_batch(scan, &batch, hold, out)) {
+    case DF_BATCH_NO_MEMORY:
+        return df_fail(statement, RHEI_NO_MEMORY, error, "out of memory");
+    case DF_BATCH_OTHER_CLASS:
+        return df_fail(statement, RHEI_SQL, error, "a column holds values of another class than was planned");
+    case DF_BATCH_BARRED:
+        return df_fail(statement, RHEI_SQL, error, "negative zero or infinity");
+    case DF_BATCH_OK:
+        break;
+    }
+    if (mirror_view_segment_is_damaged(scan->table->view, batch.segment)) {
+        out->release(out);
+        atomic_store_explicit(&statement->damaged, scan->table->view, memory_order_release);
+        return df_fail(statement, RHEI_IO, error, "a file of the column store is damaged");
+    }
+    base_progress_add(statement->query->stop.progress, BASE_PROGRESS_ROWS, batch.rows);
+    return RHEI_DF_OK;
+}
+
+void df_scan_close(void *context)
+{
+    struct df_scan *scan = context;
+    mirror_scan_close(&scan->scan);
+    base_free(scan);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a text reads: the snapshot, its tables in the forms that the text was written for, and whether it may go on.
+ *
+ * Types come from the flags that the text was written for (executor_query.columns): the mirror's own may have grown by rows that
+ * the snapshot doesn't have.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "exec_datafusion/datafusion_internal.h"
+
+/* ---- The pin ----------------------------------------------------------------------------------------------------- */
+
+void df_pin_share(struct df_pin *pin)
+{
+    atomic_fetch_add_explicit(&pin->references, 1, memory_order_relaxed);
+}
+
+void df_pin_drop(struct df_pin *pin)
+{
+    if (pin == NULL || atomic_fetch_sub_explicit(&pin->references, 1, memory_order_acq_rel) != 1)
+        return;
+    mirror_snapshot_release(&pin->snapshot);
+    base_free(pin);
+}
+
+static struct df_pin *pin_new(const struct mirror_snapshot *snapshot)
+{
+    struct df_pin *pin = base_alloc_zero(1, sizeof *pin);
+    if (pin == NULL)
+        return NULL;
+    atomic_store_explicit(&pin->references, 1, memory_order_relaxed);
+    if (mirror_snapshot_clone(snapshot, &pin->snapshot) != RHEI_OK) {
+        base_free(pin);
+        return NULL;
+    }
+    return pin;
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+
+static bool copy_values(struct df_statement *statement)
+{
+    const struct executor_query *query = statement->query;
+    if (query->value_count == 0)
+        return true;
+    statement->values = base_alloc_zero(query->value_count, sizeof *statement->values);
+    for (uint32_t i = 0; statement->values != NULL && i < query->value_count; i++) {
+        const struct rhei_value *value = &query->values[i];
+        struct rhei_df_value *out = &statement->values[i];
+        out->type = value->type;
+        if (value->type == RHEI_INTEGER)
+            out->integer = value->as.integer;
+        else if (value->type == RHEI_REAL)
+            out->real = value->as.real;
+        else if (value->type == RHEI_TEXT || value->type == RHEI_BLOB) {
+            out->bytes = value->as.bytes;
+            out->length = value->length;
+        }
+    }
+    return statement->values != NULL;
+}
+
+/* The query with its ranges and columns behind it, in one block: they are read as long as it runs. */
+static struct executor_query *query_copy(const struct executor_query *query)
+{
+    size_t ranges = query->range_count * sizeof *query->ranges, columns = query->column_count * sizeof *query->columns;
+    struct executor_query *copy = base_alloc(sizeof *copy + ranges + columns + 1);
+    if (copy == NULL)
+        return NULL;
+    *copy = *query;
+    struct executor_range *own_ranges = (struct executor_range *)(copy + 1);
+    struct executor_column *own_columns = (struct executor_column *)(void *)((char *)own_ranges + ranges);
+    if (ranges > 0)
+        memcpy(own_ranges, query->ranges, ranges);
+    if (columns > 0)
+        memcpy(own_columns, query->columns, columns);
+    copy->ranges = own_ranges;
+    if (query->columns != NULL)
+        copy->columns = own_columns;
+    return copy;
+}
+
+rhei_status df_statement_open(const struct executor_query *query, struct df_statement **out, struct rhei_error *error)
+{
+    struct df_statement *statement = base_alloc_zero(1, sizeof *statement);
+    *out = NULL;
+    if (statement == NULL)
+        return error_no_memory(error);
+    base_mutex_init(&statement->mutex);
+    statement->query = query_copy(query);
+    statement->pin = pin_new(query->snapshot);
+    if (statement->query == NULL || statement->pin == NULL || !copy_values(statement)) {
+        df_statement_close(&statement);
+        return error_no_memory(error);
+    }
+    *out = statement;
+    return RHEI_OK;
+}
+
+static void table_free(struct df_table *table)
+{
+    for (uint32_t i = 0; table->shown != NULL && i < table->count; i++)
+        base_free((char *)(uintptr_t)table->shown[i].name);
+    base_free(table->shown);
+    base_free(table->columns);
+    base_free(table);
+}
+
+void df_statement_close(struct df_statement **statement)
+{
+    struct df_statement *old = *statement;
+    if (old == NULL)
+        return;
+    while (old->tables != NULL) {
+        struct df_table *table = old->tables;
+        old->tables = table->next;
+        table_free(table);
+    }
+    df_pin_drop(old->pin);
+    base_free((void *)(uintptr_t)old->query);
+    base_free(old->values);
+    base_mutex_destroy(&old->mutex);
+    base_free(old);
+    *statement = NULL;
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------------------------ */
+
+enum { CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
+
+static int32_t kind_without_values(const struct source_column *column, bool native)
+{
+    if (!native || column->affinity == AFFINITY_INTEGER)
+        return RHEI_DF_INTEGER;
+    return column->affinity == AFFINITY_REAL ? RHEI_DF_REAL : RHEI_DF_TEXT;
+}
+
+static struct df_column form_of(const struct source_column *column, uint32_t source, uint32_t flags, bool native)
+{
+    struct df_column form = {.source = source};
+    switch (flags & CLASSES) {
+    case 0:
+        form.kind = kind_without_values(column, native);
+        break;
+    case MIRROR_HAS_INTEGER:
+        form.kind = RHEI_DF_INTEGER;
+        break;
+    case MIRROR_HAS_REAL:
+        form.kind = RHEI_DF_REAL;
+        break;
+    case MIRROR_HAS_INTEGER | MIRROR_HAS_REAL:
+        form.is_number = (flags & MIRROR_BIG_INTEGER) == 0;
+        form.kind = form.is_number ? RHEI_DF_REAL : 0;
+        break;
+    case MIRROR_HAS_TEXT:
+        form.kind = (flags & (MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL)) != 0 ? 0 : RHEI_DF_TEXT;
+        break;
+    case MIRROR_HAS_BLOB:
+        form.kind = RHEI_DF_BLOB;
+        break;
+    default:
+        break;
+    }
+    return form;
+}
+
+static uint32_t flags_of(const struct executor_query *query, const struct df_table *table, uint32_t column)
+{
+    for (uint32_t i = 0; query->columns != NULL && i < query->column_count; i++)
+        if (query->columns[i].scan == table->scan && query->columns[i].column == column)
+            return query->columns[i].flags;
+    return mirror_view_column_flags(table->view, column);
+}
+
+static bool add_column(struct df_table *table, const char *name, const char *suffix, struct df_column form,
+                       bool nullable)
+{
+    struct base_buffer text = {0};
+    base_buffer_text(&text, name);
+    base_buffer_text(&text, suffix);
+    char *own = base_buffer_take(&text);
+    if (own == NULL)
+        return false;
+    table->columns[table->count] = form;
+    table->shown[table->count++] =
+        (struct rhei_df_column){.name = own, .kind = form.kind != 0 ? form.kind : RHEI_DF_TEXT, .nullable = nullable};
+    return true;
+}
+
+static bool name_is_taken(const struct source_table *definition, const char *name)
+{
+    for (uint32_t i = 0; i < definition->column_count; i++) {
+        const char *other = definition->columns[i].name;
+        size_t length = strlen(name);
+        if (strlen(other) == length + 5 && base_fold_compare(other + length, "__int") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The "__int" columns come behind the table's own. */
+static bool add_columns(struct df_table *table, const struct executor_query *query)
+{
+    const struct source_table *definition = mirror_view_definition(table->view);
+    uint32_t columns = mirror_view_column_count(table->view);
+    for (uint32_t i = 0; i < columns; i++) {
+        uint32_t flags = flags_of(query, table, i);
+        struct df_column form = form_of(&definition->columns[i], i, flags, query->native);
+        bool nullable = (flags & MIRROR_HAS_NULL) != 0 || (flags & CLASSES) == 0;
+        if (query->native && definition->columns[i].is_rowid)
+            continue;
+        if (!add_column(table, definition->columns[i].name, "", form, nullable))
+            return false;
+    }
+    uint32_t own = table->count;
+    for (uint32_t i = 0; i < own && !query->native; i++) {
+        struct df_column form = table->columns[i];
+        if (!form.is_number)
+            continue;
+        if (name_is_taken(definition, definition->columns[form.source].name)) {
+            table->columns[i].kind = 0;
+            continue;
+        }
+        bool nullable = table->shown[i].nullable != 0;
+        form.kind = RHEI_DF_TRUTH;
+        if (!add_column(table, definition->columns[form.source].name, "__int", form, nullable))
+            return false;
+    }
+    return true;
+}
+
+static struct df_table *table_new(struct df_statement *statement, uint32_t number, uint32_t scan)
+{
+    const struct mirror_table_view *view = mirror_view(&statement->pin->snapshot, number);
+    struct df_table *table = view != NULL ? base_alloc_zero(1, sizeof *table) : NULL;
+    if (table == NULL)
+        return NULL;
+    size_t most = 2 * (size_t)mirror_view_column_count(view) + 1;
+    table->view = view;
+    table->table = number;
+    table->scan = scan;
+    table->columns = base_alloc_zero(most, sizeof *table->columns);
+    table->shown = base_alloc_zero(most, sizeof *table->shown);
+    if (table->columns != NULL && table->shown != NULL && add_columns(table, statement->query))
+        return table;
+    table_free(table);
+    return NULL;
+}
+
+const struct df_table *df_statement_find(struct df_statement *statement, uint32_t number, uint32_t scan)
+{
+    base_mutex_lock(&statement->mutex);
+    struct df_table *table = statement->tables;
+    while (table != NULL && (table->table != number || table->scan != scan))
+        table = table->next;
+    if (table == NULL) {
+        table = table_new(statement, number, scan);
+        if (table != NULL) {
+            table->next = statement->tables;
+            statement->tables = table;
+        }
+    }
+    base_mutex_unlock(&statement->mutex);
+    return table;
+}
+
+/* ---- Callbacks --------------------------------------------------------------------------------------------------- */
+
+int32_t df_fail(struct df_statement *statement, rhei_status status, struct rhei_df_error *error, const char *format,
+                ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    int none = RHEI_OK; /* the first failure stays */
+    atomic_compare_exchange_strong(&statement->failed, &none, (int)status);
+    error->status = RHEI_DF_HOST;
+    return error->status;
+}
+
+int32_t df_statement_table(void *context, uint32_t number, uint32_t scan, struct rhei_df_table *out,
+                           struct rhei_df_error *error)
+{
+    struct df_statement *statement = context;
+    const struct df_table *table = df_statement_find(statement, number, scan);
+    if (table == NULL && mirror_view(&statement->pin->snapshot, number) != NULL)
+        return df_fail(statement, RHEI_NO_MEMORY, error, "out of memory");
+    if (table == NULL)
+        return df_fail(statement, RHEI_SQL, error, "the mirror has no such table at this position");
+    bool filtered = false;
+    for (uint32_t i = 0; i < statement->query->range_count; i++)
+        filtered = filtered || statement->query->ranges[i].scan == scan;
+    *out = (struct rhei_df_table){.columns = table->shown,
+                                  .column_count = table->count,
+                                  .rows = mirror_view_row_count(table->view),
+                                  .exact = !filtered};
+    return RHEI_DF_OK;
+}
+
+int32_t df_statement_named(void *context, const char *name, uint32_t *table, struct rhei_df_error *error)
+{
+    struct df_statement *statement = context;
+    if (statement->query->native && mirror_view_named(&statement->pin->snapshot, name, table) != NULL)
+        return RHEI_DF_OK;
+    return df_fail(statement, RHEI_SQL, error, "there is no table \"%s\" in the column store", name);
+}
+
+int32_t df_statement_check(void *context)
+{
+    struct df_statement *statement = context;
+    const struct executor_stop *stop = &statement->query->stop;
+    int stopped = atomic_load_explicit(&statement->stopped, memory_order_acquire);
+    if (stopped != RHEI_OK || stop->check == NULL)
+        return stopped;
+    rhei_status status = stop->check(stop->context);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    int none = RHEI_OK; /* the first answer stays */
+    atomic_compare_exchange_strong(&statement->stopped, &none, (int)status);
+    return atomic_load_explicit(&statement->stopped, memory_order_acquire);
+}
