@@ -57,6 +57,9 @@ def test_a_history_that_has_not_begun_is_told_where_it_is_missed(rh):
     (rh.folder / "plain.toml").write_text("[engine]\noltp_path = \"rhei.db\"\n")
     done = rh.run("exec", "UPDATE t SET v = 4", "--config", "plain.toml")
     assert done.stderr == "" and "History" not in rh.run("status", "--config", "plain.toml").stdout
+    (rh.folder / "buffered.toml").write_text(settings + "olap_path = \"folder\"\nrocksdb_cdc_path = \"changes\"\n")
+    rh.run("sync", "--config", "buffered.toml")
+    assert "History      what there is of it is in the folder, which isn't looked at" in rh.run("status", "--config", "buffered.toml").stdout
 
 
 def test_as_of_is_refused_in_clear_words(rh):
