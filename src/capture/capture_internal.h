@@ -268,10 +268,10 @@ unsigned capture_guard_piece(const char *name, const char *sql);
 rhei_status capture_guard_was_taken(struct oltp_connection *connection, const struct oltp_schema *schema, bool *taken,
                                     struct rhei_error *error);
 /* What of it isn't there as it must be. Holder of the writer, behind the log and the registry. */
-/* A row of the log that tells of no change, with the number of a table that is registered. With the writer held, in a transaction. */
-rhei_status capture_advance(struct oltp_connection *connection, uint32_t number, struct rhei_error *error);
 rhei_status capture_guard_make(struct oltp_connection *connection, struct oltp_schema *schema,
                                struct rhei_error *error);
+/* A row of the log that tells of no change, with the number of a table that is registered. With the writer held, in a transaction. */
+rhei_status capture_advance(struct oltp_connection *connection, uint32_t number, struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
 
 struct capture_registered {
