@@ -2,12 +2,12 @@
 /* What the library is told of us: scans, SQLite's functions, the exact sum. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/base_bin_sum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_datafusion/datafusion_internal.h"
+#include "port/executor_evaluate.h"
 
 /* ---- The exact sum ----------------------------------------------------------------------------------------------- */
 
@@ -59,15 +59,13 @@ static void sum_reset(void *state)
 
 /* ---- SQLite's functions ------------------------------------------------------------------------------------------ */
 
-enum { EXPRESSION_SIZE = 160 };
-
 /* One thread's. */
 struct df_evaluator {
     const struct executor_helpers *helpers;
     void *own;
     const struct executor_helper *written_for; /* whose expression it is, of `count` arguments */
     uint32_t count;
-    char expression[EXPRESSION_SIZE];
+    char expression[EXECUTOR_EXPRESSION_SIZE];
 };
 
 static void *evaluator_open(void *context)
@@ -98,31 +96,13 @@ static int32_t refuse(struct rhei_df_error *error, const char *message)
     return error->status;
 }
 
-/* name(?1, ?2, ...) */
 static void write_expression(struct df_evaluator *evaluator, const struct executor_helper *helper, uint32_t count)
 {
     if (evaluator->written_for == helper && evaluator->count == count)
         return;
     evaluator->written_for = helper;
     evaluator->count = count;
-    char *out = evaluator->expression;
-    if (helper->as.evaluated.function == NULL) {
-        snprintf(out, EXPRESSION_SIZE, "%s", helper->as.evaluated.expression);
-        return;
-    }
-    int at = snprintf(out, EXPRESSION_SIZE, "%s(", helper->as.evaluated.function);
-    for (unsigned i = 1; i <= count; i++)
-        at += snprintf(out + at, (size_t)(EXPRESSION_SIZE - at), i > 1 ? ", ?%u" : "?%u", i);
-    snprintf(out + at, (size_t)(EXPRESSION_SIZE - at), ")");
-}
-
-static bool depends_on_now(const struct rhei_value *text)
-{
-    static const char *const words[] = {"now", "localtime", "utc", "subsec", "subsecond"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (text->length == strlen(words[i]) && strncasecmp(text->as.bytes, words[i], text->length) == 0)
-            return true;
-    return false;
+    executor_expression(helper, count, evaluator->expression);
 }
 
 static bool class_fits(uint8_t form, uint8_t class)
@@ -148,7 +128,7 @@ static int32_t evaluate(void *context, uint32_t number, const struct rhei_df_val
     for (uint32_t i = 0; i < count; i++) {
         values[i] =
             (struct rhei_value){.type = RHEI_TEXT, .as.bytes = arguments[i].bytes, .length = arguments[i].length};
-        if (helper->as.evaluated.dated && depends_on_now(&values[i]))
+        if (helper->as.evaluated.dated && executor_depends_on_now(&values[i]))
             return refuse(error, "the time and place of the query belong to SQLite");
     }
     write_expression(evaluator, helper, count);

@@ -3,21 +3,16 @@
  * Functions that only SQLite itself can compute: dates, and numbers read from text. Each thread that computes has an
  * evaluator of its own (executor_evaluator), which is a connection to SQLite with a prepared expression.
  */
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_udf.h"
-
-enum { EXPRESSION_SIZE = 160 };
+#include "port/executor_evaluate.h"
 
 /* One thread's. */
 struct evaluating {
     const struct duck_helper *known;
     void *evaluator;
-    char expression[EXPRESSION_SIZE]; /* written at the first row, when the number of arguments is known */
+    char expression[EXECUTOR_EXPRESSION_SIZE]; /* written at the first row, when the number of arguments is known */
 };
 
 static void evaluating_free(void *context)
@@ -42,31 +37,6 @@ void duck_evaluate_init(duckdb_init_info info)
         return;
     }
     api->scalar_function_init_set_state(info, evaluating, evaluating_free);
-}
-
-/* name(?1, ?2, ...) */
-static void write_expression(struct evaluating *evaluating, idx_t arguments)
-{
-    const struct executor_helper *helper = evaluating->known->helper;
-    if (evaluating->expression[0] != '\0')
-        return;
-    if (helper->as.evaluated.function == NULL) {
-        snprintf(evaluating->expression, EXPRESSION_SIZE, "%s", helper->as.evaluated.expression);
-        return;
-    }
-    int at = snprintf(evaluating->expression, EXPRESSION_SIZE, "%s(", helper->as.evaluated.function);
-    for (unsigned i = 1; i <= arguments; i++)
-        at += snprintf(evaluating->expression + at, (size_t)(EXPRESSION_SIZE - at), i > 1 ? ", ?%u" : "?%u", i);
-    snprintf(evaluating->expression + at, (size_t)(EXPRESSION_SIZE - at), ")");
-}
-
-static bool depends_on_now(const struct rhei_value *text)
-{
-    static const char *const words[] = {"now", "localtime", "utc", "subsec", "subsecond"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (text->length == strlen(words[i]) && strncasecmp(text->as.bytes, words[i], text->length) == 0)
-            return true;
-    return false;
 }
 
 struct arguments {
@@ -144,7 +114,8 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
     const char *failure = read_arguments(api, helper, input, &arguments) ? NULL : "too many arguments";
     idx_t count = api->data_chunk_get_size(input);
     void *data = api->vector_get_data(output);
-    write_expression(evaluating, failure == NULL ? arguments.count : 0);
+    if (evaluating->expression[0] == '\0')
+        executor_expression(helper, failure == NULL ? (uint32_t)arguments.count : 0, evaluating->expression);
     for (idx_t row = 0; row < count && failure == NULL; row++) {
         struct rhei_value result = {.type = RHEI_NULL};
         if (!row_of(&arguments, row, values)) {
@@ -152,7 +123,7 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
             continue;
         }
         for (idx_t i = 0; i < arguments.count && helper->as.evaluated.dated; i++)
-            if (depends_on_now(&values[i]))
+            if (executor_depends_on_now(&values[i]))
                 failure = "the time and place of the query belong to SQLite";
         if (failure == NULL && (!evaluator->evaluate(evaluating->evaluator, evaluating->expression, values,
                                                      (uint32_t)arguments.count, &result) ||
