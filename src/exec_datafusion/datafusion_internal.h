@@ -16,7 +16,7 @@
 #include "base/base_thread.h"
 #include "exec_datafusion/datafusion_executor.h"
 #include "mirror/mirror.h"
-#include "mirror/mirror_scan.h"
+#include "mirror/mirror_executor.h"
 #include <rhei_datafusion.h>
 
 struct df_executor {

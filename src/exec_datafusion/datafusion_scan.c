@@ -8,32 +8,6 @@
 #include "base/base_progress.h"
 #include "exec_datafusion/datafusion_internal.h"
 
-static bool is_number_range(const struct executor_range *range)
-{
-    return range->low.type != RHEI_TEXT && range->high.type != RHEI_TEXT;
-}
-
-/* With the ranges of numbers that the text's WHERE implies for it. */
-static rhei_status open_ranges(const struct executor_query *query, const struct df_table *table,
-                               struct mirror_scan **scan, struct rhei_error *error)
-{
-    struct mirror_scan_options options = {0};
-    struct mirror_range *ranges = base_alloc((query->range_count + 1) * sizeof *ranges);
-    if (ranges == NULL)
-        return error_no_memory(error);
-    for (uint32_t i = 0; i < query->range_count; i++) {
-        const struct executor_range *range = &query->ranges[i];
-        if (range->scan == table->scan && range->column < mirror_view_column_count(table->view) &&
-            is_number_range(range))
-            ranges[options.range_count++] =
-                (struct mirror_range){.column = range->column, .low = range->low, .high = range->high};
-    }
-    options.ranges = ranges;
-    rhei_status status = mirror_scan_open(table->view, &options, scan, error);
-    base_free(ranges);
-    return status;
-}
-
 static int32_t fill(struct df_scan *scan, const uint32_t *columns, uint32_t count, struct rhei_df_error *error)
 {
     const struct df_table *table = scan->table;
@@ -50,7 +24,9 @@ static int32_t fill(struct df_scan *scan, const uint32_t *columns, uint32_t coun
     }
     scan->count = count;
     struct rhei_error failure = RHEI_ERROR_INIT;
-    rhei_status status = open_ranges(scan->statement->query, table, &scan->scan, &failure);
+    const struct executor_query *query = scan->statement->query;
+    rhei_status status =
+        mirror_scan_open_for(table->view, table->scan, query->ranges, query->range_count, &scan->scan, &failure);
     return status == RHEI_OK ? RHEI_DF_OK : df_fail(scan->statement, status, error, "%s", failure.message);
 }
 

@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/base_buffer.h"
 #include "base/base_error.h"
-#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "exec_datafusion/datafusion_internal.h"
 
@@ -133,42 +131,14 @@ void df_statement_close(struct df_statement **statement)
 
 /* ---- Tables ------------------------------------------------------------------------------------------------------ */
 
-enum { CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
-
-static int32_t kind_without_values(const struct source_column *column, bool native)
-{
-    if (!native || column->affinity == AFFINITY_INTEGER)
-        return RHEI_DF_INTEGER;
-    return column->affinity == AFFINITY_REAL ? RHEI_DF_REAL : RHEI_DF_TEXT;
-}
-
 static struct df_column form_of(const struct source_column *column, uint32_t source, uint32_t flags, bool native)
 {
-    struct df_column form = {.source = source};
-    switch (flags & CLASSES) {
-    case 0:
-        form.kind = kind_without_values(column, native);
-        break;
-    case MIRROR_HAS_INTEGER:
-        form.kind = RHEI_DF_INTEGER;
-        break;
-    case MIRROR_HAS_REAL:
-        form.kind = RHEI_DF_REAL;
-        break;
-    case MIRROR_HAS_INTEGER | MIRROR_HAS_REAL:
-        form.is_number = (flags & MIRROR_BIG_INTEGER) == 0;
-        form.kind = form.is_number ? RHEI_DF_REAL : 0;
-        break;
-    case MIRROR_HAS_TEXT:
-        form.kind = (flags & (MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL)) != 0 ? 0 : RHEI_DF_TEXT;
-        break;
-    case MIRROR_HAS_BLOB:
-        form.kind = RHEI_DF_BLOB;
-        break;
-    default:
-        break;
-    }
-    return form;
+    static const int32_t kinds[] = {
+        [MIRROR_FORM_INTEGER] = RHEI_DF_INTEGER, [MIRROR_FORM_REAL] = RHEI_DF_REAL, [MIRROR_FORM_NUMBER] = RHEI_DF_REAL,
+        [MIRROR_FORM_TEXT] = RHEI_DF_TEXT,       [MIRROR_FORM_BLOB] = RHEI_DF_BLOB,
+    };
+    enum mirror_form form = mirror_form_of(column, flags, native);
+    return (struct df_column){.source = source, .kind = kinds[form], .is_number = form == MIRROR_FORM_NUMBER};
 }
 
 static uint32_t flags_of(const struct executor_query *query, const struct df_table *table, uint32_t column)
@@ -179,33 +149,29 @@ static uint32_t flags_of(const struct executor_query *query, const struct df_tab
     return mirror_view_column_flags(table->view, column);
 }
 
-static bool add_column(struct df_table *table, const char *name, const char *suffix, struct df_column form,
-                       bool nullable)
+/* Takes the name, also on failure; NULL: there was no memory for it. */
+static bool add_column(struct df_table *table, char *name, struct df_column form, bool nullable)
 {
-    struct base_buffer text = {0};
-    base_buffer_text(&text, name);
-    base_buffer_text(&text, suffix);
-    char *own = base_buffer_take(&text);
-    if (own == NULL)
+    if (name == NULL)
         return false;
     table->columns[table->count] = form;
     table->shown[table->count++] =
-        (struct rhei_df_column){.name = own, .kind = form.kind != 0 ? form.kind : RHEI_DF_TEXT, .nullable = nullable};
+        (struct rhei_df_column){.name = name, .kind = form.kind != 0 ? form.kind : RHEI_DF_TEXT, .nullable = nullable};
     return true;
 }
 
-static bool name_is_taken(const struct source_table *definition, const char *name)
+/* Behind the table's own columns. Where its name is taken the number can't be read. */
+static bool add_flag_column(struct df_table *table, uint32_t number)
 {
-    for (uint32_t i = 0; i < definition->column_count; i++) {
-        const char *other = definition->columns[i].name;
-        size_t length = strlen(name);
-        if (strlen(other) == length + 5 && base_fold_compare(other + length, "__int") == 0)
-            return true;
-    }
-    return false;
+    struct df_column form = table->columns[number];
+    bool taken = false;
+    char *name = mirror_flag_name(mirror_view_definition(table->view), form.source, &taken);
+    form.kind = RHEI_DF_TRUTH;
+    if (taken)
+        table->columns[number].kind = 0;
+    return taken || add_column(table, name, form, table->shown[number].nullable != 0);
 }
 
-/* The "__int" columns come behind the table's own. */
 static bool add_columns(struct df_table *table, const struct executor_query *query)
 {
     const struct source_table *definition = mirror_view_definition(table->view);
@@ -213,26 +179,16 @@ static bool add_columns(struct df_table *table, const struct executor_query *que
     for (uint32_t i = 0; i < columns; i++) {
         uint32_t flags = flags_of(query, table, i);
         struct df_column form = form_of(&definition->columns[i], i, flags, query->native);
-        bool nullable = (flags & MIRROR_HAS_NULL) != 0 || (flags & CLASSES) == 0;
+        bool nullable = (flags & MIRROR_HAS_NULL) != 0 || (flags & MIRROR_CLASSES) == 0;
         if (query->native && definition->columns[i].is_rowid)
             continue;
-        if (!add_column(table, definition->columns[i].name, "", form, nullable))
+        if (!add_column(table, base_strdup(definition->columns[i].name), form, nullable))
             return false;
     }
     uint32_t own = table->count;
-    for (uint32_t i = 0; i < own && !query->native; i++) {
-        struct df_column form = table->columns[i];
-        if (!form.is_number)
-            continue;
-        if (name_is_taken(definition, definition->columns[form.source].name)) {
-            table->columns[i].kind = 0;
-            continue;
-        }
-        bool nullable = table->shown[i].nullable != 0;
-        form.kind = RHEI_DF_TRUTH;
-        if (!add_column(table, definition->columns[form.source].name, "__int", form, nullable))
+    for (uint32_t i = 0; i < own && !query->native; i++)
+        if (table->columns[i].is_number && !add_flag_column(table, i))
             return false;
-    }
     return true;
 }
 

@@ -16,11 +16,10 @@
 
 #include "base/base_buffer.h"
 #include "base/base_error.h"
-#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "base/base_progress.h"
 #include "exec_duckdb/duckdb_internal.h"
-#include "mirror/mirror_scan.h"
+#include "mirror/mirror_executor.h"
 
 enum {
     /* Up to about 3 % dead, copying the runs between dead rows is cheaper than gathering row by row; above it isn't. */
@@ -59,33 +58,17 @@ struct scan_state {
 
 /* ---- Types ------------------------------------------------------------------------------------------------------- */
 
-enum { CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
-
-static enum duck_column_kind kind_without_values(const struct source_column *column, bool native)
-{
-    if (!native || column->affinity == AFFINITY_INTEGER)
-        return DUCK_INTEGER;
-    return column->affinity == AFFINITY_REAL ? DUCK_REAL : DUCK_TEXT;
-}
-
 static enum duck_column_kind kind_of(const struct source_column *column, uint32_t flags, bool native)
 {
-    switch (flags & CLASSES) {
-    case 0:
-        return kind_without_values(column, native);
-    case MIRROR_HAS_INTEGER:
-        return DUCK_INTEGER;
-    case MIRROR_HAS_REAL:
-        return DUCK_REAL;
-    case MIRROR_HAS_INTEGER | MIRROR_HAS_REAL:
-        return (flags & MIRROR_BIG_INTEGER) != 0 ? DUCK_UNREADABLE : DUCK_NUMBER;
-    case MIRROR_HAS_TEXT:
-        return (flags & (MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL)) != 0 ? DUCK_UNREADABLE : DUCK_TEXT;
-    case MIRROR_HAS_BLOB:
-        return DUCK_BLOB;
-    default:
-        return DUCK_UNREADABLE;
-    }
+    static const enum duck_column_kind kinds[] = {
+        [MIRROR_FORM_UNREADABLE] = DUCK_UNREADABLE,
+        [MIRROR_FORM_INTEGER] = DUCK_INTEGER,
+        [MIRROR_FORM_REAL] = DUCK_REAL,
+        [MIRROR_FORM_NUMBER] = DUCK_NUMBER,
+        [MIRROR_FORM_TEXT] = DUCK_TEXT,
+        [MIRROR_FORM_BLOB] = DUCK_BLOB,
+    };
+    return kinds[mirror_form_of(column, flags, native)];
 }
 
 /*
@@ -141,26 +124,16 @@ static void add_column(const struct duck_api *api, duckdb_bind_info info, struct
     bind->columns[bind->column_count++] = (struct scan_column){.source = source, .kind = kind};
 }
 
-static bool name_is_taken(const struct source_table *table, const char *name)
-{
-    for (uint32_t i = 0; i < table->column_count; i++)
-        if (base_fold_compare(table->columns[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The "__int" columns come behind the table's own. False: no memory, or a column of the table has such a name. */
 static bool add_flag_column(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind,
                             const struct source_table *table, uint32_t source)
 {
-    struct base_buffer name = {0};
-    base_buffer_text(&name, table->columns[source].name);
-    base_buffer_text(&name, "__int");
-    bool added = !name.failed && !name_is_taken(table, name.data);
-    if (added)
-        add_column(api, info, bind, name.data, source, DUCK_IS_INTEGER);
-    base_buffer_reset(&name);
-    return added;
+    bool taken = false;
+    char *name = mirror_flag_name(table, source, &taken);
+    if (name != NULL)
+        add_column(api, info, bind, name, source, DUCK_IS_INTEGER);
+    base_free(name);
+    return name != NULL;
 }
 
 static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind,
@@ -186,31 +159,6 @@ static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struc
 /* Of tables up to this size the matching rows are counted when a plan is made. */
 enum { COUNTED_ROWS = 256 };
 
-static bool is_number_range(const struct executor_range *range)
-{
-    return range->low.type != RHEI_TEXT && range->high.type != RHEI_TEXT;
-}
-
-/* The ranges of numbers that the text's WHERE implies for this scan. */
-static bool open_scan(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t number,
-                      struct mirror_scan **scan)
-{
-    struct mirror_scan_options options = {0};
-    struct mirror_range *ranges = base_alloc((slot->range_count + 1) * sizeof *ranges);
-    if (ranges == NULL)
-        return false;
-    for (uint32_t i = 0; i < slot->range_count; i++) {
-        const struct executor_range *range = &slot->ranges[i];
-        if (range->scan == number && range->column < mirror_view_column_count(view) && is_number_range(range))
-            ranges[options.range_count++] =
-                (struct mirror_range){.column = range->column, .low = range->low, .high = range->high};
-    }
-    options.ranges = ranges;
-    rhei_status status = mirror_scan_open(view, &options, scan, NULL);
-    base_free(ranges);
-    return status == RHEI_OK;
-}
-
 static int compare_text(const struct mirror_string *string, const struct rhei_value *bound)
 {
     uint32_t length;
@@ -226,7 +174,7 @@ static double bound_number(const struct rhei_value *bound)
 
 static bool row_in_range(const struct mirror_column_data *data, uint32_t row, const struct executor_range *range)
 {
-    bool text = !is_number_range(range);
+    bool text = !mirror_is_number_range(range);
     if (data->has_nulls && (data->valid[row / 64] >> (row % 64) & 1) == 0)
         return false;
     if (data->layout == MIRROR_LAYOUT_TEXT && text) {
@@ -291,7 +239,7 @@ static idx_t estimated_rows(const struct duck_slot *slot, const struct mirror_ta
         uint64_t told = (uint64_t)count_matching(slot, view, scan) * 5 + 1;
         return told < live ? told : live;
     }
-    if (filtered && open_scan(slot, view, scan, &planned))
+    if (filtered && mirror_scan_open_for(view, scan, slot->ranges, slot->range_count, &planned, NULL) == RHEI_OK)
         live = mirror_scan_estimate(planned);
     mirror_scan_close(&planned);
     return live;
@@ -544,7 +492,7 @@ static void scan_init(duckdb_init_info info)
         refuse(api, info, slot, true, "a column has got values of another class since this was planned");
         return;
     }
-    if (!open_scan(slot, state->view, bind->scan, &state->scan)) {
+    if (mirror_scan_open_for(state->view, bind->scan, slot->ranges, slot->range_count, &state->scan, NULL) != RHEI_OK) {
         refuse(api, info, slot, false, "out of memory");
         return;
     }

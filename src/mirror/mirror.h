@@ -34,6 +34,7 @@ enum mirror_column_flag {
     MIRROR_INFINITE = 1 << 13, /* +-infinity */
     MIRROR_NEGATIVE_ZERO = 1 << 14,
 };
+enum { MIRROR_CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
 
 struct mirror;
 

@@ -19,9 +19,8 @@
 #include "mirror_touch.h"
 
 enum {
-    ALL_FLAGS = MIRROR_HAS_NULL | MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB |
-                MIRROR_NON_ASCII | MIRROR_NOT_WHOLE | MIRROR_BIG_INTEGER | MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL |
-                MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO,
+    ALL_FLAGS = MIRROR_HAS_NULL | MIRROR_CLASSES | MIRROR_NON_ASCII | MIRROR_NOT_WHOLE | MIRROR_BIG_INTEGER |
+                MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL | MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO,
 };
 
 /* ---- Checking. ------------------------------------------------------------------------------------------------------ */

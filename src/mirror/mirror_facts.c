@@ -17,7 +17,6 @@
 #include <string.h>
 
 enum {
-    CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB,
     OF_INTEGERS = MIRROR_HAS_INTEGER | MIRROR_BIG_INTEGER,
     OF_REALS = MIRROR_HAS_REAL | MIRROR_NOT_WHOLE | MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO,
     OF_TEXTS = MIRROR_HAS_TEXT | MIRROR_NON_ASCII | MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL,
@@ -173,7 +172,7 @@ static uint32_t flags_of_segments(const struct mirror_table *table, uint32_t col
 /* A column of one class again: its next segments need not be MIXED. */
 static void settle_plan(struct mirror_table *table, uint32_t column, uint32_t flags)
 {
-    uint8_t layout = mirror_layout_of(flags & (CLASSES | MIRROR_HAS_NULL));
+    uint8_t layout = mirror_layout_of(flags & (MIRROR_CLASSES | MIRROR_HAS_NULL));
     if (table->tail.plan[column] == MIRROR_LAYOUT_MIXED && layout != MIRROR_LAYOUT_EMPTY)
         table->tail.plan[column] = layout;
 }

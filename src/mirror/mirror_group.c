@@ -265,8 +265,7 @@ static rhei_status walk(struct mirror_groups *groups, const struct mirror_table_
 static bool column_init(struct group_column *column, const struct mirror_table_view *view,
                         const struct mirror_group_column *asked)
 {
-    const uint32_t others = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB;
-    uint32_t flags = mirror_view_column_flags(view, asked->column), held = flags & others;
+    uint32_t flags = mirror_view_column_flags(view, asked->column), held = flags & MIRROR_CLASSES;
     *column = (struct group_column){.column = asked->column,
                                     .sums = asked->sums,
                                     .extremes = asked->extremes,

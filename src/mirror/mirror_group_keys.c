@@ -19,7 +19,7 @@ enum {
 rhei_status group_keys_init(struct group_keys *keys, const struct mirror_table_view *view, uint32_t column,
                             uint32_t most)
 {
-    const uint32_t classes = MIRROR_HAS_NULL | MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB;
+    const uint32_t classes = MIRROR_HAS_NULL | MIRROR_CLASSES;
     uint32_t held = mirror_view_column_flags(view, column) & classes & ~(uint32_t)MIRROR_HAS_NULL;
     double low, high;
     *keys = (struct group_keys){.null_group = UINT32_MAX, .most = most};

@@ -392,6 +392,12 @@ static void test_awkward_names(void **state)
     fixture_apply(fixture, 1, &rows);
     fixture_publish(fixture);
     assert_fails(fixture, "SELECT x FROM mirror_scan(1, 0)", RHEI_SQL, "__int");
+    fixture_table(fixture, 2, "u", "rowid I, y__int I, x N");
+    rows_add(&rows, (struct rhei_value[]){value_int(1), value_int(2), value_int(3)}, 3);
+    rows_add(&rows, (struct rhei_value[]){value_int(2), value_int(2), value_real(0.5)}, 3);
+    fixture_apply(fixture, 2, &rows);
+    fixture_publish(fixture);
+    assert_answer(fixture, "SELECT x, x__int FROM mirror_scan(2, 0) ORDER BY rowid", "3|1\n0.5|0");
 }
 
 int main(void)
