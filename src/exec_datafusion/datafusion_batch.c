@@ -95,20 +95,6 @@ static void set_valid(struct ArrowArray *out, struct column_data *data, const st
     data->buffers[0] = out->null_count > 0 ? data->valid : NULL;
 }
 
-/*
- * F6. -0.0 is another value than 0.0 to DataFusion, and its min() begins below infinity. NULLs may have anything beneath them: then a statement is
- * refused for nothing, which is no wrong answer.
- */
-static enum df_batch_result check_reals(const struct df_column *column, const struct column_data *data, uint32_t count)
-{
-    static const uint64_t sign = UINT64_C(1) << 63, infinity = UINT64_C(0x7ff0000000000000);
-    const uint64_t *bits = data->buffers[1];
-    uint32_t found = 0;
-    for (uint32_t row = 0; column->kind == RHEI_DF_REAL && row < count; row++)
-        found |= (uint32_t)(bits[row] == sign) | (uint32_t)((bits[row] & infinity) == infinity);
-    return found ? DF_BATCH_BARRED : DF_BATCH_OK;
-}
-
 static enum df_batch_result numbers(struct column_data *data, const struct df_column *column,
                                     const struct mirror_column_data *source, const struct chosen *chosen)
 {
@@ -322,9 +308,7 @@ static enum df_batch_result column_array(const struct df_column *column, struct 
         return truths(data, source, chosen);
     if (column->kind == RHEI_DF_TEXT || column->kind == RHEI_DF_BLOB)
         return strings(out, data, source, chosen);
-    enum df_batch_result result =
-        mixed ? mixed_numbers(data, column, source, chosen) : numbers(data, column, source, chosen);
-    return result == DF_BATCH_OK ? check_reals(column, data, chosen->count) : result;
+    return mixed ? mixed_numbers(data, column, source, chosen) : numbers(data, column, source, chosen);
 }
 
 static struct batch_data *batch_new(struct df_scan *scan, struct mirror_hold hold, struct ArrowArray *out)

@@ -107,7 +107,7 @@ int32_t df_scan_open(void *context, uint32_t table, uint32_t scan, const uint32_
 int32_t df_scan_next(void *scan, struct ArrowArray *out, struct rhei_df_error *error);
 void df_scan_close(void *scan);
 
-enum df_batch_result { DF_BATCH_OK, DF_BATCH_NO_MEMORY, DF_BATCH_OTHER_CLASS, DF_BATCH_BARRED };
+enum df_batch_result { DF_BATCH_OK, DF_BATCH_NO_MEMORY, DF_BATCH_OTHER_CLASS };
 /* A struct array of the scan's columns; released on failure. Takes the hold, also then. */
 enum df_batch_result df_batch(struct df_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold hold,
                               struct ArrowArray *out);

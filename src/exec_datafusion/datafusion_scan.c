@@ -17,9 +17,10 @@ static int32_t fill(struct df_scan *scan, const uint32_t *columns, uint32_t coun
         scan->columns[i] = table->columns[columns[i]];
         if (table->columns[columns[i]].kind == 0)
             return df_fail(scan->statement, RHEI_SQL, error,
-                           "column \"%s\" of \"%s\" holds values that have no one type: of mixed classes (or numbers "
-                           "of two, where the "
-                           "name with __int is another column's), or text that is not UTF-8 or has a NUL in it",
+                           "column \"%s\" of \"%s\" holds values that have no one type (mixed classes, or numbers of "
+                           "two where the "
+                           "name with __int is another column's), a negative zero or infinity, or text that is not "
+                           "UTF-8 or has a NUL in it",
                            table->shown[columns[i]].name, mirror_view_definition(table->view)->name);
     }
     scan->count = count;
@@ -67,8 +68,6 @@ int32_t df_scan_next(void *context, struct ArrowArray *out, struct rhei_df_error
         return df_fail(statement, RHEI_NO_MEMORY, error, "out of memory");
     case DF_BATCH_OTHER_CLASS:
         return df_fail(statement, RHEI_SQL, error, "a column holds values of another class than was planned");
-    case DF_BATCH_BARRED:
-        return df_fail(statement, RHEI_SQL, error, "negative zero or infinity");
     case DF_BATCH_OK:
         break;
     }

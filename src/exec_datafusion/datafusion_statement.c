@@ -179,6 +179,8 @@ static bool add_columns(struct df_table *table, const struct executor_query *que
     for (uint32_t i = 0; i < columns; i++) {
         uint32_t flags = flags_of(query, table, i);
         struct df_column form = form_of(&definition->columns[i], i, flags, query->native);
+        if ((mirror_view_column_flags(table->view, i) & (MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO)) != 0) /* F6 */
+            form.kind = 0;
         bool nullable = (flags & MIRROR_HAS_NULL) != 0 || (flags & MIRROR_CLASSES) == 0;
         if (query->native && definition->columns[i].is_rowid)
             continue;

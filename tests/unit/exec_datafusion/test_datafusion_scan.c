@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "datafusion_fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,6 +124,23 @@ static void test_q6_a_column_without_a_type_fails_only_who_reads_it(void **state
     assert_fails(fixture, "SELECT count(nul) FROM mirror_scan(1, 0)", RHEI_SQL, "\"nul\"");
     assert_fails(fixture, "SELECT big FROM mirror_scan(1, 0)", RHEI_SQL, "\"big\"");
     assert_fails(fixture, "SELECT * FROM mirror_scan(2, 0)", RHEI_SQL, "no such table");
+}
+
+/* F6. Neither may enter a plan: their columns fail whoever reads them, and nobody else. */
+static void test_q2_a_negative_zero_or_an_infinity_is_never_read(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_table(fixture, 1, "t", "id I, zero R, beyond R, mixed N");
+    struct rows rows = {0};
+    rows_add(&rows, (struct rhei_value[]){value_int(1), value_real(-0.0), value_real(1.5), value_int(4)}, 4);
+    rows_add(&rows,
+             (struct rhei_value[]){value_int(2), value_real(2.5), value_real((double)INFINITY), value_real(-0.0)}, 4);
+    fixture_apply(fixture, 1, &rows);
+    fixture_publish(fixture);
+    assert_answer(fixture, "SELECT count(*), sum(id) FROM mirror_scan(1, 0)", "2|3");
+    assert_fails(fixture, "SELECT zero FROM mirror_scan(1, 0)", RHEI_SQL, "\"zero\"");
+    assert_fails(fixture, "SELECT min(beyond) FROM mirror_scan(1, 0)", RHEI_SQL, "infinity");
+    assert_fails(fixture, "SELECT mixed FROM mirror_scan(1, 0)", RHEI_SQL, "negative zero");
 }
 
 static void test_all_rows_on_all_threads(void **state)
@@ -408,6 +426,7 @@ int main(void)
         WITH_FIXTURE(test_q6_numbers_of_two_classes_keep_their_class),
         WITH_FIXTURE(test_q6_segments_of_one_class_each_make_one_column),
         WITH_FIXTURE(test_q6_a_column_without_a_type_fails_only_who_reads_it),
+        WITH_FIXTURE(test_q2_a_negative_zero_or_an_infinity_is_never_read),
         WITH_FIXTURE(test_all_rows_on_all_threads),
         WITH_FIXTURE(test_dead_rows_are_never_seen),
         WITH_FIXTURE(test_a1_dead_rows_among_numbers_of_two_layouts),
