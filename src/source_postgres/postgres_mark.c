@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source_postgres/postgres_mark.h"
 
-#include <stdio.h>
-
 #include "base/base_error.h"
 #include "source_postgres/postgres_message.h"
 
@@ -10,47 +8,37 @@ enum { OID_LIST_TYPE = 1028, TEXT_TYPE = 25 };
 
 static const char WHAT[] = "looking for changes of the catalogue", STATEMENT[] = "rhei_mark";
 
-/* Sums, so that nothing has to be sorted. Rows of pg_inherits and pg_enum are all meant: they are few, and have no index that would help. */
-#define SUM_OF(row) "SELECT sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', " row "), 0)) FROM pg_catalog."
-static const char MARK[] =
-    "SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(' '," /* */
-    " (" SUM_OF(
-        "c.oid, c.xmin") "pg_class c WHERE c.oid = ANY ($1)),"
-                         " (" SUM_OF(
-                             "a.attrelid, a.attnum, a.xmin") "pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attnum "
-                                                             "> 0),"
-                                                             " (" SUM_OF(
-                                                                 "i.indexrelid, i.xmin") "pg_index i WHERE i.indrelid "
-                                                                                         "= ANY ($1)),"
-                                                                                         " (" SUM_OF(
-                                                                                             "h.inhrelid, h.inhparent, "
-                                                                                             "h.xmin") "pg_inherits h),"
-                                                                                                       " (" SUM_OF(
-                                                                                                           "n.oid, "
-                                                                                                           "n.xmin") "p"
-                                                                                                                     "g"
-                                                                                                                     "_"
-                                                                                                                     "n"
-                                                                                                                     "a"
-                                                                                                                     "m"
-                                                                                                                     "e"
-                                                                                                                     "s"
-                                                                                                                     "p"
-                                                                                                                     "a"
-                                                                                                                     "c"
-                                                                                                                     "e"
-                                                                                                                     " "
-                                                                                                                     "n"
-                                                                                                                     ")"
-                                                                                                                     ","
-                                                                                                                     " "
-                                                                                                                     "(" SUM_OF(
-                                                                                                                         "e.oid, e.xmin") "pg_enum e),"
-                                                                                                                                          " (" SUM_OF(
-                                                                                                                                              "p.oid, p.xmin") "pg_publication p WHERE p.pubname = $2),"
-                                                                                                                                                               " (" SUM_OF(
-                                                                                                                                                                   "r.oid, r.xmin") "pg_publication_rel r WHERE r.prrelid = ANY ($1))%s), 0)";
-static const char MARK_15[] = ", (" SUM_OF("m.oid, m.xmin") "pg_publication_namespace m)";
+/* What a row is known by, whose rows, and from which version of the server on. */
+struct marked {
+    const char *row, *from;
+    int since;
+};
+
+/* Rows of pg_inherits and pg_enum are all meant: they are few, and have no index that would help. */
+static const struct marked marked[] = {
+    {"c.oid, c.xmin", "pg_class c WHERE c.oid = ANY ($1)", 0},
+    {"a.attrelid, a.attnum, a.xmin", "pg_attribute a WHERE a.attrelid = ANY ($1) AND a.attnum > 0", 0},
+    {"i.indexrelid, i.xmin", "pg_index i WHERE i.indrelid = ANY ($1)", 0},
+    {"h.inhrelid, h.inhparent, h.xmin", "pg_inherits h", 0},
+    {"n.oid, n.xmin", "pg_namespace n", 0},
+    {"e.oid, e.xmin", "pg_enum e", 0},
+    {"p.oid, p.xmin", "pg_publication p WHERE p.pubname = $2", 0},
+    {"r.oid, r.xmin", "pg_publication_rel r WHERE r.prrelid = ANY ($1)", 0},
+    {"m.oid, m.xmin", "pg_publication_namespace m", 150000},
+};
+
+/* A hash of sums of the rows' hashes: of sums, so that nothing has to be sorted. */
+static void put_statement(int version, struct base_buffer *sql)
+{
+    base_buffer_text(sql, "SELECT pg_catalog.hashtextextended(pg_catalog.concat_ws(' '");
+    for (size_t i = 0; i < sizeof marked / sizeof *marked; i++)
+        if (version >= marked[i].since)
+            base_buffer_format(sql,
+                               ", (SELECT sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', %s), 0))"
+                               " FROM pg_catalog.%s)",
+                               marked[i].row, marked[i].from);
+    base_buffer_text(sql, "), 0)");
+}
 
 /* Every table, and every partition. */
 static rhei_status put_oids(const struct postgres_catalog *catalog, struct base_buffer *oids)
@@ -72,11 +60,14 @@ static rhei_status put_oids(const struct postgres_catalog *catalog, struct base_
 static rhei_status prepare(struct postgres_connection *connection, int64_t deadline_ns, struct rhei_error *error)
 {
     static const uint32_t types[] = {OID_LIST_TYPE, TEXT_TYPE};
-    char sql[sizeof MARK + sizeof MARK_15];
+    struct base_buffer sql = {0};
     if (connection->marks)
         return RHEI_OK;
-    snprintf(sql, sizeof sql, MARK, connection->version >= 150000 ? MARK_15 : "");
-    rhei_status status = postgres_prepare(connection, WHAT, STATEMENT, sql, 2, types, deadline_ns, error);
+    put_statement(connection->version, &sql);
+    rhei_status status = sql.failed
+                             ? error_no_memory(error)
+                             : postgres_prepare(connection, WHAT, STATEMENT, sql.data, 2, types, deadline_ns, error);
+    base_buffer_reset(&sql);
     connection->marks = status == RHEI_OK;
     return status;
 }
