@@ -19,6 +19,9 @@
 #include "source_postgres/postgres_api.h"
 #include "source_postgres/source_postgres.h"
 
+/* What the server's clock says now, microseconds since 1970: an expression of a statement. */
+#define POSTGRES_CLOCK_US "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint"
+
 struct base_buffer;
 
 /* Ends whatever waits on connections that were opened with it. */

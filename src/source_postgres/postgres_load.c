@@ -78,9 +78,8 @@ rhei_status postgres_load_check(const struct postgres_loading *loading, const st
 static rhei_status read_clock(struct source_load *load, int64_t deadline_ns, int64_t *time_us, struct rhei_error *error)
 {
     PGresult *result = NULL;
-    rhei_status status = postgres_query(load->holder, WHAT,
-                                        "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",
-                                        0, NULL, deadline_ns, &result, error);
+    rhei_status status =
+        postgres_query(load->holder, WHAT, "SELECT " POSTGRES_CLOCK_US, 0, NULL, deadline_ns, &result, error);
     if (status == RHEI_OK)
         *time_us = strtoll(postgres_cell(load->holder, result, 0, 0), NULL, 10);
     postgres_clear(load->holder, &result);

@@ -53,7 +53,7 @@ rhei_status postgres_ask_position(struct postgres_source *source, int64_t deadli
 {
     static const char sql[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
                               " ELSE pg_catalog.pg_current_wal_flush_lsn() END,"
-                              " (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint";
+                              " " POSTGRES_CLOCK_US;
     PGresult *result = NULL;
     rhei_status status =
         postgres_query(source->asker, "asking for the position", sql, 0, NULL, deadline_ns, &result, error);
@@ -77,8 +77,7 @@ bool postgres_is_idle(void *context, int backend, int64_t *clock_us)
     snprintf(pid, sizeof pid, "%d", backend);
     rhei_status status =
         postgres_query(source->asker, "asking for the position",
-                       "SELECT wait_event, (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint"
-                       " FROM pg_catalog.pg_stat_activity WHERE pid = $1::int",
+                       "SELECT wait_event, " POSTGRES_CLOCK_US " FROM pg_catalog.pg_stat_activity WHERE pid = $1::int",
                        1, parameters, base_now_ns() + source->config.connect_timeout_ms * 1000000, &result, NULL);
     bool there = status == RHEI_OK && source->asker->api->ntuples(result) == 1;
     if (there)
