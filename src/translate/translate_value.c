@@ -284,8 +284,8 @@ const char *translate_flag(struct translator *t, struct translate_value value)
     BASE_INVARIANT((value.cls == TRANSLATE_CLASS_MIXED) == (value.flag != NULL) || t->refused || t->failed); /* 3 */
     if (value.cls == TRANSLATE_CLASS_MIXED)
         return value.flag;
-    if (value.cls ==
-        TRANSLATE_CLASS_NULL) /* as a MIXED value's that is NULL: one NULL is as another, to DISTINCT too */
+    /* As a MIXED value's that is NULL: one NULL is as another, to DISTINCT too. */
+    if (value.cls == TRANSLATE_CLASS_NULL)
         return translate_emit(t, TRANSLATE_FORM_NULL_BOOLEAN, NULL, NULL, NULL);
     bool integer = value.cls == TRANSLATE_CLASS_INTEGER || value.cls == TRANSLATE_CLASS_BOOLEAN;
     return translate_emit(t, integer ? TRANSLATE_FORM_TRUE : TRANSLATE_FORM_FALSE, NULL, NULL, NULL);
