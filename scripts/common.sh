@@ -41,7 +41,7 @@ build() {
     configure
     local log=$build_folder.log watcher
     : >"$log"
-    watch_build "$log" 6>&- &
+    watch_log "$log" build_line 6>&- &
     watcher=$!
     NINJA_STATUS='[%f/%t] ' ninja -C "$build_folder" -j "$(jobs_count)" >>"$log" 2>&1 || {
         end_watch "$watcher"
@@ -53,19 +53,16 @@ build() {
     exec 6>&-
 }
 
-# Where a build stands, from its second second on: in one line that stays where it is on a terminal, else a line now and then.
-watch_build() {
-    local started=$SECONDS said=-10 line done
+# Where something long stands, from its second second on: in one line that stays where it is on a terminal, else a line now and then.
+watch_log() { # what it writes, and the function that makes a line of that or fails
+    local started=$SECONDS said=-10 line
     trap 'exit 0' TERM
     [ ! -t 2 ] || trap 'printf "\r\033[K" >&2; exit 0' TERM
     while kill -0 $$ 2>/dev/null; do
         sleep 0.2 &
         wait $! # which TERM ends, as it wouldn't end a sleep
         [ $((SECONDS - started)) -gt 1 ] || continue
-        line=$(grep -aE '^\[[0-9]+/[0-9]+\] ' "$1" | tail -n 1) || continue
-        done=${line%%]*}
-        done=${done#[}
-        line="rhei: building ${done/\// of }: ${line##*[ /]}"
+        line=$("$2" "$1") || continue
         if [ -t 2 ]; then
             printf '\r%.*s\033[K' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line" >&2
         elif [ $((SECONDS - said)) -ge 10 ]; then
@@ -73,6 +70,14 @@ watch_build() {
             echo "$line" >&2
         fi
     done
+}
+
+build_line() {
+    local line done
+    line=$(grep -aE '^\[[0-9]+/[0-9]+\] ' "$1" | tail -n 1) || return 1
+    done=${line%%]*}
+    done=${done#[}
+    echo "rhei: building ${done/\// of }: ${line##*[ /]}"
 }
 
 end_watch() {
@@ -101,7 +106,8 @@ configure() {
 
 # Where the DataFusion plug-in was built for these sources, if it was (./dev setup --with datafusion).
 use_plugin() {
-    plugin=$(scripts/plugin.sh --path)
+    plugin=
+    [ ! -d "$cache/datafusion" ] || plugin=$(scripts/plugin.sh --path)
     # no sanitizer knows it
     [ -e "$plugin" ] && [[ " ${meson_options[*]} " != *" -Db_sanitize="* ]] || plugin=
     meson_options+=("-Ddatafusion=$plugin")

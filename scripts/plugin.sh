@@ -33,24 +33,11 @@ path() {
     echo "$cache/datafusion/$(state)/$name"
 }
 
-# Where it stands: a line now and then, in place on a terminal.
-watch_cargo() { # log, how many crates
-    local started=$SECONDS said=-15 done line
-    trap 'exit 0' TERM
-    while kill -0 $$ 2>/dev/null; do
-        sleep 0.5 &
-        wait $!
-        [ $((SECONDS - started)) -gt 1 ] || continue
-        done=$(grep -c '^ *Compiling ' "$1" || :)
-        [ "$done" -gt 0 ] || continue
-        line="rhei: compiling DataFusion: crate $done of about $2 ($(grep '^ *Compiling ' "$1" | tail -n 1 | awk '{ print $2 }')), $((SECONDS - started)) s"
-        if [ -t 2 ]; then
-            printf '\r%.*s\033[K' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line" >&2
-        elif [ $((SECONDS - said)) -ge 15 ]; then
-            said=$SECONDS
-            echo "$line" >&2
-        fi
-    done
+cargo_line() {
+    local newest
+    newest=$(grep '^ *Compiling ' "$1" | tail -n 1 | awk '{ print $2 }')
+    [ -n "$newest" ] || return 1
+    echo "rhei: compiling DataFusion: crate $(grep -c '^ *Compiling ' "$1") of about $(grep -c '^name = ' plugins/datafusion/versions.lock) ($newest)"
 }
 
 # What this machine's cargo calls the registry that crates come from: versions.lock leaves it open.
@@ -76,7 +63,7 @@ copy_crate() { # to
 }
 
 build_plugin() {
-    local wanted log watcher crates
+    local wanted log watcher
     wanted=$(path)
     [ ! -e "$wanted" ] || return 0
     fresh_compiler || die "the DataFusion plug-in needs Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' $crate/Cargo.toml) or later: install it (Debian: apt-get install rustc-web cargo-web; else rustup) and run ./dev setup --with datafusion again"
@@ -85,22 +72,19 @@ build_plugin() {
     flock 5
     [ ! -e "$wanted" ] || return 0
     log=$cache/datafusion/cargo.log
-    crates=$(grep -c '^name = ' $crate/versions.lock)
     copy_crate "$cache/datafusion/crate"
     echo "rhei: compiling the DataFusion plug-in into $cache/datafusion: on two cores about 20 minutes the first time, two after a change of its sources" >&2
     : >"$log"
-    watch_cargo "$log" "$crates" 5>&- &
+    watch_log "$log" cargo_line 5>&- &
     watcher=$!
     # what names another C compiler would have everything compiled again
-    env -u CC -u CXX -u AR -u CFLAGS -u CXXFLAGS CARGO_TARGET_DIR="$cache/datafusion/target" cargo build --release --locked --manifest-path "$cache/datafusion/crate/Cargo.toml" \
-        -j "$(jobs_count)" \
-        >"$log" 2>&1 </dev/null 5>&- || {
+    env -u CC -u CXX -u AR -u CFLAGS -u CXXFLAGS CARGO_TARGET_DIR="$cache/datafusion/target" cargo build --release --locked \
+        --manifest-path "$cache/datafusion/crate/Cargo.toml" -j "$(jobs_count)" >"$log" 2>&1 </dev/null 5>&- || {
         end_watch "$watcher"
         tail -n 60 "$log" >&2
         die "the DataFusion plug-in could not be built; cargo's own words are above (the first time it needs the network)"
     }
     end_watch "$watcher"
-    [ ! -t 2 ] || printf '\r\033[K' >&2
     cp "$cache/datafusion/target/release/$name" "$wanted.new"
     mv "$wanted.new" "$wanted"
     rm -f "$log"
