@@ -146,6 +146,29 @@ impl States {
     }
 }
 
+/// Bits of the values that were met, where each counts once.
+#[derive(Debug, Default)]
+struct Distinct(std::collections::HashSet<u64>);
+
+impl Distinct {
+    fn is_new(&mut self, bits: u64) -> bool {
+        self.0.insert(bits)
+    }
+
+    /// All of them, for another part to be merged with.
+    fn state(&self) -> ScalarValue {
+        ScalarValue::Binary(Some(self.0.iter().flat_map(|bits| bits.to_le_bytes()).collect()))
+    }
+
+    fn of(state: &[u8]) -> impl Iterator<Item = u64> + '_ {
+        state.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap_or_default()))
+    }
+
+    fn size(&self) -> usize {
+        self.0.capacity() * 16
+    }
+}
+
 struct ExactSum {
     name: &'static str,
     shown: Shown,
@@ -191,7 +214,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let distinct = arguments.is_distinct.then(std::collections::HashSet::new);
+        let distinct = arguments.is_distinct.then(Distinct::default);
         Ok(Box::new(OneSum { states: States::new(self.sum, 1), shown: self.shown, distinct }))
     }
 
@@ -215,8 +238,7 @@ fn real_values(array: &Float64Array) -> std::borrow::Cow<'_, [f64]> {
 struct OneSum {
     states: States,
     shown: Shown,
-    /// Bits of the values that were met, where each counts once.
-    distinct: Option<std::collections::HashSet<u64>>,
+    distinct: Option<Distinct>,
 }
 
 impl Accumulator for OneSum {
@@ -226,7 +248,7 @@ impl Accumulator for OneSum {
             None => self.states.add_run(0, &values),
             Some(met) => {
                 // 0.0 and -0.0 are one value.
-                let new: Vec<f64> = values.iter().copied().filter(|value| met.insert((value + 0.0).to_bits())).collect();
+                let new: Vec<f64> = values.iter().copied().filter(|value| met.is_new((value + 0.0).to_bits())).collect();
                 self.states.add_run(0, &new)
             }
         }
@@ -237,15 +259,14 @@ impl Accumulator for OneSum {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.states.memory.capacity() * 8 + self.distinct.as_ref().map_or(0, |met| met.capacity() * 16)
+        size_of_val(self) + self.states.memory.capacity() * 8 + self.distinct.as_ref().map_or(0, Distinct::size)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        if let Some(met) = &self.distinct {
-            let bytes = met.iter().flat_map(|bits| bits.to_le_bytes()).collect();
-            return Ok(vec![ScalarValue::Binary(Some(bytes))]);
+        match &self.distinct {
+            Some(met) => Ok(vec![met.state()]),
+            None => Ok(vec![ScalarValue::Binary(Some(self.states.bytes(0)?))]),
         }
-        Ok(vec![ScalarValue::Binary(Some(self.states.bytes(0)?))])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
@@ -253,8 +274,7 @@ impl Accumulator for OneSum {
             match self.distinct.as_mut() {
                 None => self.states.merge(0, bytes)?,
                 Some(met) => {
-                    let bits = bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
-                    let new: Vec<f64> = bits.filter(|&bits| met.insert(bits)).map(f64::from_bits).collect();
+                    let new: Vec<f64> = Distinct::of(bytes).filter(|&bits| met.is_new(bits)).map(f64::from_bits).collect();
                     self.states.add_run(0, &new)?;
                 }
             }
@@ -384,7 +404,7 @@ impl AggregateUDFImpl for PlainSum {
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let real = arguments.return_field.data_type() == &DataType::Float64;
-        let distinct = arguments.is_distinct.then(std::collections::HashSet::new);
+        let distinct = arguments.is_distinct.then(Distinct::default);
         Ok(Box::new(OneWide { real, sum: None, real_sum: None, distinct }))
     }
 
@@ -402,13 +422,13 @@ struct OneWide {
     real: bool,
     sum: Option<i128>,
     real_sum: Option<f64>,
-    distinct: Option<std::collections::HashSet<u64>>,
+    distinct: Option<Distinct>,
 }
 
 impl OneWide {
     fn add_integers(&mut self, array: &Int64Array) {
         for value in array.iter().flatten() {
-            if self.distinct.as_mut().is_none_or(|met| met.insert(value as u64)) {
+            if self.distinct.as_mut().is_none_or(|met| met.is_new(value as u64)) {
                 *self.sum.get_or_insert(0) += i128::from(value);
             }
         }
@@ -416,7 +436,7 @@ impl OneWide {
 
     fn add_reals(&mut self, array: &Float64Array) {
         for value in array.iter().flatten() {
-            if self.distinct.as_mut().is_none_or(|met| met.insert((value + 0.0).to_bits())) {
+            if self.distinct.as_mut().is_none_or(|met| met.is_new((value + 0.0).to_bits())) {
                 *self.real_sum.get_or_insert(0.0) += value;
             }
         }
@@ -440,12 +460,12 @@ impl Accumulator for OneWide {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.distinct.as_ref().map_or(0, |met| met.capacity() * 16)
+        size_of_val(self) + self.distinct.as_ref().map_or(0, Distinct::size)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         match &self.distinct {
-            Some(met) => Ok(vec![ScalarValue::Binary(Some(met.iter().flat_map(|bits| bits.to_le_bytes()).collect()))]),
+            Some(met) => Ok(vec![met.state()]),
             None => Ok(vec![self.evaluate()?]),
         }
     }
@@ -453,10 +473,9 @@ impl Accumulator for OneWide {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         if self.distinct.is_some() {
             for bytes in states[0].as_binary::<i32>().iter().flatten() {
-                let bits = bytes.chunks_exact(8).map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
                 match self.real {
-                    true => self.add_reals(&bits.map(f64::from_bits).collect::<Vec<_>>().into()),
-                    false => self.add_integers(&bits.map(|bits| bits as i64).collect::<Vec<_>>().into()),
+                    true => self.add_reals(&Distinct::of(bytes).map(f64::from_bits).collect::<Vec<_>>().into()),
+                    false => self.add_integers(&Distinct::of(bytes).map(|bits| bits as i64).collect::<Vec<_>>().into()),
                 }
             }
             return Ok(());
