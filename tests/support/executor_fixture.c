@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/executor_fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,20 @@ int fixture_tear_down(void **state)
     mirror_close(&fixture->mirror);
     base_free(fixture);
     return 0;
+}
+
+uint64_t fixture_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+double fixture_random_double(uint64_t *state)
+{
+    double value = (double)(int64_t)(fixture_random(state) >> 11) / 9007199254740992.0 - 0.5;
+    return value * pow(10, (double)(fixture_random(state) % 20));
 }
 
 static uint8_t affinity_of(char letter)

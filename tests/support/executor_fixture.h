@@ -22,11 +22,32 @@ struct fixture {
     _Atomic int64_t position;
 };
 
+/* What an executor's dialect calls what all of them have, for tests that all of them share. A room's fixture defines it. */
+struct executor_words {
+    const char *type_of;                      /* a function of a value */
+    const char *integer, *real, *text, *blob; /* what it gives of these */
+    const char *long_blob;                    /* FIXTURE_LONG_BLOB as a literal */
+    /* Over 200,000 rows of mirror_scan(1, 0) with an integer column v, or over nothing: computes for minutes; the second sorts. */
+    const char *endless, *endless_sort;
+};
+extern const struct executor_words fixture_words;
+#define FIXTURE_LONG_BLOB "\0 a BLOB that is longer than what lies inline"
+
+/* cmocka's set-up, of the room: *state is the fixture, with an executor of two threads and a gigabyte. */
+int fixture_set_up(void **state);
 /* A mirror, and no executor yet. */
 struct fixture *fixture_begin(void);
 /* cmocka's; *state is the fixture. */
 int fixture_tear_down(void **state);
 void must(rhei_status status, const struct rhei_error *error);
+
+/* The tests that all executors share, run as a group; the exit code of the program. */
+int executor_scan_tests(void);
+int executor_stream_tests(void);
+
+uint64_t fixture_random(uint64_t *state); /* xorshift; the state isn't 0 */
+/* Doubles of twenty decades and both signs: any other order of adding gives other bits. */
+double fixture_random_double(uint64_t *state);
 
 /*
  * A table whose first column is the integer key. `columns` names them with affinities: "id I, name T, amount R, any B";

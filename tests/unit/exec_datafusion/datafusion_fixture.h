@@ -6,8 +6,6 @@
 #include "exec_datafusion/datafusion_executor.h"
 #include "tests/support/executor_fixture.h"
 
-/* cmocka's set-up; *state is the fixture. */
-int fixture_set_up(void **state);
 void fixture_open_executor(struct fixture *fixture, const struct datafusion_executor_config *config);
 
 #endif

@@ -2,7 +2,6 @@
 /* What SQLite means where DataFusion's own operators and functions mean something else: each function of the library at its edges. */
 #include "datafusion_fixture.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +11,6 @@
 #include "base/base_memory.h"
 
 enum { TABLE = 1, ROWS = 150000, GROUPS = 1000 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-/* Doubles of twenty decades and both signs: any other order of adding gives other bits. */
-static double random_double(uint64_t *random)
-{
-    double value = (double)(int64_t)(next_random(random) >> 11) / 9007199254740992.0 - 0.5;
-    return value * pow(10, (double)(next_random(random) % 20));
-}
 
 static void assert_double(struct fixture *fixture, const char *sql, double expected)
 {
@@ -43,7 +27,7 @@ static double *fill(struct fixture *fixture, uint64_t *random)
     struct rows rows = {0};
     fixture_table(fixture, TABLE, "t", "id I, g I, x R");
     for (int64_t i = 0; i < ROWS; i++) {
-        values[i] = random_double(random);
+        values[i] = fixture_random_double(random);
         rows_add(&rows, (struct rhei_value[]){value_int(i), value_int(i % GROUPS), value_real(values[i])}, 3);
     }
     fixture_apply(fixture, TABLE, &rows);

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "duckdb_fixture.h"
 
+const struct executor_words fixture_words = {
+    .type_of = "typeof",
+    .integer = "BIGINT",
+    .real = "DOUBLE",
+    .text = "VARCHAR",
+    .blob = "BLOB",
+    .long_blob = "'\\x00 a BLOB that is longer than what lies inline'::BLOB",
+    .endless = "SELECT sum(i % 7) FROM range(100000000000) t(i)",
+    .endless_sort = "SELECT * FROM (SELECT hash(i) h FROM range(400000000) t(i)) ORDER BY h LIMIT 5 OFFSET 1000000",
+};
+
 void fixture_open_executor(struct fixture *fixture, const struct duckdb_executor_config *config)
 {
     struct rhei_error error = RHEI_ERROR_INIT;

@@ -16,8 +16,6 @@
 #define FIXTURE_AGGREGATE_THREADS 4
 #endif
 
-/* cmocka's set-up; *state is the fixture. */
-int fixture_set_up(void **state);
 void fixture_open_executor(struct fixture *fixture, const struct duckdb_executor_config *config);
 
 #endif

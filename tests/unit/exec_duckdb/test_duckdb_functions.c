@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "duckdb_fixture.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +10,6 @@
 #include "base/base_memory.h"
 
 enum { TABLE = 1, ROWS = 150000, GROUPS = 1000 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-/* Doubles of twenty decades and both signs: any other order of adding gives other bits. */
-static double random_double(uint64_t *random)
-{
-    double value = (double)(int64_t)(next_random(random) >> 11) / 9007199254740992.0 - 0.5;
-    return value * pow(10, (double)(next_random(random) % 20));
-}
 
 static uint64_t bits_of(double value)
 {
@@ -47,7 +31,7 @@ static double *fill(struct fixture *fixture, uint64_t *random, bool reversed)
 {
     double *values = base_alloc(ROWS * sizeof *values);
     for (size_t i = 0; i < ROWS; i++)
-        values[i] = random_double(random);
+        values[i] = fixture_random_double(random);
     fixture_table(fixture, TABLE, "t", "id I, g I, x R");
     struct rows rows = {0};
     for (int64_t i = 0; i < ROWS; i++) {
