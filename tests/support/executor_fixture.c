@@ -171,6 +171,25 @@ void fixture_publish(struct fixture *fixture)
     must(mirror_publish(fixture->mirror, ++fixture->position, &error), &error);
 }
 
+void fixture_write_version(struct fixture *fixture, int64_t version, int64_t rows_each)
+{
+    static const uint32_t tables[] = {1, 2};
+    for (int i = 0; i < 2; i++) {
+        struct rows rows = {0};
+        for (int64_t key = 0; key < rows_each; key++)
+            rows_add(&rows, (struct rhei_value[]){value_int(key), value_int(version)}, 2);
+        fixture_apply(fixture, tables[i], &rows);
+    }
+    fixture_publish(fixture);
+}
+
+void fixture_pair(struct fixture *fixture, int64_t rows_each)
+{
+    fixture_table(fixture, 1, "left", "id I, version I");
+    fixture_table(fixture, 2, "right", "id I, version I");
+    fixture_write_version(fixture, 0, rows_each);
+}
+
 void question_open(struct fixture *fixture, const char *sql, struct question *question)
 {
     memset(question, 0, sizeof *question);

@@ -2,92 +2,10 @@
 #include "datafusion_fixture.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "base/base_clock.h"
 #include "base/base_memory.h"
-#include "base/base_thread.h"
 
-enum { LEFT = 1, RIGHT = 2, ROWS = 20000, THREADS = 8 };
-
-/* Two tables of pairs: every published state has one version number in all rows of both. */
-static void write_version(struct fixture *fixture, int64_t version, int64_t rows_each)
-{
-    static const uint32_t tables[] = {LEFT, RIGHT};
-    for (int i = 0; i < 2; i++) {
-        struct rows rows = {0};
-        for (int64_t key = 0; key < rows_each; key++)
-            rows_add(&rows, (struct rhei_value[]){value_int(key), value_int(version)}, 2);
-        fixture_apply(fixture, tables[i], &rows);
-    }
-    fixture_publish(fixture);
-}
-
-static void make_pair(struct fixture *fixture, int64_t rows_each)
-{
-    fixture_table(fixture, LEFT, "left", "id I, version I");
-    fixture_table(fixture, RIGHT, "right", "id I, version I");
-    write_version(fixture, 0, rows_each);
-}
-
-struct writing {
-    struct fixture *fixture;
-    _Atomic bool stop;
-    int64_t written;
-};
-
-static void keep_writing(void *context)
-{
-    struct writing *writing = context;
-    while (!writing->stop)
-        write_version(writing->fixture, ++writing->written, 3000);
-}
-
-static void test_a1_a_statement_sees_one_snapshot_in_all_its_scans(void **state)
-{
-    struct fixture *fixture = *state;
-    static const char *const statements[] = {
-        "SELECT count(DISTINCT version), count(*) FROM (SELECT l.version FROM mirror_scan(1, 0) l JOIN mirror_scan(2, "
-        "1) "
-        "r USING (id) UNION ALL SELECT r.version FROM mirror_scan(1, 2) l JOIN mirror_scan(2, 3) r USING (id)) AS t",
-        "WITH x AS (SELECT version FROM mirror_scan(1, 0)) SELECT (SELECT count(DISTINCT version) FROM (SELECT version "
-        "FROM x UNION ALL SELECT version FROM mirror_scan(2, 1))), (SELECT count(*) FROM x) + (SELECT count(*) FROM x)",
-        "SELECT count(DISTINCT version), count(*) FROM (SELECT version FROM mirror_scan(1, 0) UNION ALL SELECT version "
-        "FROM mirror_scan(2, 1))",
-        "SELECT count(DISTINCT version), 3000 + count(*) FROM mirror_scan(1, 0) AS l WHERE EXISTS (SELECT 1 FROM "
-        "mirror_scan(2, 1) AS r WHERE r.id = l.id AND r.version = l.version)",
-    };
-    make_pair(fixture, 3000);
-    struct writing writing = {.fixture = fixture};
-    base_thread writer;
-    assert_int_equal(base_thread_start(&writer, "writer", keep_writing, &writing, NULL), RHEI_OK);
-    for (int round = 0; round < 200; round++) {
-        struct question question;
-        question_open(fixture, statements[round % 4], &question);
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, "1|6000");
-        base_free(answer);
-        question_close(&question);
-    }
-    writing.stop = true;
-    base_thread_join(&writer);
-    assert_true(writing.written > 0);
-    print_message("%lld versions were written meanwhile\n", (long long)writing.written);
-}
-
-static void test_an_old_snapshot_stays_what_it_was(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, 3000);
-    struct question question;
-    question_open(fixture, "SELECT min(version), max(version), count(*) FROM mirror_scan(1, 0)", &question);
-    write_version(fixture, 1, 5000);
-    char *answer = answer_of(fixture, &question.query);
-    assert_string_equal(answer, "0|0|3000");
-    base_free(answer);
-    question_close(&question);
-    assert_answer(fixture, "SELECT min(version), max(version), count(*) FROM mirror_scan(1, 0)", "1|1|5000");
-}
+enum { ROWS = 20000 };
 
 static void assert_value(struct fixture *fixture, const struct rhei_value *value, const char *sql, const char *expected)
 {
@@ -104,7 +22,7 @@ static void assert_value(struct fixture *fixture, const struct rhei_value *value
 static void test_q4_values_are_bound(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     for (int64_t limit = 1; limit <= 50; limit++) {
         char expected[32];
         snprintf(expected, sizeof expected, "%lld", (long long)limit);
@@ -121,60 +39,10 @@ static void test_q4_values_are_bound(void **state)
                  "20000|a text that is longer than twelve bytes");
 }
 
-static void test_ranges_follow_their_values(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
-    for (int64_t low = 0; low < ROWS; low += 1999) {
-        struct executor_range range = {.scan = 0, .column = 0, .low = value_int(low), .high = value_int(low + 10)};
-        struct rhei_value values[] = {value_int(low), value_int(low + 10)};
-        struct question question;
-        question_open(fixture, "SELECT count(*) FROM mirror_scan(1, 0) WHERE id BETWEEN $p0 AND $p1", &question);
-        question.query.values = values;
-        question.query.value_count = 2;
-        question.query.ranges = &range;
-        question.query.range_count = 1;
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, low + 10 < ROWS ? "11" : "10");
-        base_free(answer);
-        question_close(&question);
-    }
-}
-
-/* A REAL that came after the snapshot must not turn a text written for integers into one of doubles. */
-static void test_q2_types_are_those_the_text_was_written_for(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_table(fixture, 5, "t", "id I, a N");
-    struct rows rows = {0};
-    rows_add(&rows, (struct rhei_value[]){value_int(1), value_int(5)}, 2);
-    fixture_apply(fixture, 5, &rows);
-    fixture_publish(fixture);
-    struct question question;
-    question_open(fixture, "SELECT arrow_typeof(max(a)), sum(a) FROM mirror_scan(5, 0)", &question);
-    rows_add(&rows, (struct rhei_value[]){value_int(2), value_real(0.5)}, 2);
-    fixture_apply(fixture, 5, &rows);
-    fixture_publish(fixture);
-
-    struct executor_column integers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER};
-    struct executor_column numbers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL};
-    const struct executor_column *given[] = {&integers, &numbers, &integers, NULL};
-    static const char *const expected[] = {"Int64|5", "Float64|5", "Int64|5", "Float64|5"};
-    for (int i = 0; i < 4; i++) {
-        question.query.columns = given[i];
-        question.query.column_count = given[i] != NULL ? 1 : 0;
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, expected[i]);
-        base_free(answer);
-    }
-    question_close(&question);
-    assert_answer(fixture, "SELECT arrow_typeof(max(a)), sum(a) FROM mirror_scan(5, 0)", "Float64|5.5");
-}
-
 static void test_d5_errors_come_from_run_and_say_what_is_wrong(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     assert_fails(fixture, "SELEC 1", RHEI_SQL, "SELEC");
     assert_fails(fixture, "SELECT nothing FROM mirror_scan(1, 0)", RHEI_SQL, "nothing");
     assert_fails(fixture, "SELECT 1; SELECT 2", RHEI_SQL, "one statement");
@@ -200,54 +68,10 @@ static void test_d5_errors_come_from_run_and_say_what_is_wrong(void **state)
     question_close(&question);
 }
 
-struct asking {
-    struct fixture *fixture;
-    int number;
-    _Atomic bool failed;
-};
-
-static void ask_much(void *context)
-{
-    struct asking *asking = context;
-    for (int i = 0; i < 60; i++) {
-        struct rhei_value value = value_int(asking->number * 1000 + i);
-        struct question question;
-        question_open(asking->fixture,
-                      "SELECT count(*), max(l.id), $p0 FROM mirror_scan(1, 0) l JOIN mirror_scan(2, 1) r USING "
-                      "(id) WHERE l.id < $p0",
-                      &question);
-        question.query.values = &value;
-        question.query.value_count = 1;
-        char expected[100];
-        snprintf(expected, sizeof expected, "%d|%d|%d", asking->number * 1000 + i, asking->number * 1000 + i - 1,
-                 asking->number * 1000 + i);
-        char *answer = answer_of(asking->fixture, &question.query);
-        asking->failed = asking->failed || strcmp(answer, expected) != 0;
-        base_free(answer);
-        question_close(&question);
-    }
-}
-
-static void test_q4_threads_never_see_each_other_s_values(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
-    base_thread threads[THREADS];
-    struct asking asking[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        asking[i] = (struct asking){.fixture = fixture, .number = i + 1};
-        assert_int_equal(base_thread_start(&threads[i], "asking", ask_much, &asking[i], NULL), RHEI_OK);
-    }
-    for (int i = 0; i < THREADS; i++) {
-        base_thread_join(&threads[i]);
-        assert_false(asking[i].failed);
-    }
-}
-
 static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     struct question question;
     question_open(fixture,
                   "SELECT count(*) FROM (SELECT DISTINCT a.id * 100 + b.id % 100 AS x FROM mirror_scan(1, 0) a, "
@@ -272,7 +96,7 @@ static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
 static void test_d6_a_want_of_memory_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, 3000);
+    fixture_pair(fixture, 3000);
     assert_answer(fixture, "SELECT 1", "1");
     struct rhei_value values[] = {value_text("a value of more than twelve bytes"), value_int(7)};
     struct executor_range range = {.scan = 0, .column = 0, .low = value_int(1), .high = value_int(2)};
@@ -316,15 +140,11 @@ int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_FIXTURE(test_a1_a_statement_sees_one_snapshot_in_all_its_scans),
-        WITH_FIXTURE(test_an_old_snapshot_stays_what_it_was),
         WITH_FIXTURE(test_q4_values_are_bound),
-        WITH_FIXTURE(test_ranges_follow_their_values),
-        WITH_FIXTURE(test_q2_types_are_those_the_text_was_written_for),
         WITH_FIXTURE(test_d5_errors_come_from_run_and_say_what_is_wrong),
-        WITH_FIXTURE(test_q4_threads_never_see_each_other_s_values),
         WITH_FIXTURE(test_d6_a_want_of_memory_is_an_error),
         WITH_FIXTURE(test_q5_a_statement_has_a_memory_limit_of_its_own),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + executor_snapshot_tests();
 }

@@ -26,5 +26,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q2_a_negative_zero_or_an_infinity_is_never_read, fixture_set_up,
                                         fixture_tear_down),
     };
-    return executor_scan_tests() + cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + executor_scan_tests();
 }

@@ -7,90 +7,8 @@
 
 #include "base/base_clock.h"
 #include "base/base_memory.h"
-#include "base/base_thread.h"
 
-enum { LEFT = 1, RIGHT = 2, ROWS = 20000, THREADS = 8 };
-
-/* Two tables of pairs: every published state has one version number in all rows of both. */
-static void write_version(struct fixture *fixture, int64_t version, int64_t rows_each)
-{
-    static const uint32_t tables[] = {LEFT, RIGHT};
-    for (int i = 0; i < 2; i++) {
-        struct rows rows = {0};
-        for (int64_t key = 0; key < rows_each; key++)
-            rows_add(&rows, (struct rhei_value[]){value_int(key), value_int(version)}, 2);
-        fixture_apply(fixture, tables[i], &rows);
-    }
-    fixture_publish(fixture);
-}
-
-static void make_pair(struct fixture *fixture, int64_t rows_each)
-{
-    fixture_table(fixture, LEFT, "left", "id I, version I");
-    fixture_table(fixture, RIGHT, "right", "id I, version I");
-    write_version(fixture, 0, rows_each);
-}
-
-struct writing {
-    struct fixture *fixture;
-    _Atomic bool stop;
-    int64_t written;
-};
-
-static void keep_writing(void *context)
-{
-    struct writing *writing = context;
-    while (!writing->stop)
-        write_version(writing->fixture, ++writing->written, 3000);
-}
-
-static void test_a1_a_statement_sees_one_snapshot_in_all_its_scans(void **state)
-{
-    struct fixture *fixture = *state;
-    static const char *const statements[] = {
-        "SELECT count(DISTINCT version), count(*) FROM (SELECT l.version FROM mirror_scan(1, 0) l JOIN mirror_scan(2, "
-        "1) "
-        "r USING (id) UNION ALL SELECT r.version FROM mirror_scan(1, 2) l JOIN mirror_scan(2, 3) r USING (id))",
-        "WITH x AS (SELECT version FROM mirror_scan(1, 0)) SELECT (SELECT count(DISTINCT version) FROM (SELECT version "
-        "FROM x UNION ALL SELECT version FROM mirror_scan(2, 1))), (SELECT count(*) FROM x) + (SELECT count(*) FROM x)",
-        "SELECT count(DISTINCT version), count(*) FROM (SELECT version FROM mirror_scan(1, 0) UNION ALL SELECT version "
-        "FROM mirror_scan(2, 1))",
-        "WITH RECURSIVE r(n, v) AS (SELECT 1, (SELECT max(version) FROM mirror_scan(1, 0)) UNION ALL SELECT n + 1, "
-        "(SELECT min(version) FROM mirror_scan(2, 1) m WHERE m.id < 6000 + r.n) FROM r WHERE n < 5) "
-        "SELECT count(DISTINCT v), 5995 + count(*) FROM r",
-    };
-    make_pair(fixture, 3000);
-    struct writing writing = {.fixture = fixture};
-    base_thread writer;
-    assert_int_equal(base_thread_start(&writer, "writer", keep_writing, &writing, NULL), RHEI_OK);
-    for (int round = 0; round < 200; round++) {
-        struct question question;
-        question_open(fixture, statements[round % 4], &question);
-        question.query.plan_key = round % 8 < 4 ? "kept" : NULL;
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, "1|6000");
-        base_free(answer);
-        question_close(&question);
-    }
-    writing.stop = true;
-    base_thread_join(&writer);
-    assert_true(writing.written > 0);
-    print_message("%lld versions were written meanwhile\n", (long long)writing.written);
-}
-
-static void test_an_old_snapshot_stays_what_it_was(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, 3000);
-    struct question question;
-    question_open(fixture, "SELECT min(version), max(version), count(*) FROM mirror_scan(1, 0)", &question);
-    write_version(fixture, 1, 5000);
-    char *answer = answer_of(fixture, &question.query);
-    assert_string_equal(answer, "0|0|3000");
-    base_free(answer);
-    question_close(&question);
-    assert_answer(fixture, "SELECT min(version), max(version), count(*) FROM mirror_scan(1, 0)", "1|1|5000");
-}
+enum { ROWS = 20000 };
 
 static void assert_value(struct fixture *fixture, const struct rhei_value *value, const char *sql, const char *expected)
 {
@@ -108,7 +26,7 @@ static void assert_value(struct fixture *fixture, const struct rhei_value *value
 static void test_q4_a_kept_plan_follows_its_values(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     struct executor_status before;
     struct executor_status after;
     fixture->executor->ops->status(fixture->executor, &before);
@@ -135,28 +53,6 @@ static void test_q4_a_kept_plan_follows_its_values(void **state)
     assert_value(fixture, &text,
                  "SELECT count(*), min(prm_text(0)) FROM mirror_scan(1, 0) WHERE prm_text(0) = (SELECT prm_text(0))",
                  "20000|a text that is longer than twelve bytes");
-}
-
-static void test_ranges_of_a_kept_plan_follow(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
-    for (int64_t low = 0; low < ROWS; low += 1999) {
-        struct executor_range range = {.scan = 0, .column = 0, .low = value_int(low), .high = value_int(low + 10)};
-        struct rhei_value values[] = {value_int(low), value_int(low + 10)};
-        struct question question;
-        question_open(fixture, "SELECT count(*) FROM mirror_scan(1, 0) WHERE id BETWEEN prm_int(0) AND prm_int(1)",
-                      &question);
-        question.query.plan_key = "range";
-        question.query.values = values;
-        question.query.value_count = 2;
-        question.query.ranges = &range;
-        question.query.range_count = 1;
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, low + 10 < ROWS ? "11" : "10");
-        base_free(answer);
-        question_close(&question);
-    }
 }
 
 static void test_c5_a_kept_plan_ends_with_its_schema_version_and_types(void **state)
@@ -199,45 +95,14 @@ static void test_c5_a_kept_plan_ends_with_its_schema_version_and_types(void **st
     question_close(&question);
 }
 
-/* A REAL that came after the snapshot must not turn a text written for integers into one of doubles. */
-static void test_q2_types_are_those_the_text_was_written_for(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_table(fixture, 5, "t", "id I, a N");
-    struct rows rows = {0};
-    rows_add(&rows, (struct rhei_value[]){value_int(1), value_int(5)}, 2);
-    fixture_apply(fixture, 5, &rows);
-    fixture_publish(fixture);
-    struct question question;
-    question_open(fixture, "SELECT typeof(a), sum(a) FROM mirror_scan(5, 0) GROUP BY 1", &question);
-    rows_add(&rows, (struct rhei_value[]){value_int(2), value_real(0.5)}, 2);
-    fixture_apply(fixture, 5, &rows);
-    fixture_publish(fixture);
-
-    struct executor_column integers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER};
-    struct executor_column numbers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL};
-    const struct executor_column *given[] = {&integers, &numbers, &integers, NULL};
-    static const char *const expected[] = {"BIGINT|5", "DOUBLE|5", "BIGINT|5", "DOUBLE|5"};
-    for (int i = 0; i < 4; i++) {
-        question.query.plan_key = "same key, other columns";
-        question.query.columns = given[i];
-        question.query.column_count = given[i] != NULL ? 1 : 0;
-        char *answer = answer_of(fixture, &question.query);
-        assert_string_equal(answer, expected[i]);
-        base_free(answer);
-    }
-    question_close(&question);
-    assert_answer(fixture, "SELECT typeof(a), sum(a) FROM mirror_scan(5, 0) GROUP BY 1", "DOUBLE|5.5");
-}
-
 static void test_plans_of_a_grown_table_are_made_anew(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, 10);
+    fixture_pair(fixture, 10);
     static const int64_t sizes[] = {10, 20, 30000, 31000};
     static const uint64_t hits[] = {0, 1, 1, 2};
     for (int i = 0; i < 4; i++) {
-        write_version(fixture, i, sizes[i]);
+        fixture_write_version(fixture, i, sizes[i]);
         struct question question;
         question_open(fixture, "SELECT count(*) FROM mirror_scan(1, 0)", &question);
         question.query.plan_key = "k";
@@ -252,7 +117,7 @@ static void test_plans_of_a_grown_table_are_made_anew(void **state)
 static void test_only_so_many_plans_are_kept(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, 10);
+    fixture_pair(fixture, 10);
     for (int i = 0; i < 200; i++) {
         char sql[100];
         char expected[32];
@@ -276,7 +141,7 @@ static void test_only_so_many_plans_are_kept(void **state)
 static void test_d5_errors_come_from_run_and_say_what_is_wrong(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     assert_fails(fixture, "SELEC 1", RHEI_SQL, "SELEC");
     assert_fails(fixture, "SELECT nothing FROM mirror_scan(1, 0)", RHEI_SQL, "nothing");
     assert_fails(fixture, "SELECT 1; SELECT 2", RHEI_SQL, "multiple statements");
@@ -309,51 +174,6 @@ static void test_settings_are_sqlite_s_where_there_is_one(void **state)
                   "9223372036854775808|HUGEINT");
 }
 
-struct asking {
-    struct fixture *fixture;
-    int number;
-    _Atomic bool failed;
-};
-
-static void ask_much(void *context)
-{
-    struct asking *asking = context;
-    for (int i = 0; i < 60; i++) {
-        struct rhei_value value = value_int(asking->number * 1000 + i);
-        struct question question;
-        question_open(asking->fixture,
-                      "SELECT count(*), max(l.id), prm_int(0) FROM mirror_scan(1, 0) l JOIN mirror_scan(2, 1) r USING "
-                      "(id) WHERE l.id < prm_int(0)",
-                      &question);
-        question.query.plan_key = "threads";
-        question.query.values = &value;
-        question.query.value_count = 1;
-        char expected[100];
-        snprintf(expected, sizeof expected, "%d|%d|%d", asking->number * 1000 + i, asking->number * 1000 + i - 1,
-                 asking->number * 1000 + i);
-        char *answer = answer_of(asking->fixture, &question.query);
-        asking->failed = asking->failed || strcmp(answer, expected) != 0;
-        base_free(answer);
-        question_close(&question);
-    }
-}
-
-static void test_q4_threads_never_see_each_other_s_values(void **state)
-{
-    struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
-    base_thread threads[THREADS];
-    struct asking asking[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        asking[i] = (struct asking){.fixture = fixture, .number = i + 1};
-        assert_int_equal(base_thread_start(&threads[i], "asking", ask_much, &asking[i], NULL), RHEI_OK);
-    }
-    for (int i = 0; i < THREADS; i++) {
-        base_thread_join(&threads[i]);
-        assert_false(asking[i].failed);
-    }
-}
-
 static uint32_t instances(const struct fixture *fixture)
 {
     struct executor_status status;
@@ -366,7 +186,7 @@ static void test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused(void *
     struct fixture *fixture = *state;
     struct duckdb_executor_config config = {.threads = 2, .memory_limit = (size_t)1 << 30, .limited_idle_ms = 20};
     fixture_open_executor(fixture, &config);
-    make_pair(fixture, 1000);
+    fixture_pair(fixture, 1000);
     struct question question;
     question_open(fixture, "SELECT count(*) FROM mirror_scan(1, 0)", &question);
     for (int again = 0; again < 3; again++) {
@@ -387,7 +207,7 @@ static void test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused(void *
 static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, ROWS);
+    fixture_pair(fixture, ROWS);
     struct question question;
     question_open(fixture,
                   "SELECT count(*) FROM (SELECT DISTINCT a.id * 100 + b.id % 100 x FROM mirror_scan(1, 0) a, "
@@ -412,7 +232,7 @@ static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
 static void test_d6_a_want_of_memory_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
-    make_pair(fixture, 3000);
+    fixture_pair(fixture, 3000);
     assert_answer(fixture, "SELECT 1", "1");
     struct rhei_value values[] = {value_text("a value of more than twelve bytes"), value_int(7)};
     struct executor_range range = {.scan = 0, .column = 0, .low = value_int(1), .high = value_int(2)};
@@ -472,20 +292,17 @@ int main(void)
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(test_d5_a_library_that_is_not_there),
-        WITH_FIXTURE(test_a1_a_statement_sees_one_snapshot_in_all_its_scans),
-        WITH_FIXTURE(test_an_old_snapshot_stays_what_it_was),
         WITH_FIXTURE(test_q4_a_kept_plan_follows_its_values),
-        WITH_FIXTURE(test_ranges_of_a_kept_plan_follow),
         WITH_FIXTURE(test_c5_a_kept_plan_ends_with_its_schema_version_and_types),
-        WITH_FIXTURE(test_q2_types_are_those_the_text_was_written_for),
         WITH_FIXTURE(test_plans_of_a_grown_table_are_made_anew),
         WITH_FIXTURE(test_only_so_many_plans_are_kept),
         WITH_FIXTURE(test_d5_errors_come_from_run_and_say_what_is_wrong),
         WITH_FIXTURE(test_settings_are_sqlite_s_where_there_is_one),
-        WITH_FIXTURE(test_q4_threads_never_see_each_other_s_values),
         WITH_FIXTURE(test_d6_a_want_of_memory_is_an_error),
         WITH_FIXTURE(test_q5_a_statement_has_a_memory_limit_of_its_own),
         WITH_FIXTURE(test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    /* First: a process has one library, which is loaded by who comes to it. */
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + executor_snapshot_tests();
 }

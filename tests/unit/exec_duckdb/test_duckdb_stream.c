@@ -56,5 +56,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_schemas, fixture_set_up, fixture_tear_down),
     };
-    return executor_stream_tests() + cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + executor_stream_tests();
 }
