@@ -29,8 +29,9 @@ struct executor_words {
     const char *long_blob;                    /* FIXTURE_LONG_BLOB as a literal */
     /* Over 200,000 rows of mirror_scan(1, 0) with an integer column v, or over nothing: computes for minutes; the second sorts. */
     const char *endless, *endless_sort;
-    const char *values[2]; /* of executor_query.values, as integers */
-    const char *recursive; /* gives 1|6000 of a fixture_pair of 3,000 rows; NULL: recursion isn't computed */
+    const char *values[2];  /* of executor_query.values, as integers */
+    const char *text_value; /* the first one, as a text */
+    const char *recursive;  /* gives 1|6000 of a fixture_pair of 3,000 rows; NULL: recursion isn't computed */
 };
 extern const struct executor_words fixture_words;
 #define FIXTURE_LONG_BLOB "\0 a BLOB that is longer than what lies inline"
@@ -45,7 +46,7 @@ void must(rhei_status status, const struct rhei_error *error);
 
 /* The tests that all executors share, run as a group; the exit code of the program. */
 int executor_scan_tests(void);
-int executor_snapshot_tests(void);
+int executor_statement_tests(void);
 int executor_stream_tests(void);
 
 uint64_t fixture_random(uint64_t *state); /* xorshift; the state isn't 0 */

@@ -15,6 +15,7 @@ const struct executor_words fixture_words = {
         "SELECT a.v * b.v AS h FROM mirror_scan(1, 0) a, mirror_scan(1, 1) b ORDER BY h DESC LIMIT 5 OFFSET "
         "100000000",
     .values = {"$p0", "$p1"},
+    .text_value = "$p0",
 };
 
 void fixture_open_executor(struct fixture *fixture, const struct datafusion_executor_config *config)

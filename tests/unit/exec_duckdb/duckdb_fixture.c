@@ -11,6 +11,7 @@ const struct executor_words fixture_words = {
     .endless = "SELECT sum(i % 7) FROM range(100000000000) t(i)",
     .endless_sort = "SELECT * FROM (SELECT hash(i) h FROM range(400000000) t(i)) ORDER BY h LIMIT 5 OFFSET 1000000",
     .values = {"prm_int(0)", "prm_int(1)"},
+    .text_value = "prm_text(0)",
     .recursive =
         "WITH RECURSIVE r(n, v) AS (SELECT 1, (SELECT max(version) FROM mirror_scan(1, 0)) UNION ALL SELECT n + 1, "
         "(SELECT min(version) FROM mirror_scan(2, 1) m WHERE m.id < 6000 + r.n) FROM r WHERE n < 5) "

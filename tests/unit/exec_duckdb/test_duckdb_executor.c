@@ -204,75 +204,6 @@ static void test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused(void *
     question_close(&question);
 }
 
-static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_pair(fixture, ROWS);
-    struct question question;
-    question_open(fixture,
-                  "SELECT count(*) FROM (SELECT DISTINCT a.id * 100 + b.id % 100 x FROM mirror_scan(1, 0) a, "
-                  "(SELECT id FROM mirror_scan(1, 1) LIMIT 100) b)",
-                  &question);
-    question.query.memory_limit = (size_t)10 << 20;
-    assert_refused(fixture, &question.query, RHEI_MEMORY_LIMIT, "memory");
-    question.query.memory_limit = (size_t)500 << 20;
-    char *answer = answer_of(fixture, &question.query);
-    assert_string_equal(answer, "2000000");
-    base_free(answer);
-    question.query.memory_limit = (size_t)10 << 20;
-    assert_refused(fixture, &question.query, RHEI_MEMORY_LIMIT, "memory");
-    question.query.memory_limit = 0;
-    answer = answer_of(fixture, &question.query);
-    assert_string_equal(answer, "2000000");
-    base_free(answer);
-    question_close(&question);
-}
-
-/* Each allocation of a statement fails once: a clear error, nothing leaks, and the next statement works. */
-static void test_d6_a_want_of_memory_is_an_error(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_pair(fixture, 3000);
-    assert_answer(fixture, "SELECT 1", "1");
-    struct rhei_value values[] = {value_text("a value of more than twelve bytes"), value_int(7)};
-    struct executor_range range = {.scan = 0, .column = 0, .low = value_int(1), .high = value_int(2)};
-    struct executor_column column = {.scan = 0, .column = 0, .flags = MIRROR_HAS_INTEGER};
-    bool done = false;
-    for (uint64_t n = 1; !done; n++) {
-        struct question question;
-        struct ArrowArrayStream stream;
-        struct rhei_error error = RHEI_ERROR_INIT;
-        char sql[200];
-        snprintf(sql, sizeof sql,
-                 "SELECT max(prm_text(0)), %d, rhei_sum(id) OVER () FROM mirror_scan(1, 0) WHERE id < prm_int(1) GROUP "
-                 "BY id",
-                 (int)n);
-        question_open(fixture, sql, &question);
-        question.query.plan_key = "memory";
-        question.query.values = values;
-        question.query.value_count = 2;
-        question.query.ranges = &range;
-        question.query.range_count = 1;
-        question.query.columns = &column;
-        question.query.column_count = 1;
-        base_memory_fail_after(n);
-        rhei_status status = fixture->executor->ops->run(fixture->executor, &question.query, &stream, &error);
-        base_memory_fail_after(0);
-        if (status != RHEI_OK && status != RHEI_NO_MEMORY)
-            fail_msg("allocation %d: status %d: %s", (int)n, (int)status, error.message);
-        if (status == RHEI_OK) {
-            done = true;
-            stream.release(&stream);
-        }
-        question_close(&question);
-        assert_true(n < 500);
-    }
-    assert_answer(fixture, "SELECT count(*) FROM mirror_scan(1, 0)", "3000");
-    struct mirror_status status;
-    mirror_status(fixture->mirror, &status);
-    assert_int_equal(status.snapshots_held, 0);
-}
-
 static void test_d5_a_library_that_is_not_there(void **state)
 {
     struct fixture *fixture = *state;
@@ -298,11 +229,9 @@ int main(void)
         WITH_FIXTURE(test_only_so_many_plans_are_kept),
         WITH_FIXTURE(test_d5_errors_come_from_run_and_say_what_is_wrong),
         WITH_FIXTURE(test_settings_are_sqlite_s_where_there_is_one),
-        WITH_FIXTURE(test_d6_a_want_of_memory_is_an_error),
-        WITH_FIXTURE(test_q5_a_statement_has_a_memory_limit_of_its_own),
         WITH_FIXTURE(test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused),
     };
     /* First: a process has one library, which is loaded by who comes to it. */
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    return failed + executor_snapshot_tests();
+    return failed + executor_statement_tests();
 }
