@@ -246,15 +246,9 @@ static void print_history(const struct status *status)
 {
     struct rh_buffer text = {0};
     const char *missing = rh_history_missing(&status->sync, status->registry.installed, status->histories.length > 0);
-    bool unseen = status->sync.buffer_folder[0] != '\0' && status->sync.disk_position >= 0;
     if (!status->keeps_history)
         return;
-    if (missing != NULL && unseen &&
-        status->histories.length == 0) /* a handle that only looks has no buffer's changes */
-        rh_buffer_add_text(
-            &text,
-            "what there is of it is in the folder, which isn't looked at beside a change buffer: rh query asks it");
-    else if (missing != NULL)
+    if (missing != NULL)
         rh_buffer_add_text(&text, missing);
     else if (status->histories.length > 0)
         rh_buffer_format(&text, "%s (a new table's begins with the next rh sync)", status->histories.bytes);
