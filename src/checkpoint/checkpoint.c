@@ -79,6 +79,35 @@ static rhei_status look_at_medium(struct checkpoint *checkpoint, struct rhei_err
     return status;
 }
 
+/* Of what is published now; -1: nobody knows. */
+static int64_t published_position(const struct checkpoint *checkpoint)
+{
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(checkpoint->config.mirror, &snapshot) != RHEI_OK)
+        return -1;
+    int64_t position = mirror_snapshot_position_of(&snapshot, checkpoint->config.source_number);
+    mirror_snapshot_release(&snapshot);
+    return position;
+}
+
+/* A close makes its last one all the same: without it what is in memory alone is lost for sure. Under run_lock. */
+static rhei_status hold(struct checkpoint *checkpoint, struct rhei_error *error)
+{
+    struct checkpoint_status told;
+    if (checkpoint->hold == NULL)
+        return RHEI_OK;
+    checkpoint_get_status(checkpoint, &told);
+    int64_t position = told.position >= 0 ? told.position : published_position(checkpoint);
+    rhei_status status = checkpoint->hold(checkpoint->hold_context, position, error);
+    if (status == RHEI_OK || !is_stopping(checkpoint))
+        return status;
+    base_log_write(checkpoint->config.log, BASE_LOG_WARN, "checkpoint",
+                   "nothing keeps the change log for the folder of the mirror until it is opened again: %s",
+                   error->message);
+    error_clear(error);
+    return RHEI_OK;
+}
+
 rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
@@ -89,11 +118,19 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
     base_mutex_lock(&checkpoint->run_lock);
     int64_t began_ns = base_now_ns();
     status = look_at_medium(checkpoint, &why);
+    if (status == RHEI_OK && checkpoint_files_history_is_away(checkpoint->files))
+        status = error_set(&why, RHEI_STALE, "%s",
+                           "a file of a history couldn't be had when it was wanted, so the history "
+                           "stays as the newest checkpoint has it: open the database again, which goes on from there");
     bool due = status != RHEI_OK || mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
+    if (status == RHEI_OK && (due || checkpoint->head.base != 0))
+        status = hold(checkpoint, &why);
+    bool waits = status == RHEI_BUSY; /* for the source, with the next one: nothing is wrong with the folder */
     if (status == RHEI_OK && due)
         status = checkpoint_write(checkpoint, &why);
-    if (due)
+    if (due && !waits)
         note(checkpoint, status, &why, began_ns);
+    checkpoint->away = status != RHEI_OK && blob_store_is_away(checkpoint->config.store, &why);
     if (!is_stopping(checkpoint))
         checkpoint_evict(checkpoint);
     base_mutex_unlock(&checkpoint->run_lock);
@@ -106,11 +143,7 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
 
 static uint64_t changes_since(const struct checkpoint *checkpoint, int64_t position)
 {
-    struct mirror_snapshot snapshot;
-    if (mirror_snapshot_take(checkpoint->config.mirror, &snapshot) != RHEI_OK)
-        return 0;
-    int64_t now = mirror_snapshot_position_of(&snapshot, checkpoint->config.source_number);
-    mirror_snapshot_release(&snapshot);
+    int64_t now = published_position(checkpoint);
     return now > position ? (uint64_t)(now - position) : 0;
 }
 
@@ -228,6 +261,14 @@ void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(vo
     checkpoint->built_context = context;
 }
 
+void checkpoint_hold(struct checkpoint *checkpoint,
+                     rhei_status (*hold_source)(void *context, int64_t position, struct rhei_error *error),
+                     void *context)
+{
+    checkpoint->hold = hold_source;
+    checkpoint->hold_context = context;
+}
+
 void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context)
 {
     checkpoint->durable = durable;
@@ -258,7 +299,8 @@ void checkpoint_close(struct checkpoint **handle)
     base_mutex_unlock(&checkpoint->lock);
     if (checkpoint->running)
         base_thread_join(&checkpoint->thread);
-    (void)checkpoint_run(checkpoint, NULL);
+    if (!checkpoint->away) /* one that was under way has waited for the store already */
+        (void)checkpoint_run(checkpoint, NULL);
     free_checkpoint(handle);
 }
 

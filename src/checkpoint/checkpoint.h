@@ -31,10 +31,18 @@ struct checkpoint_config {
     uint64_t most_bytes;   /* bytes of rows that came, the same; 0: 64 MiB */
     bool
         look; /* nothing in the store is changed: another handle may be at work there. No thread, no checkpoint, no eviction */
+    /* The database that had the store last, if that is there and another one: what is of it isn't replaced. NULL: there is none. */
+    const char *owner;
+    bool buffered; /* of a look: changes may be in a buffer beside the log, which isn't read here */
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
     void *fault_context;
 };
+
+/* Why a look with `buffered` doesn't follow what is there. */
+#define CHECKPOINT_IN_BUFFER                                                                        \
+    "changes since its checkpoint are in the change buffer alone, where a look doesn't read them; " \
+    "rhei_sync_now makes another checkpoint"
 
 /* What was taken over. */
 struct checkpoint_restored {
@@ -44,19 +52,24 @@ struct checkpoint_restored {
     uint32_t histories; /* tables of histories, which go on whatever the source went through */
     uint64_t rows;
     int64_t duration_ns;
-    bool damaged;      /* something of the store was */
-    bool lost_deltas;  /* it ended before its newest state, so versions of any table may be lost */
-    bool lost_history; /* versions are lost, or all that there were of them with the manifest */
-    char message[256]; /* why not all of it, or nothing; "": nothing is missing */
+    bool damaged;                          /* something of the store was */
+    bool lost_deltas;                      /* it ended before its newest state, so versions of any table may be lost */
+    bool lost_history;                     /* versions are lost, or all that there were of them with the manifest */
+    char message[RHEI_ERROR_MESSAGE_SIZE]; /* why not all of it, or nothing; "": nothing is missing */
 };
 
 /*
  * Reads the newest checkpoint and puts its tables into the mirror, unpublished, if they are a state of this source: what is damaged is set
  * aside, what is of another file or history is left to be replaced. RHEI_TOO_NEW: a newer version wrote it, and it
- * is left alone. RHEI_IO, RHEI_NO_MEMORY.
+ * is left alone. RHEI_OLAP_UNAVAILABLE: the codec can't read its files here, and the same. RHEI_IO, RHEI_NO_MEMORY.
  */
 rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **checkpoint,
                             struct checkpoint_restored *restored, struct rhei_error *error);
+/*
+ * What checkpoint_open would refuse for a file of which nothing is known: RHEI_EXISTS, RHEI_TOO_NEW. RHEI_NOT_FOUND: there is no checkpoint; RHEI_IO: nor
+ * one that can be read. RHEI_NO_MEMORY. Nothing is changed.
+ */
+rhei_status checkpoint_may_begin(struct blob_store *store, const char *owner, struct rhei_error *error);
 /* The calls below may be made by any thread. */
 
 /* Of a sidecar, what its source goes on from (change_source.resume), as it was kept with restored->position. NULL: nothing. Lives as long as the checkpoint. */
@@ -86,6 +99,12 @@ bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t tabl
 /* Of a look: the table was in what was read, whether it could be taken over or not. */
 bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table);
 
+/*
+ * Called before each checkpoint, and where there is none to make: from then on the source keeps its changes behind the position, which is that of the
+ * newest one, or no later than that of the first. Where it can't, there is no checkpoint, but the last of a close. Before start.
+ */
+void checkpoint_hold(struct checkpoint *checkpoint,
+                     rhei_status (*hold)(void *context, int64_t position, struct rhei_error *error), void *context);
 /* Called after each checkpoint: changes up to the position are durable here and needn't be kept in the source. Before start. */
 void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context);
 /*
@@ -110,11 +129,11 @@ struct checkpoint_status {
     uint64_t bytes;  /* of all that the newest checkpoint consists of */
     uint64_t tables; /* that this handle's newest has */
     uint64_t checkpoints, failures;
-    uint64_t written;    /* bytes since the opening */
-    int64_t position;    /* of the newest; -1: there is none */
-    int64_t made_ms;     /* when, since 1970 */
-    int64_t duration_ns; /* of the last one made */
-    char error[256];     /* why the last attempt failed; "": it didn't */
+    uint64_t written;                    /* bytes since the opening */
+    int64_t position;                    /* of the newest; -1: there is none */
+    int64_t made_ms;                     /* when, since 1970 */
+    int64_t duration_ns;                 /* of the last one made */
+    char error[RHEI_ERROR_MESSAGE_SIZE]; /* why the last attempt failed; "": it didn't */
     struct checkpoint_restored restored;
 };
 /*

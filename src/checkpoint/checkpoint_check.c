@@ -64,9 +64,8 @@ static rhei_status check_file(struct checkpoint *checkpoint, const struct checkp
     void *bytes = NULL;
     size_t len = 0;
     checkpoint_blob_name(file->uid, name);
-    rhei_status status = checkpoint_read_blob(checkpoint->config.store, name, &bytes, &len, error);
-    if (status == RHEI_OK)
-        status = checkpoint_check_bytes(checkpoint->config.codec, file->sum, name, bytes, len, error);
+    rhei_status status =
+        checkpoint_read_file(checkpoint->config.store, name, checkpoint->config.codec, file->sum, &bytes, &len, error);
     base_free(bytes);
     return status;
 }
@@ -130,6 +129,8 @@ rhei_status checkpoint_check(struct checkpoint *checkpoint, const struct checkpo
         struct rhei_error why = RHEI_ERROR_INIT;
         char name[CHECKPOINT_FILE_NAME];
         rhei_status found = check_file(checkpoint, &file, &why);
+        if (found != RHEI_OK && blob_store_is_away(checkpoint->config.store, &why))
+            return error_set(error, RHEI_CANT_OPEN, "%s", why.message); /* nobody takes that for damage */
         bool wrong = (found == RHEI_IO || found == RHEI_NOT_FOUND) && is_named(checkpoint, table, number - 1, &file);
         checkpoint_blob_name(file.uid, name);
         if (wrong) {

@@ -6,6 +6,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "checkpoint_ahead.h"
 #include "checkpoint_files.h"
 #include "checkpoint_internal.h"
 
@@ -70,24 +71,26 @@ static rhei_status read_parts(struct checkpoint_newest *newest, struct rhei_erro
     void *bytes = NULL;
     size_t len = 0;
     uint64_t version = 0;
-    rhei_status status = store->ops->manifest_read(store, &bytes, &len, &version, error);
+    rhei_status status = checkpoint_read_manifest(store, &bytes, &len, &version, error);
     if (status == RHEI_OK && version == 0)
         return error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
+    struct checkpoint_ahead deltas = {.store = store};
     if (status == RHEI_OK)
         status = add_part(newest, bytes, len, error);
+    if (status == RHEI_OK)
+        status = checkpoint_expect_deltas(&deltas, store, &newest->model.head, error);
     while (status == RHEI_OK) {
         char name[CHECKPOINT_NAME_BYTES];
         checkpoint_delta_name(newest->model.head.base, newest->model.head.number + 1, name);
         struct rhei_error why = RHEI_ERROR_INIT;
-        status = checkpoint_read_blob(store, name, &bytes, &len, &why);
-        if (status == RHEI_NOT_FOUND)
-            return RHEI_OK;
+        status = checkpoint_read_delta(store, name, &newest->model.head, &deltas, &bytes, &len, &why);
         if (status == RHEI_OK)
             status = add_part(newest, bytes, len, &why);
-        if (status != RHEI_OK && error != NULL)
+        if (status != RHEI_OK && status != RHEI_NOT_FOUND && error != NULL)
             *error = why;
     }
-    return status;
+    checkpoint_ahead_reset(&deltas);
+    return status == RHEI_NOT_FOUND ? RHEI_OK : status;
 }
 
 rhei_status checkpoint_newest_read(struct blob_store *from, struct checkpoint_newest **result, int64_t *position,
@@ -112,14 +115,11 @@ static rhei_status copy_segment(const struct checkpoint_newest *newest, const st
     void *bytes = NULL;
     size_t len = 0;
     checkpoint_blob_name(segment->uid, name);
-    rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
+    rhei_status status = checkpoint_read_file(newest->from, name, export->codec, segment->sum, &bytes, &len, error);
     if (status != RHEI_OK)
         return status;
-    status = checkpoint_check_bytes(export->codec, segment->sum, name, bytes, len, error);
-    if (status == RHEI_OK) {
-        const struct blob blob = {name, bytes, len};
-        status = export->to->ops->put(export->to, &blob, 1, error);
-    }
+    const struct blob blob = {name, bytes, len};
+    status = export->to->ops->put(export->to, &blob, 1, error);
     base_free(bytes);
     return status == RHEI_OK ? checkpoint_export_goes_on(export, len, error) : status;
 }
@@ -169,17 +169,46 @@ static rhei_status check_segment(const struct checkpoint_newest *newest, const s
     void *bytes = NULL;
     size_t len = 0;
     checkpoint_blob_name(segment->uid, name);
-    rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
-    if (status == RHEI_OK)
-        status = checkpoint_check_bytes(codec, segment->sum, name, bytes, len, error);
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = checkpoint_read_file(newest->from, name, codec, segment->sum, &bytes, &len, &why);
+    bool away = status != RHEI_OK && blob_store_is_away(newest->from, &why);
     base_free(bytes);
-    if (status == RHEI_IO) {
-        error_clear(error);
+    if (status == RHEI_IO && !away) {
         ++*damaged;
         checking->damaged(checking->context, name);
         status = RHEI_OK;
     }
-    return status == RHEI_OK ? checking->goes_on(checking->context, segment->rows, error) : status;
+    if (status != RHEI_OK)
+        return error_set(error, away ? RHEI_CANT_OPEN : status, "%s", why.message); /* nobody takes that for damage */
+    return checking->goes_on(checking->context, segment->rows, error);
+}
+
+static bool is_own(const struct checkpoint_table *t, const char *table)
+{
+    return t->definition != NULL && !is_history_table(t->definition->id) &&
+           (table == NULL || base_fold_compare(t->definition->name, table) == 0);
+}
+
+static uint64_t living_rows(const struct checkpoint_segment *segment)
+{
+    uint64_t rows = segment->rows;
+    for (size_t w = 0; segment->dead != NULL && w < CHECKPOINT_DEAD_WORDS; w++)
+        rows -= (uint64_t)__builtin_popcountll(segment->dead[w]);
+    return rows;
+}
+
+void checkpoint_newest_count(const struct checkpoint_newest *newest, const char *table, uint32_t *tables,
+                             uint64_t *rows)
+{
+    *tables = 0;
+    *rows = 0;
+    for (const struct checkpoint_table *t = newest->model.tables; t != NULL; t = t->next) {
+        if (!is_own(t, table))
+            continue;
+        ++*tables;
+        for (const struct checkpoint_segment *s = t->segments; s != NULL; s = s->next)
+            *rows += living_rows(s);
+    }
 }
 
 rhei_status checkpoint_newest_check(const struct checkpoint_newest *newest, const struct segment_codec *codec,
@@ -189,8 +218,7 @@ rhei_status checkpoint_newest_check(const struct checkpoint_newest *newest, cons
     rhei_status status = RHEI_OK;
     *damaged = 0;
     for (const struct checkpoint_table *t = newest->model.tables; t != NULL && status == RHEI_OK; t = t->next) {
-        bool named = t->definition != NULL && !is_history_table(t->definition->id) && table != NULL &&
-                     base_fold_compare(t->definition->name, table) == 0;
+        bool named = table != NULL && is_own(t, table);
         for (const struct checkpoint_segment *s = t->segments; s != NULL && status == RHEI_OK; s = s->next)
             if (!s->in_pieces && (named || table == NULL))
                 status = check_segment(newest, codec, s, checking, damaged, error);

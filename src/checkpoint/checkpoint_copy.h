@@ -42,6 +42,9 @@ rhei_status checkpoint_newest_copy(const struct checkpoint_newest *newest, const
 rhei_status checkpoint_newest_check(const struct checkpoint_newest *newest, const struct segment_codec *codec,
                                     const char *table, const struct checkpoint_checking *checking, uint32_t *damaged,
                                     struct rhei_error *error);
+/* Own tables of that name, of all where it is NULL, and their rows that didn't die, as the list says: nothing is read. */
+void checkpoint_newest_count(const struct checkpoint_newest *newest, const char *table, uint32_t *tables,
+                             uint64_t *rows);
 void checkpoint_newest_free(struct checkpoint_newest **newest); /* accepts NULL */
 
 #endif

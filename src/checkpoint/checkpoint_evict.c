@@ -89,18 +89,22 @@ static void set_aside(struct evicting *evicting, struct checkpoint_known *known,
     evicting->wrong = true;
 }
 
-static void prepare(struct evicting *evicting, const struct mirror_table_view *view, uint32_t number,
+static void prepare(struct evicting *evicting, uint32_t table, const struct mirror_table_view *view, uint32_t number,
                     struct checkpoint_known *known, size_t bytes)
 {
     struct segment_image image;
     struct mirror_keeper keeper;
     struct rhei_error why = RHEI_ERROR_INIT;
     uint64_t size;
-    rhei_status status = checkpoint_files_open(evicting->checkpoint->files, known->uid, known->rows, known->sum, &image,
-                                               &keeper, &size, &why);
+    rhei_status status = checkpoint_files_open(evicting->checkpoint->files, table, known->uid, known->rows, known->sum,
+                                               &image, &keeper, &size, &why);
     if (status == RHEI_OK) {
         status = mirror_evict_prepare(view, number, &image, &keeper, &evicting->eviction[evicting->count], &why);
         image.release(&image);
+    }
+    if (status != RHEI_OK && blob_store_is_away(evicting->checkpoint->config.store, &why)) {
+        evicting->left = 0; /* neither are others */
+        return;
     }
     if (status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_INVALID)
         set_aside(evicting, known, why.message);
@@ -128,7 +132,7 @@ static void go_through(struct evicting *evicting, struct checkpoint_known_table 
             continue;
         bool used = mirror_view_segment_used(view, number);
         if (!used || evicting->last_lap)
-            prepare(evicting, view, number, known, bytes);
+            prepare(evicting, table->id, view, number, known, bytes);
     }
 }
 
@@ -179,15 +183,17 @@ void checkpoint_evict(struct checkpoint *checkpoint)
 
 /* ---- Builds. ------------------------------------------------------------------------------------------------------- */
 
-static rhei_status spill(void *context, uint64_t lineage, const struct segment_image *image, struct segment_image *file,
-                         struct mirror_keeper *keeper)
+static rhei_status spill(void *context, uint32_t table, uint64_t lineage, const struct segment_image *image,
+                         struct segment_image *file, struct mirror_keeper *keeper)
 {
     struct checkpoint *checkpoint = context;
     struct rhei_error why = RHEI_ERROR_INIT;
     uint64_t uid, bytes;
     (void)checkpoint_take_numbers(checkpoint, 1, &uid);
+    uid |= checkpoint_uid_bit(checkpoint->config.codec);
     checkpoint_fault(checkpoint, "evict.spill");
-    rhei_status status = checkpoint_files_write(checkpoint->files, uid, lineage, image, file, keeper, &bytes, &why);
+    rhei_status status =
+        checkpoint_files_write(checkpoint->files, table, uid, lineage, image, file, keeper, &bytes, &why);
     checkpoint_fault(checkpoint, "evict.spilled");
     base_mutex_lock(&checkpoint->lock);
     if (status == RHEI_OK)

@@ -31,13 +31,31 @@ enum record {
     RECORD_STATE = 8,
 };
 
+/* A format is 1 or, with a second proof in its head, 2; or so much more where files may be packed. */
+enum { PLAIN = 1, WITH_ALSO = 2, WITH_PACKED = 2 };
+
 #define NO_TEXT UINT64_MAX
 
 /* ---- Names. -------------------------------------------------------------------------------------------------------- */
 
 void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES])
 {
-    (void)snprintf(name, CHECKPOINT_NAME_BYTES, "s-%016" PRIx64 ".arrow", uid);
+    bool packed = (uid & CHECKPOINT_PACKED) != 0;
+    (void)snprintf(name, CHECKPOINT_NAME_BYTES, "s-%016" PRIx64 ".%s", uid & ~CHECKPOINT_PACKED,
+                   packed ? "vortex" : "arrow");
+}
+
+bool checkpoint_blob_uid(const char *name, uint64_t *uid)
+{
+    char same[CHECKPOINT_NAME_BYTES];
+    if (sscanf(name, "s-%16" SCNx64 ".", uid) != 1)
+        return false;
+    for (int packed = 0; packed < 2; packed++, *uid |= CHECKPOINT_PACKED) {
+        checkpoint_blob_name(*uid, same);
+        if (strcmp(same, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 uint32_t checkpoint_blob_mark(uint64_t uid)
@@ -86,7 +104,7 @@ static void end(struct base_buffer *out, size_t from)
 void checkpoint_put_head(struct base_buffer *out, const struct checkpoint_head *head)
 {
     base_words_put(out, first_word);
-    base_words_put(out, head->stamp.also == 0 ? 1 : CHECKPOINT_FORMAT);
+    base_words_put(out, (uint64_t)(head->stamp.also == 0 ? PLAIN : WITH_ALSO) + (head->packed ? WITH_PACKED : 0));
     base_words_put(out, head->kind);
     base_words_put(out, head->base);
     base_words_put(out, head->number);
@@ -132,8 +150,21 @@ void checkpoint_put_gone(struct base_buffer *out, uint32_t table)
     end(out, from);
 }
 
+/* What was put as a head says that there may be one. */
+static void say_packed(struct base_buffer *out)
+{
+    uint64_t format;
+    if (out->failed)
+        return;
+    memcpy(&format, out->data + sizeof format, sizeof format);
+    format += format <= WITH_ALSO ? WITH_PACKED : 0;
+    memcpy(out->data + sizeof format, &format, sizeof format);
+}
+
 void checkpoint_put_segment(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t rows, bool in_pieces)
 {
+    if ((uid & CHECKPOINT_PACKED) != 0)
+        say_packed(out);
     size_t from = begin(out, RECORD_SEGMENT);
     base_words_put(out, table);
     base_words_put(out, uid);
@@ -348,7 +379,8 @@ static void read_segment(struct reader *reader)
     segment->uid = get_word(reader);
     segment->rows = get_number(reader, SEGMENT_MOST_ROWS);
     segment->in_pieces = get_number(reader, 1) != 0;
-    reader->wrong |= find_segment(table, segment->uid) != NULL || segment->uid >= reader->model->head.next_uid ||
+    uint64_t number = reader->model->head.packed ? segment->uid & ~CHECKPOINT_PACKED : segment->uid;
+    reader->wrong |= find_segment(table, segment->uid) != NULL || number >= reader->model->head.next_uid ||
                      (!segment->in_pieces && segment->rows == 0);
     struct checkpoint_segment **at = table->last == NULL ? &table->segments : &table->last->next;
     *at = table->last = segment;
@@ -482,7 +514,8 @@ static void read_head(struct reader *reader, uint64_t format, struct checkpoint_
     reader->wrong |= strlen(file) >= sizeof head->stamp.file;
     if (!reader->wrong)
         memcpy(head->stamp.file, file, strlen(file) + 1);
-    head->stamp.also = format > 1 ? get_word(reader) : 0;
+    head->packed = format > WITH_ALSO;
+    head->stamp.also = format % WITH_PACKED == 0 ? get_word(reader) : 0;
 }
 
 bool checkpoint_same_row(const struct change_stamp *kept, const struct change_stamp *now)

@@ -4,7 +4,8 @@
  * checkpoint is applying those of the manifest and then those of each delta to a model. Pure: bytes in, bytes out. Owner thread.
  *
  *   head     "RHEICKP1", format, kind, base, number, position, time, next segment, row of the stamp, file of the stamp; in format 2
- *            what proves the same as the row, too (beside a change buffer; without one a head is of format 1)
+ *            what proves the same as the row, too (beside a change buffer; without one a head is of format 1). Formats 3 and 4 are these two
+ *            where a segment's file is packed
  *   record   what | length of what follows, in words of 64 bits; everything is little-endian and padded to 8
  *            (one that isn't known is of a newer version)
  *   end      XXH64 of everything before it
@@ -21,9 +22,12 @@
 #include "port/source_table.h"
 
 enum {
-    CHECKPOINT_FORMAT = 2, /* the newest; 1 is written where it says all */
+    CHECKPOINT_FORMAT = 4, /* the newest; an older one is written where it says all */
     CHECKPOINT_DEAD_WORDS = SEGMENT_MOST_ROWS / 64,
 };
+
+/* In a segment's number: its file is packed, and so is called. Such numbers are given as others are, without it. */
+#define CHECKPOINT_PACKED (UINT64_C(1) << 47)
 
 enum checkpoint_kind { CHECKPOINT_BASE = 1, CHECKPOINT_DELTA = 2 };
 
@@ -35,6 +39,7 @@ struct checkpoint_head {
     int64_t made_ms;  /* since 1970 */
     uint64_t next_uid;
     struct change_stamp stamp;
+    bool packed; /* read: of a format in which a file may be */
 };
 
 /* ---- Writing. `failed` of the buffer tells at the end whether there was memory. ------------------------------------ */
@@ -63,6 +68,8 @@ rhei_status checkpoint_put_again(struct base_buffer *out, const void *bytes, siz
 
 enum { CHECKPOINT_NAME_BYTES = 48 };
 void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES]);
+/* The number that is called so. False: it is no segment's name. */
+bool checkpoint_blob_uid(const char *name, uint64_t *uid);
 /* What its file says of it, so that none passes for another that was given its name. Not 0. */
 uint32_t checkpoint_blob_mark(uint64_t uid);
 void checkpoint_delta_name(uint64_t base, uint64_t number, char name[CHECKPOINT_NAME_BYTES]);

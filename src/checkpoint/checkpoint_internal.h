@@ -39,6 +39,7 @@ struct checkpoint {
     uint64_t version;            /* of the store's manifest */
     struct checkpoint_head head; /* of the newest; base 0: there is none */
     bool whole_wanted;           /* the next one must be a manifest */
+    bool away;                   /* the store couldn't be asked for the last one */
     uint64_t manifest_bytes, delta_bytes;
     struct checkpoint_set set;
     uint32_t *named; /* [named_count] of a look: the tables that were read */
@@ -56,6 +57,8 @@ struct checkpoint {
     uint64_t next_uid; /* of the next new segment: a name is given once, whatever comes of it */
     base_thread thread;
     struct checkpoint_status status;
+    rhei_status (*hold)(void *context, int64_t position, struct rhei_error *error); /* may be NULL, as the next */
+    void *hold_context;
     void (*durable)(void *context, int64_t position);
     void *durable_context;
     uint64_t (*built)(void *context); /* tables that were built; may be NULL */
@@ -69,6 +72,12 @@ struct checkpoint {
     size_t pressed_at;                /* what was resident when nothing more could go; 0: it could */
 };
 
+enum {
+    CHECKPOINT_MOST_DELTAS = 16, /* behind a manifest: then comes the next one */
+    CHECKPOINT_CHANGING = -2,    /* the engine code of what a medium gives differently each time */
+};
+struct checkpoint_ahead;
+
 void checkpoint_fault(const struct checkpoint *checkpoint, const char *point);
 
 void checkpoint_set_drop_last(struct checkpoint_set *set);
@@ -77,6 +86,8 @@ struct checkpoint_known_table *checkpoint_set_find(const struct checkpoint_set *
 /* Behind the last one; ids must grow. NULL: no memory. */
 struct checkpoint_known_table *checkpoint_set_add(struct checkpoint_set *set, uint32_t id, uint32_t segments);
 
+/* What a file of this codec has in its number. */
+uint64_t checkpoint_uid_bit(const struct segment_codec *codec);
 /* The first of `count` numbers for new segments; returns the next one behind them. Any thread. */
 uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, uint64_t *first);
 
@@ -90,9 +101,22 @@ void checkpoint_sweep(struct checkpoint *checkpoint);
 /* checkpoint_load.c: with nothing else using the handle. */
 rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_restored *restored,
                             struct rhei_error *error);
-/* All of a blob. RHEI_NOT_FOUND, also if it goes meanwhile. Any thread. */
-rhei_status checkpoint_read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
-                                 struct rhei_error *error);
+/*
+ * checkpoint_read.c, where `ahead` may be NULL: all of the manifest (*version 0: there is none, RHEI_OK), of the delta that goes on from `before`, or of a segment's file (`sum` as
+ * checkpoint_check_bytes), as it was written. Free *bytes with base_free. RHEI_IO: it is damaged, and was so when it was asked for a second time.
+ * RHEI_NOT_FOUND, also if it goes meanwhile. RHEI_TOO_NEW. Any thread.
+ */
+rhei_status checkpoint_read_manifest(struct blob_store *store, void **bytes, size_t *len, uint64_t *version,
+                                     struct rhei_error *error);
+rhei_status checkpoint_read_delta(struct blob_store *store, const char *name, const struct checkpoint_head *before,
+                                  struct checkpoint_ahead *ahead, void **bytes, size_t *len, struct rhei_error *error);
+rhei_status checkpoint_read_file(struct blob_store *store, const char *name, const struct segment_codec *codec,
+                                 uint64_t sum, void **bytes, size_t *len, struct rhei_error *error);
+/* The deltas that may follow the manifest of that head, so that they are asked for together. RHEI_NO_MEMORY. */
+rhei_status checkpoint_expect_deltas(struct checkpoint_ahead *ahead, struct blob_store *store,
+                                     const struct checkpoint_head *head, struct rhei_error *error);
+/* What the store gave was wrong, and may have become so on its way: then the error is cleared, and it is to be asked for once more. Any thread. */
+bool checkpoint_look_again(const struct blob_store *store, rhei_status status, struct rhei_error *why);
 /* checkpoint_check.c: all bytes of a segment's file. RHEI_IO: they are damaged, or (sum not 0) another one's. */
 rhei_status checkpoint_check_bytes(const struct segment_codec *codec, uint64_t sum, const char *name, const void *bytes,
                                    size_t len, struct rhei_error *error);

@@ -4,18 +4,23 @@
  *
  *   1. Nothing is shown that isn't a state of this source: its stamp is looked up at the position before any table is made.
  *   2. A table is taken over whole or not at all; one that isn't is built again as any new table.
- *   3. What is damaged is set aside, so that people can look at it, and is never read again.
+ *   3. What is damaged, and still is when it is asked for once more, is set aside, so that people can look at it, and is never read again. Where that
+ *      can't be, nothing is taken over and nothing written: what nobody names any more would be removed.
  *   4. Of a newer version nothing is touched.
- *   5. A look changes nothing. Whoever works there may replace what is being read: then it is read again, until it was the newest
+ *   5. What couldn't be asked for (blob_store.away) isn't damaged: nothing is set aside, and the opening fails as a whole.
+ *   6. A look changes nothing. Whoever works there may replace what is being read: then it is read again, until it was the newest
  *      both before and after.
+ *   7. Nor is anything touched where a library that files need isn't there.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "checkpoint_ahead.h"
 #include "checkpoint_files.h"
 #include "checkpoint_internal.h"
 
@@ -32,6 +37,9 @@ struct loading {
     bool incomplete; /* what is in the store isn't what was taken over */
     bool histories;  /* and of what is in it histories alone are: the rest isn't a state of this source */
     uint64_t delta_bytes;
+    struct checkpoint_ahead deltas, segments;
+    bool away;  /* the store couldn't be asked for the file that was opened last */
+    bool stuck; /* what is damaged can't be set aside */
 };
 
 /* ---- What goes wrong. ---------------------------------------------------------------------------------------------- */
@@ -42,29 +50,41 @@ static void tell(struct loading *loading, const char *what, const char *why)
     loading->incomplete = true;
     base_log_write(loading->checkpoint->config.log, BASE_LOG_WARN, "checkpoint", "%s: %s", what, why);
     if (restored->message[0] == '\0')
-        (void)snprintf(restored->message, sizeof restored->message, "%.80s: %.160s", what, why);
+        (void)snprintf(restored->message, sizeof restored->message, "%.80s: %.420s", what, why);
 }
 
-/* `name` NULL: the manifest. */
-static void set_aside(struct loading *loading, const char *name, const char *why)
+/* `name` NULL: the manifest. What can't be set aside now stays, and the opening fails as a whole: later it may be, or be read. */
+static rhei_status set_aside(struct loading *loading, const char *name, const char *why, struct rhei_error *error)
 {
     struct blob_store *store = loading->checkpoint->config.store;
     char file[80] = "the manifest of the mirror";
+    rhei_status status = RHEI_OK;
     if (name != NULL)
         (void)snprintf(file, sizeof file, "the file \"b-%.40s\" of the mirror's folder", name);
     loading->restored->damaged = true;
     loading->restored->lost_history |= name == NULL;
-    if (loading->checkpoint->config.look) { /* 5. */
+    if (loading->checkpoint->config.look) { /* 6. */
         tell(loading, file, why);
-        return;
+        return RHEI_OK;
     }
+    if (store->ops->set_aside != NULL)
+        status = store->ops->set_aside(store, name, error);
+    else if (name != NULL)
+        status = store->ops->remove(store, name, error);
+    if (status != RHEI_OK) {
+        error_context(error, "%s is damaged (%.200s), and can't be set aside: ", file, why);
+        return status;
+    }
+    if (name == NULL)
+        loading->checkpoint->version = 0; /* there is none now */
     tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : file, why);
-    if (store->ops->set_aside != NULL && store->ops->set_aside(store, name, NULL) == RHEI_OK) {
-        if (name == NULL)
-            loading->checkpoint->version = 0; /* there is none now */
-    } else if (name != NULL) {
-        (void)store->ops->remove(store, name, NULL);
-    }
+    return RHEI_OK;
+}
+
+/* 5. */
+static bool is_away(const struct loading *loading, rhei_status status, const struct rhei_error *why)
+{
+    return status != RHEI_OK && blob_store_is_away(loading->checkpoint->config.store, why);
 }
 
 /* ---- Manifest and deltas. ------------------------------------------------------------------------------------------ */
@@ -90,7 +110,7 @@ static rhei_status read_manifest(struct loading *loading, struct rhei_error *err
     struct rhei_error why = RHEI_ERROR_INIT;
     void *bytes = NULL;
     size_t len = 0;
-    rhei_status status = store->ops->manifest_read(store, &bytes, &len, &checkpoint->version, &why);
+    rhei_status status = checkpoint_read_manifest(store, &bytes, &len, &checkpoint->version, &why);
     if (status == RHEI_OK && checkpoint->version == 0)
         return RHEI_DONE;
     if (status == RHEI_OK)
@@ -98,31 +118,13 @@ static rhei_status read_manifest(struct loading *loading, struct rhei_error *err
     if (status == RHEI_OK)
         status = checkpoint_apply(&loading->model, bytes, len, &why);
     checkpoint->manifest_bytes = len;
-    if (status == RHEI_IO) {
-        set_aside(loading, NULL, why.message);
+    if (status == RHEI_IO && !is_away(loading, status, &why)) {
         checkpoint_model_reset(&loading->model);
-        return RHEI_DONE;
+        status = set_aside(loading, NULL, why.message, error);
+        return status == RHEI_OK ? RHEI_DONE : status;
     }
     if (status != RHEI_OK && error != NULL)
         *error = why;
-    return status;
-}
-
-rhei_status checkpoint_read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
-                                 struct rhei_error *error)
-{
-    uint64_t size = 0;
-    rhei_status status = store->ops->size(store, name, &size, error);
-    *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
-    *len = (size_t)size;
-    if (status == RHEI_OK && *bytes == NULL)
-        status = error_no_memory(error);
-    if (status == RHEI_OK)
-        status = store->ops->get(store, name, 0, *bytes, *len, error);
-    if (status == RHEI_OK)
-        return RHEI_OK;
-    base_free(*bytes);
-    *bytes = NULL;
     return status;
 }
 
@@ -131,7 +133,8 @@ static rhei_status read_delta(struct loading *loading, const char *name, struct 
 {
     void *bytes = NULL;
     size_t len = 0;
-    rhei_status status = checkpoint_read_blob(loading->checkpoint->config.store, name, &bytes, &len, error);
+    rhei_status status = checkpoint_read_delta(loading->checkpoint->config.store, name, &loading->model.head,
+                                               &loading->deltas, &bytes, &len, error);
     if (status != RHEI_OK)
         return status;
     loading->delta_bytes += len;
@@ -139,26 +142,53 @@ static rhei_status read_delta(struct loading *loading, const char *name, struct 
     return status == RHEI_OK ? checkpoint_apply(&loading->model, bytes, len, error) : status;
 }
 
-/* A delta that is damaged ends the checkpoint: the log begins behind the newest one. What was of histories before is still right. */
+/* Deltas follow each other without a gap: where a later one is there, one is gone. RHEI_DONE: there is none, and none is wanted. */
+static rhei_status is_gone(struct loading *loading, struct rhei_error *error)
+{
+    for (uint64_t number = loading->model.head.number + 2; number <= CHECKPOINT_MOST_DELTAS; number++) {
+        char name[CHECKPOINT_NAME_BYTES];
+        uint64_t size;
+        checkpoint_delta_name(loading->model.head.base, number, name);
+        const struct blob_tail *tail = checkpoint_ahead_find(&loading->deltas, name);
+        rhei_status status = tail == NULL ? RHEI_NOT_FOUND : checkpoint_ahead_status(tail, &size, error);
+        if (status != RHEI_NOT_FOUND)
+            return status;
+        error_clear(error);
+    }
+    return RHEI_DONE;
+}
+
+static rhei_status lose_deltas(struct loading *loading, const char *name, const char *why, struct rhei_error *error)
+{
+    rhei_status status = set_aside(loading, name, why, error);
+    loading->checkpoint->lost_deltas = true; /* nobody knows of which tables it told */
+    loading->restored->lost_deltas = loading->restored->lost_history = true;
+    loading->histories = true;
+    return status;
+}
+
+/* A delta that is damaged or gone ends the checkpoint: the log begins behind the newest one. What was of histories before is still right. */
 static rhei_status read_deltas(struct loading *loading, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
+    struct blob_store *store = loading->checkpoint->config.store;
+    rhei_status status = checkpoint_expect_deltas(&loading->deltas, store, &loading->model.head, error);
     while (status == RHEI_OK) {
         char name[CHECKPOINT_NAME_BYTES];
         struct rhei_error why = RHEI_ERROR_INIT;
         checkpoint_delta_name(loading->model.head.base, loading->model.head.number + 1, name);
         status = read_delta(loading, name, &why);
-        if (status == RHEI_IO) {
-            set_aside(loading, name, why.message);
-            loading->checkpoint->lost_deltas = true; /* nobody knows of which tables it told */
-            loading->restored->lost_deltas = loading->restored->lost_history = true;
-            loading->histories = true;
-            return RHEI_OK;
+        if (status == RHEI_NOT_FOUND) {
+            error_clear(&why);
+            status = is_gone(loading, &why);
+            if (status == RHEI_OK)
+                return lose_deltas(loading, name, "it is gone, and a later one is there", error);
         }
-        if (status != RHEI_OK && status != RHEI_NOT_FOUND && error != NULL)
+        if (status == RHEI_IO && !is_away(loading, status, &why))
+            return lose_deltas(loading, name, why.message, error);
+        if (status != RHEI_OK && status != RHEI_DONE && error != NULL)
             *error = why;
     }
-    return status == RHEI_NOT_FOUND ? RHEI_OK : status;
+    return status == RHEI_DONE ? RHEI_OK : status;
 }
 
 /* ---- Is it a state of this source? --------------------------------------------------------------------------------- */
@@ -176,14 +206,31 @@ static bool has_histories(const struct checkpoint_model *model)
     return table != NULL;
 }
 
+#define OF_ANOTHER_FILE                                                                                               \
+    "the folder holds the history of another database file, which is nowhere else: name another folder for this one " \
+    "(olap_path), or move that one away. If it is this very database, "
+#define SAY_SO "say so while nobody has it open: UPDATE _rhei_meta SET value = '%s' WHERE key = 'database_id'"
+
 static rhei_status of_another_file(const char *file, struct rhei_error *error)
 {
     return error_set(error, RHEI_EXISTS,
-                     "the folder holds the history of another database file, which is nowhere else: name another "
-                     "folder for this one (olap_path), or move that one away. If it is this very database, of which "
-                     "change capture was taken away and made anew, say so while nobody has it open: UPDATE _rhei_meta "
-                     "SET value = '%s' WHERE key = 'database_id'",
-                     file);
+                     OF_ANOTHER_FILE "of which change capture was taken away and made anew, " SAY_SO, file);
+}
+
+static rhei_status of_owner(const char *owner, struct rhei_error *error)
+{
+    return error_set(error, RHEI_EXISTS,
+                     "the folder holds the column store of the database \"%.300s\": name another folder for this one "
+                     "(olap_path), or remove that one, which is built anew from its database",
+                     owner);
+}
+
+/* Nothing is wrong with it. */
+static rhei_status in_buffer(struct loading *loading)
+{
+    (void)snprintf(loading->restored->message, sizeof loading->restored->message, "%s", CHECKPOINT_IN_BUFFER);
+    loading->incomplete = loading->histories = true;
+    return RHEI_OK;
 }
 
 /* What another file's mirror was can be built from that file, but its versions are nowhere else. */
@@ -199,10 +246,16 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
     bool was = other && source->ops->was != NULL && source->ops->was(source, head->position, &head->stamp);
     if (other && !was && has_histories(&loading->model))
         return of_another_file(head->stamp.file, error);
+    if (other && !was && loading->checkpoint->config.owner != NULL)
+        return of_owner(loading->checkpoint->config.owner, error);
     if (was)
         wrong = "other programs dropped tables of change capture; the mirror is built anew";
     else if (other)
-        wrong = "it is of another database file, and is replaced";
+        wrong = "it is of another database file, and the next checkpoint takes its place";
+    else if (status == RHEI_NOT_FOUND && loading->restored->lost_deltas)
+        return RHEI_OK; /* where it ends now the log may have begun behind, and what is wrong was told */
+    else if (status == RHEI_NOT_FOUND && loading->checkpoint->config.buffered)
+        return in_buffer(loading);
     else if (status == RHEI_NOT_FOUND)
         wrong =
             "the database file doesn't have the change that it ends with: the file was restored, or went on without "
@@ -246,15 +299,15 @@ static rhei_status take_state(struct loading *loading, struct rhei_error *error)
 
 /* ---- Tables. ------------------------------------------------------------------------------------------------------- */
 
-static rhei_status adopt_file(struct loading *loading, struct mirror_build *build,
+static rhei_status adopt_file(struct loading *loading, struct mirror_build *build, uint32_t table,
                               const struct checkpoint_segment *segment, struct checkpoint_known *known,
                               struct rhei_error *error)
 {
     struct segment_image image;
     struct mirror_keeper keeper;
     uint64_t bytes = 0;
-    rhei_status status = checkpoint_files_open(loading->checkpoint->files, segment->uid, segment->rows, segment->sum,
-                                               &image, &keeper, &bytes, error);
+    rhei_status status = checkpoint_files_open(loading->checkpoint->files, table, segment->uid, segment->rows,
+                                               segment->sum, &image, &keeper, &bytes, error);
     if (status != RHEI_OK)
         return status;
     *known = (struct checkpoint_known){.uid = segment->uid, .rows = segment->rows, .bytes = bytes, .sum = image.sum};
@@ -263,16 +316,22 @@ static rhei_status adopt_file(struct loading *loading, struct mirror_build *buil
     return status;
 }
 
-static rhei_status adopt(struct loading *loading, struct mirror_build *build, const struct checkpoint_segment *segment,
-                         struct checkpoint_known *known, struct rhei_error *error)
+static rhei_status adopt(struct loading *loading, struct mirror_build *build, uint32_t table,
+                         const struct checkpoint_segment *segment, struct checkpoint_known *known,
+                         struct rhei_error *error)
 {
     char name[CHECKPOINT_NAME_BYTES];
     struct checkpoint_known found = {0};
     checkpoint_blob_name(segment->uid, name);
-    rhei_status status = adopt_file(loading, build, segment, &found, error);
-    if (status == RHEI_IO || status == RHEI_NOT_FOUND) {
-        set_aside(loading, name, error->message);
-        return RHEI_IO;
+    rhei_status status = adopt_file(loading, build, table, segment, &found, error);
+    loading->away = is_away(loading, status, error);
+    if ((status == RHEI_IO || status == RHEI_NOT_FOUND) && !loading->away) {
+        char why[RHEI_ERROR_MESSAGE_SIZE];
+        (void)snprintf(why, sizeof why, "%s", error->message);
+        error_clear(error);
+        status = set_aside(loading, name, why, error);
+        loading->stuck = status != RHEI_OK;
+        return status == RHEI_OK ? error_set(error, RHEI_IO, "%s", why) : status;
     }
     if (status != RHEI_OK)
         return status;
@@ -359,8 +418,9 @@ static rhei_status fill(struct loading *loading, struct mirror_build *build, con
     for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next) {
         if (s->in_pieces)
             continue;
-        status = adopt(loading, build, s, &known->segments[at++], error);
-        if (status == RHEI_IO && is_history(table)) /* versions that are nowhere else: what is right stays */
+        status = adopt(loading, build, table->definition->id, s, &known->segments[at++], error);
+        if (status == RHEI_IO && is_history(table) && !loading->away &&
+            !loading->stuck) /* versions that are nowhere else: what is right stays */
             status = go_on_without(loading, table, error);
     }
     /* they are here, but not at the places that the checkpoint knows: numbers of their own, so that they are taken out of it */
@@ -417,7 +477,8 @@ static rhei_status restore_tables(struct loading *loading, struct rhei_error *er
          after = table->definition->id) {
         struct rhei_error why = RHEI_ERROR_INIT;
         rhei_status status = restore_table(loading, table, &why);
-        if (status == RHEI_NO_MEMORY) {
+        bool whole = status == RHEI_NO_MEMORY || status == RHEI_TOO_NEW || status == RHEI_OLAP_UNAVAILABLE; /* 4., 7. */
+        if (whole || (status != RHEI_OK && (loading->away || loading->stuck))) {                            /* 3., 5. */
             if (error != NULL)
                 *error = why;
             return status;
@@ -439,20 +500,24 @@ static rhei_status read_newest_head(struct blob_store *store, struct checkpoint_
 {
     void *bytes = NULL;
     uint64_t version = 0;
-    rhei_status status = store->ops->manifest_read(store, &bytes, len, &version, error);
+    rhei_status status = checkpoint_read_manifest(store, &bytes, len, &version, error);
     if (status == RHEI_OK && version == 0)
         status = error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
     if (status == RHEI_OK)
         status = checkpoint_read_head(bytes, *len, head, error);
     base_free(bytes);
+    struct checkpoint_ahead deltas = {.store = store};
+    if (status == RHEI_OK)
+        status = checkpoint_expect_deltas(&deltas, store, head, error);
     for (bool more = status == RHEI_OK; more;) {
         char name[CHECKPOINT_NAME_BYTES];
         size_t size = 0;
         checkpoint_delta_name(head->base, head->number + 1, name);
-        more = checkpoint_read_blob(store, name, &bytes, &size, NULL) == RHEI_OK &&
+        more = checkpoint_read_delta(store, name, head, &deltas, &bytes, &size, NULL) == RHEI_OK &&
                checkpoint_read_head(bytes, size, head, NULL) == RHEI_OK;
         base_free(bytes);
     }
+    checkpoint_ahead_reset(&deltas);
     return status;
 }
 
@@ -474,6 +539,8 @@ bool checkpoint_is_overtaken(struct checkpoint *checkpoint)
 static void forget_read(struct loading *loading)
 {
     checkpoint_model_reset(&loading->model);
+    checkpoint_ahead_reset(&loading->deltas);
+    checkpoint_ahead_reset(&loading->segments);
     while (loading->blobs != NULL) {
         struct read_blob *blob = loading->blobs;
         loading->blobs = blob->next;
@@ -515,6 +582,57 @@ static rhei_status note_names(struct loading *loading, struct rhei_error *error)
     return RHEI_OK;
 }
 
+/* What was taken over by then belongs to nothing. */
+static void drop_tables(struct checkpoint *checkpoint)
+{
+    for (size_t t = 0; t < checkpoint->set.count; t++)
+        mirror_drop(checkpoint->config.mirror, checkpoint->set.tables[t].id);
+    checkpoint_set_reset(&checkpoint->set);
+}
+
+/* 6., known by any packed file before a table is made. What else is wrong with it is found when it is taken in. */
+static rhei_status can_unpack(struct loading *loading, struct rhei_error *error)
+{
+    for (const struct checkpoint_table *t = loading->model.tables; t != NULL; t = t->next)
+        for (const struct checkpoint_segment *s = t->segments; s != NULL; s = s->next) {
+            struct segment_image image;
+            struct mirror_keeper keeper;
+            struct rhei_error why = RHEI_ERROR_INIT;
+            uint64_t bytes;
+            if (s->in_pieces || (s->uid & CHECKPOINT_PACKED) == 0)
+                continue;
+            rhei_status status = checkpoint_files_open(loading->checkpoint->files, t->definition->id, s->uid, s->rows,
+                                                       s->sum, &image, &keeper, &bytes, &why);
+            if (status == RHEI_OLAP_UNAVAILABLE)
+                return error_set(error, status, "%s", why.message);
+            if (status != RHEI_OK)
+                continue;
+            image.release(&image);
+            keeper.release(keeper.context);
+            return RHEI_OK;
+        }
+    return RHEI_OK;
+}
+
+/* In the order in which they are taken in. */
+static rhei_status expect_segments(struct loading *loading, struct rhei_error *error)
+{
+    const struct checkpoint_table *table;
+    rhei_status status = RHEI_OK;
+    loading->segments =
+        (struct checkpoint_ahead){.store = loading->checkpoint->config.store, .room = CHECKPOINT_TAIL_BYTES};
+    for (int64_t after = -1;
+         status == RHEI_OK && (table = next_table(&loading->model, loading->histories, after)) != NULL;
+         after = table->definition->id)
+        for (const struct checkpoint_segment *s = table->segments; status == RHEI_OK && s != NULL; s = s->next) {
+            char name[CHECKPOINT_NAME_BYTES];
+            checkpoint_blob_name(s->uid, name);
+            if (!s->in_pieces)
+                status = checkpoint_ahead_add(&loading->segments, name, error);
+        }
+    return status;
+}
+
 static rhei_status load(struct loading *loading, struct rhei_error *error)
 {
     enum { TRIES = 50 };
@@ -522,7 +640,7 @@ static rhei_status load(struct loading *loading, struct rhei_error *error)
     rhei_status status = read_all(loading, error);
     for (int i = 0; i < TRIES && checkpoint->config.look && status == RHEI_OK &&
                     !is_newest(checkpoint->config.store, &loading->model.head);
-         i++) { /* 5. */
+         i++) { /* 6. */
         forget_read(loading);
         *loading = (struct loading){.checkpoint = checkpoint, .restored = loading->restored};
         *loading->restored = (struct checkpoint_restored){.message = ""};
@@ -531,7 +649,15 @@ static rhei_status load(struct loading *loading, struct rhei_error *error)
     if (status == RHEI_OK && checkpoint->config.look)
         status = note_names(loading, error);
     if (status == RHEI_OK)
+        status = expect_segments(loading, error);
+    checkpoint_files_expect(checkpoint->files, &loading->segments);
+    if (status == RHEI_OK)
+        status = can_unpack(loading, error);
+    if (status == RHEI_OK)
         status = restore_tables(loading, error);
+    checkpoint_files_expect(checkpoint->files, NULL);
+    if (status != RHEI_OK && status != RHEI_DONE)
+        drop_tables(loading->checkpoint);
     return status;
 }
 
@@ -593,4 +719,28 @@ rhei_status checkpoint_peek(struct blob_store *store, struct checkpoint_status *
     status->made_ms = head.made_ms;
     status->bytes = len;
     return store->ops->list(store, add_size, &status->bytes, error);
+}
+
+rhei_status checkpoint_may_begin(struct blob_store *store, const char *owner, struct rhei_error *error)
+{
+    struct checkpoint_model model = {.tables = NULL};
+    void *bytes = NULL;
+    size_t len = 0;
+    uint64_t version = 0;
+    rhei_status status = checkpoint_read_manifest(store, &bytes, &len, &version, error);
+    if (status == RHEI_OK && version == 0)
+        status = error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
+    if (status == RHEI_OK)
+        status = checkpoint_apply(&model, bytes, len, error);
+    if (status == RHEI_OK && has_histories(&model))
+        status =
+            error_set(error, RHEI_EXISTS,
+                      OF_ANOTHER_FILE "which had change capture taken away, have that made anew without olap_path, "
+                                      "and " SAY_SO,
+                      model.head.stamp.file);
+    else if (status == RHEI_OK && owner != NULL)
+        status = of_owner(owner, error);
+    checkpoint_model_reset(&model);
+    base_free(bytes);
+    return status;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The set of segments that a checkpoint has. Calls no other file of this room. */
+#include <string.h>
+
 #include "base/base_memory.h"
 #include "checkpoint_internal.h"
 #include "mirror/mirror_image.h"
@@ -10,6 +12,11 @@ void checkpoint_fault(const struct checkpoint *checkpoint, const char *point)
 {
     if (checkpoint->config.fault != NULL)
         checkpoint->config.fault(checkpoint->config.fault_context, point);
+}
+
+uint64_t checkpoint_uid_bit(const struct segment_codec *codec)
+{
+    return strcmp(codec->name, "arrow") == 0 ? 0 : CHECKPOINT_PACKED;
 }
 
 uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, uint64_t *first)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking away the blobs that the newest checkpoint doesn't name: of older ones, and of those that came to nothing. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +8,10 @@
 #include "checkpoint_internal.h"
 
 struct sweep {
+    const struct checkpoint *checkpoint;
     uint64_t *uids; /* sorted: of the blobs that count */
     size_t count;
-    struct blob_store *store;
     struct checkpoint_files *files;
-    const struct checkpoint_head *head;
 };
 
 static int compare_uids(const void *a, const void *b)
@@ -29,23 +26,22 @@ static rhei_status sweep_one(void *context, const char *name, uint64_t size, str
     uint64_t uid = 0;
     char same[CHECKPOINT_NAME_BYTES];
     (void)size;
-    checkpoint_delta_name(sweep->head->base, sweep->head->number, same);
+    checkpoint_delta_name(sweep->checkpoint->head.base, sweep->checkpoint->head.number, same);
     if (strncmp(name, "d-", 2) == 0 && strncmp(name, same, strlen(same) - 4) == 0 && strcmp(name, same) <= 0)
         return RHEI_OK; /* one of those up to the newest */
-    if (sscanf(name, "s-%16" SCNx64 ".arrow", &uid) == 1) {
-        checkpoint_blob_name(uid, same);
-        if (strcmp(same, name) == 0 &&
-            bsearch(&uid, sweep->uids, sweep->count, sizeof *sweep->uids, compare_uids) != NULL)
-            return RHEI_OK;
-        if (strcmp(same, name) == 0 && checkpoint_files_has(sweep->files, uid))
-            return RHEI_OK; /* a snapshot still reads it: it goes after a later manifest, or at the next opening */
-    }
-    return sweep->store->ops->remove(sweep->store, name, error);
+    if (checkpoint_blob_uid(name, &uid) &&
+        (bsearch(&uid, sweep->uids, sweep->count, sizeof *sweep->uids, compare_uids) != NULL ||
+         checkpoint_files_has(sweep->files, uid)))
+        return RHEI_OK; /* one that counts; or a snapshot still reads it: it goes after a later manifest, or at the next opening */
+    struct blob_store *store = sweep->checkpoint->config.store;
+    checkpoint_fault(sweep->checkpoint, "checkpoint.sweeping");
+    return store->ops->remove(store, name, error);
 }
 
 void checkpoint_sweep(struct checkpoint *checkpoint)
 {
-    struct sweep sweep = {.store = checkpoint->config.store, .files = checkpoint->files, .head = &checkpoint->head};
+    struct blob_store *store = checkpoint->config.store;
+    struct sweep sweep = {.checkpoint = checkpoint, .files = checkpoint->files};
     size_t most = 0;
     for (size_t t = 0; t < checkpoint->set.count; t++)
         most += checkpoint->set.tables[t].count;
@@ -57,7 +53,7 @@ void checkpoint_sweep(struct checkpoint *checkpoint)
             if (checkpoint->set.tables[t].segments[s].lineage != 0 && !checkpoint->set.tables[t].segments[s].in_pieces)
                 sweep.uids[sweep.count++] = checkpoint->set.tables[t].segments[s].uid;
     qsort(sweep.uids, sweep.count, sizeof *sweep.uids, compare_uids);
-    (void)sweep.store->ops->list(sweep.store, sweep_one, &sweep, NULL);
+    (void)store->ops->list(store, sweep_one, &sweep, NULL);
     base_free(sweep.uids);
     checkpoint_fault(checkpoint, "checkpoint.swept");
 }

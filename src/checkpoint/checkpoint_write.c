@@ -22,7 +22,6 @@
 enum {
     BLOBS_AT_ONCE = 8,
     BYTES_AT_ONCE = 16 << 20,
-    MOST_DELTAS = 16,
     DELTA_BYTES_LEAST = 4 << 20, /* of all deltas: below, a new manifest isn't worth it for their size */
 };
 
@@ -115,6 +114,7 @@ static rhei_status encode(struct writing *writing, const struct table_writing *t
     if (status != RHEI_OK)
         return status;
     image.mark = mark;
+    image.table = mark != 0 ? image.table : NULL; /* pieces are for us alone */
     status = writing->checkpoint->config.codec->encode(&image, bytes, len, writing->error);
     image.release(&image);
     if (status != RHEI_OK || !mirror_view_segment_is_damaged(table->view, number))
@@ -242,7 +242,10 @@ static rhei_status write_segment(struct writing *writing, struct table_writing *
     bool open = mirror_view_segment_is_open(table->view, number);
     bool same = before != NULL && before->in_pieces == open; /* it is kept the way it was */
     *known = (struct checkpoint_known){.lineage = lineage,
-                                       .uid = same ? before->uid : writing->next_uid++,
+                                       .uid = same   ? before->uid
+                                              : open ? writing->next_uid++
+                                                     : writing->next_uid++ |
+                                                           checkpoint_uid_bit(writing->checkpoint->config.codec),
                                        .rows = mirror_view_segment_rows(table->view, number),
                                        .in_pieces = open,
                                        .bytes = same ? before->bytes : 0,
@@ -381,7 +384,7 @@ static bool whole_is_due(const struct checkpoint *checkpoint, int64_t position)
 {
     uint64_t most = checkpoint->manifest_bytes < DELTA_BYTES_LEAST ? DELTA_BYTES_LEAST : checkpoint->manifest_bytes;
     return checkpoint->head.base == 0 || checkpoint->whole_wanted || position < checkpoint->head.position ||
-           checkpoint->head.number >= MOST_DELTAS || checkpoint->delta_bytes > most;
+           checkpoint->head.number >= CHECKPOINT_MOST_DELTAS || checkpoint->delta_bytes > most;
 }
 
 /* ---- All of it. ---------------------------------------------------------------------------------------------------- */

@@ -8,57 +8,13 @@
 #include <string.h>
 
 #include "arrow/arrow_ipc_raw.h"
-#include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_words.h"
+#include "codec/codec_directory.h"
 #include "codec_arrow_internal.h"
 
 enum { INVALID_UTF8 = 1 << 11, CLASSES = 5 }; /* the first is mirror.h's MIRROR_INVALID_UTF8 */
-
-/* ---- The order of buffers. ----------------------------------------------------------------------------------------- */
-
-struct walk {
-    bool (*visit)(void *context, struct segment_buffer *buffer);
-    void *context;
-};
-
-static bool visit_part(const struct walk *walk, struct segment_column *column, enum segment_part part)
-{
-    return walk->visit(walk->context, &column->part[part]);
-}
-
-static bool visit_strings(const struct walk *walk, struct segment_column *column, enum segment_part part,
-                          const struct segment_heaps *heaps)
-{
-    bool good = visit_part(walk, column, part);
-    for (uint32_t h = 0; good && h < heaps->count; h++)
-        good = walk->visit(walk->context, &heaps->buffers[h]);
-    return good;
-}
-
-bool codec_arrow_visit(struct segment_column *column, bool (*visit)(void *context, struct segment_buffer *buffer),
-                       void *context)
-{
-    const struct walk walk = {visit, context};
-    switch (column->layout) {
-    case SEGMENT_EMPTY:
-        return true;
-    case SEGMENT_INTEGER:
-        return visit_part(&walk, column, SEGMENT_VALID) && visit_part(&walk, column, SEGMENT_INTEGERS);
-    case SEGMENT_REAL:
-        return visit_part(&walk, column, SEGMENT_VALID) && visit_part(&walk, column, SEGMENT_REALS);
-    case SEGMENT_TEXT:
-        return visit_part(&walk, column, SEGMENT_VALID) && visit_strings(&walk, column, SEGMENT_TEXTS, &column->texts);
-    case SEGMENT_BLOB:
-        return visit_part(&walk, column, SEGMENT_VALID) && visit_strings(&walk, column, SEGMENT_BLOBS, &column->blobs);
-    default:
-        return visit_part(&walk, column, SEGMENT_CLASSES) && visit_part(&walk, column, SEGMENT_PLACES) &&
-               visit_part(&walk, column, SEGMENT_INTEGERS) && visit_part(&walk, column, SEGMENT_REALS) &&
-               visit_strings(&walk, column, SEGMENT_TEXTS, &column->texts) &&
-               visit_strings(&walk, column, SEGMENT_BLOBS, &column->blobs);
-    }
-}
 
 /* ---- Columns as fields. -------------------------------------------------------------------------------------------- */
 
@@ -135,51 +91,29 @@ static void fill_column(struct maker *maker, uint32_t number)
 /* ---- The directory. ------------------------------------------------------------------------------------------------ */
 
 struct directory {
-    struct maker *maker;
-    struct base_buffer *out;
+    const struct maker *maker;
     uint32_t next; /* buffer */
 };
 
 /* The next buffer of the file that is the image's own: those of a union's children begin with a bitmap that nobody has. */
-static bool put_buffer(void *context, struct segment_buffer *buffer)
+static void put_buffer(void *context, struct base_buffer *out, const struct segment_buffer *buffer)
 {
     struct directory *directory = context;
     const struct maker *maker = directory->maker;
     while (maker->buffers[directory->next].bytes != buffer->bytes || maker->buffers[directory->next].len != buffer->len)
         directory->next++;
-    base_words_put(directory->out, maker->buffers[directory->next++].offset);
-    base_words_put(directory->out, buffer->len);
-    base_words_put(directory->out, buffer->checksum);
-    return true;
+    base_words_put(out, maker->buffers[directory->next++].offset);
+    base_words_put(out, buffer->len);
+    base_words_put(out, buffer->checksum);
 }
 
 static rhei_status put_directory(void *context, struct base_buffer *out, struct rhei_error *error)
 {
-    struct maker *maker = context;
-    const struct segment_image *image = maker->image;
-    struct directory directory = {.maker = maker, .out = out};
-    size_t start = out->len;
-    base_words_put(out, directory_word);
-    base_words_put(out, image->rows | (uint64_t)image->mark << 32);
-    base_words_put(out, image->column_count);
-    for (uint32_t c = 0; c < image->column_count; c++) {
-        struct segment_column *column = &image->columns[c];
-        base_words_put(out, column->layout | (uint64_t)column->flags << 32);
-        for (uint32_t i = 0; i < CLASSES; i++)
-            base_words_put(out, column->counts[i]);
-        base_words_put(out, column->texts.count | (uint64_t)column->blobs.count << 32);
-        for (uint32_t v = 0; v < segment_vectors(image->rows); v++) {
-            base_words_put(out, (uint64_t)column->zones[v].low);
-            base_words_put(out, (uint64_t)column->zones[v].high);
-        }
-        (void)codec_arrow_visit(column, put_buffer, &directory);
-    }
-    if (out->failed)
-        return error_no_memory(error);
-    uint64_t words = (out->len - start) / sizeof(uint64_t);
-    base_words_put(out, base_checksum(out->data + start, out->len - start));
-    base_words_put(out, words);
-    return RHEI_OK;
+    const struct maker *maker = context;
+    struct directory directory = {.maker = maker};
+    const struct codec_directory_writer writer = {
+        .word = codec_arrow_word, .put_buffer = put_buffer, .context = &directory};
+    return codec_directory_put(&writer, maker->image, out, error);
 }
 
 static rhei_status encode(const struct segment_image *image, void **bytes, size_t *len, struct rhei_error *error)
@@ -195,9 +129,9 @@ static rhei_status encode(const struct segment_image *image, void **bytes, size_
     rhei_status status = maker.fields == NULL || maker.buffers == NULL ? error_no_memory(error) : RHEI_OK;
     for (uint32_t c = 0; status == RHEI_OK && c < image->column_count; c++)
         fill_column(&maker, c);
+    const struct arrow_raw_schema schema = {maker.fields, image->column_count, image->table};
     if (status == RHEI_OK)
-        status =
-            arrow_ipc_write_raw(maker.fields, image->column_count, image->rows, put_directory, &maker, &out, error);
+        status = arrow_ipc_write_raw(&schema, image->rows, put_directory, &maker, &out, error);
     base_free(maker.fields);
     base_free(maker.buffers);
     *len = out.len;

@@ -26,6 +26,7 @@
 #include "base/base_log.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
+#include "base/base_words.h"
 #include "store_local_file.h"
 
 #define BLOB_PREFIX  "b-"
@@ -252,20 +253,6 @@ static rhei_status local_set_aside(struct blob_store *base, const char *name, st
 
 /* ---- The manifest. ----------------------------------------------------------------------------------------------- */
 
-static uint64_t read_number(const unsigned char bytes[8])
-{
-    uint64_t number = 0;
-    for (int i = 7; i >= 0; i--)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
-static void write_number(unsigned char bytes[8], uint64_t number)
-{
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(number >> (8 * i));
-}
-
 static rhei_status read_version(const struct store_local *store, int file, uint64_t *size, uint64_t *version,
                                 struct rhei_error *error)
 {
@@ -283,7 +270,7 @@ static rhei_status read_version(const struct store_local *store, int file, uint6
         return status;
     if (memcmp(head, store_mark, sizeof store_mark) != 0)
         return error_set(error, RHEI_IO, "the manifest of \"%s\" is not one of Rhei's", store->path);
-    *version = read_number(head + sizeof store_mark);
+    *version = base_words_get8(head + sizeof store_mark);
     return *version > 0 ? RHEI_OK : error_set(error, RHEI_IO, "the manifest of \"%s\" is damaged", store->path);
 }
 
@@ -341,7 +328,7 @@ static rhei_status swap(struct store_local *store, const char *temporary, uint64
     if (status != RHEI_OK)
         return status;
     memcpy(head, store_mark, sizeof store_mark);
-    write_number(head + sizeof store_mark, current + 1);
+    base_words_set8(head + sizeof store_mark, current + 1);
     status = store_file_write(store->folder, temporary, head, sizeof head, bytes, len, error);
     if (status == RHEI_OK)
         status = store_file_sync(store->folder, temporary, error);
@@ -513,7 +500,7 @@ static rhei_status take_lock(struct store_local *store, struct rhei_error *error
     }
     if (errno != EWOULDBLOCK)
         return store_io_error(error, "lock", store->path);
-    return error_set(error, RHEI_BUSY, "the folder \"%s\" is in use by another handle: give each its own", store->path);
+    return error_set(error, RHEI_BUSY, STORE_LOCAL_IN_USE, store->path);
 }
 
 static rhei_status open_folder(struct store_local *store, struct rhei_error *error)
@@ -580,6 +567,29 @@ rhei_status store_local_open(const struct store_local_config *config, struct blo
     return status;
 }
 
+/* Behind the mark in the lock's file, where older versions look at nothing. */
+void store_local_owner(const struct blob_store *base, char *path, size_t size)
+{
+    const struct store_local *store = (const struct store_local *)base;
+    int file = openat(store->folder, LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t got = file < 0 ? -1 : pread(file, path, size - 1, sizeof store_mark);
+    path[got < 0 ? 0 : got] = '\0';
+    if (file >= 0)
+        (void)close(file); /* the lock is of another opening of it, and stays */
+}
+
+void store_local_claim(struct blob_store *base, const char *path)
+{
+    struct store_local *store = self(base);
+    char owner[PATH_MAX];
+    size_t len = strlen(path) + 1;
+    store_local_owner(base, owner, sizeof owner);
+    if (strcmp(owner, path) == 0)
+        return;
+    (void)!pwrite(store->lock_file, path, len, sizeof store_mark);
+    (void)!ftruncate(store->lock_file, (off_t)(sizeof store_mark + len));
+}
+
 bool store_local_is_in_use(const char *folder)
 {
     struct base_buffer name = {0};
@@ -614,9 +624,7 @@ rhei_status store_local_resolve(const char *path, char **resolved, struct rhei_e
     else if (errno == ENOENT && realpath(above.data, real) != NULL)
         base_buffer_format(&text, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)(len - name), path + name);
     else if (errno == ENOENT)
-        status = error_set(error, RHEI_NOT_FOUND,
-                           "could not make the folder \"%s\": the one above it, \"%s\", isn't there: make that first",
-                           path, above.data);
+        status = base_folder_above(path, RHEI_NOT_FOUND, error);
     else
         status = store_io_error(error, "make the folder", path);
     base_buffer_reset(&above);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes a table of an SQLite file as segments, for readers of Arrow that aren't ours: segment_driver FILE TABLE FOLDER. The rowid comes first,
- * as column "rowid"; the segments are FOLDER/0.arrow and so on.
+ * Writes a table of an SQLite file as segments, for readers of their format that aren't ours: segment_driver FILE TABLE FOLDER FORMAT. The rowid comes
+ * first, as column "rowid"; the segments are FOLDER/0.arrow and so on.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "base/base_memory.h"
 #include "codec_arrow/codec_arrow.h"
+#include "codec_vortex/codec_vortex.h"
 #include "mirror/mirror_image.h"
 
 enum { MOST_COLUMNS = 32 };
@@ -70,16 +71,17 @@ static void load(sqlite3_stmt *statement, struct mirror_build *build, uint32_t c
     must(code != SQLITE_DONE, "step");
 }
 
-static void write_segment(const struct mirror_table_view *view, uint32_t segment, const char *folder)
+static void write_segment(const struct segment_codec *codec, const struct mirror_table_view *view, uint32_t segment,
+                          const char *folder)
 {
     struct segment_image image;
     void *bytes;
     size_t len;
     char path[4096];
     must(mirror_segment_image(view, segment, &image, &failure), "image");
-    must(codec_arrow.encode(&image, &bytes, &len, &failure), "encode");
+    must(codec->encode(&image, &bytes, &len, &failure), "encode");
     image.release(&image);
-    (void)snprintf(path, sizeof path, "%s/%u.arrow", folder, segment);
+    (void)snprintf(path, sizeof path, "%s/%u.%s", folder, segment, codec->name);
     FILE *file = fopen(path, "wb");
     must(file == NULL || fwrite(bytes, 1, len, file) != len || fclose(file) != 0, path);
     base_free(bytes);
@@ -94,7 +96,10 @@ int main(int argc, char **argv)
     struct mirror_snapshot snapshot;
     struct source_column columns[MOST_COLUMNS] = {{0}};
     static const uint32_t key = 0;
-    must(argc != 4, "FILE TABLE FOLDER");
+    const struct segment_codec *codec = &codec_arrow;
+    must(argc != 5, "FILE TABLE FOLDER FORMAT");
+    if (strcmp(argv[4], "vortex") == 0)
+        must(codec_vortex_load(&codec, &failure), "load");
     char *sql = sqlite3_mprintf("SELECT rowid AS rowid, * FROM \"%w\" ORDER BY 1", argv[2]);
     must(sqlite3_open_v2(argv[1], &database, SQLITE_OPEN_READONLY, NULL), "open");
     must(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), sql);
@@ -118,7 +123,7 @@ int main(int argc, char **argv)
     must(mirror_snapshot_take(mirror, &snapshot), "snapshot");
     const struct mirror_table_view *view = mirror_view(&snapshot, 1);
     for (uint32_t s = 0; s < mirror_view_segment_count(view); s++)
-        write_segment(view, s, argv[3]);
+        write_segment(codec, view, s, argv[3]);
     mirror_snapshot_release(&snapshot);
     mirror_close(&mirror);
     (void)sqlite3_finalize(statement);
