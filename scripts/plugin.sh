@@ -4,9 +4,11 @@
 #   scripts/plugin.sh             build it if it isn't there
 #   scripts/plugin.sh --path      print where it is, or would be
 #   scripts/plugin.sh --clients   print the Debian packages that building it needs and the machine lacks, one a line
+#   scripts/plugin.sh --licenses  write plugins/datafusion/licenses.txt anew, after a change of versions.lock
+#   scripts/plugin.sh --why-not   print why this machine can't build it; nothing: it can, or has it
 #
 # The compiled dependencies stay in the cache's target folder, shared by all checkouts, so a change of our own sources costs two
-# minutes and a new machine twenty. No LTO: it would cost as much again at every link.
+# minutes and a new machine 25. No LTO: it would cost as much again at every link.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -73,7 +75,7 @@ build_plugin() {
     [ ! -e "$wanted" ] || return 0
     log=$cache/datafusion/cargo.log
     copy_crate "$cache/datafusion/crate"
-    echo "rhei: compiling the DataFusion plug-in into $cache/datafusion: on two cores about 20 minutes the first time, two after a change of its sources" >&2
+    echo "rhei: compiling the DataFusion plug-in into $cache/datafusion: on two cores about 25 minutes the first time, two after a change of its sources" >&2
     : >"$log"
     watch_log "$log" cargo_line 5>&- &
     watcher=$!
@@ -94,8 +96,21 @@ build_plugin() {
     exec 5>&-
 }
 
+why_not() {
+    [ ! -e "$(path)" ] || return 0
+    fresh_compiler || { echo "there is no Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' $crate/Cargo.toml) or later"; return 0; }
+    (registry >/dev/null 2>&1) || echo "cargo reaches no registry of crates"
+}
+
+licenses() {
+    copy_crate "$cache/datafusion/crate"
+    cargo metadata --locked --format-version 1 --manifest-path "$cache/datafusion/crate/Cargo.toml" | python3 scripts/sbom.py --licenses
+}
+
 case ${1:-} in
 --path) path ;;
+--licenses) licenses ;;
+--why-not) why_not ;;
 --clients) fresh_compiler || printf 'rustc-web\ncargo-web\n' ;;
 *) build_plugin ;;
 esac

@@ -20,7 +20,7 @@
 struct ArrowArray;
 struct ArrowSchema;
 
-enum { RHEI_DF_ABI = 1, RHEI_DF_MESSAGE = 1024 };
+enum { RHEI_DF_ABI = 2, RHEI_DF_MESSAGE = 1024 };
 
 enum rhei_df_status {
     RHEI_DF_OK = 0,
@@ -59,8 +59,9 @@ struct rhei_df_column {
 struct rhei_df_table {
     const struct rhei_df_column *columns;
     uint32_t column_count;
-    uint64_t rows; /* about how many come */
-    int32_t exact; /* just as many */
+    uint64_t rows; /* how many there are at most */
+    uint64_t told; /* how many to plan with */
+    int32_t exact; /* just as many come */
 };
 
 struct rhei_df_value {

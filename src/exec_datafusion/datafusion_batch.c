@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vector of the mirror as Arrow arrays. Numbers of a vector without dead rows aren't copied, nor are texts that are all short: the
- * batch holds the segment, and with it the snapshot, until it is released.
+ * A vector of the mirror as Arrow arrays. Numbers of a vector without dead rows aren't copied, nor are texts that are all short, nor the
+ * bytes of long ones in a segment that nothing is appended to: the batch holds the segment, and with it the snapshot, until it is released.
  */
 #include <string.h>
 
 #include "base/base_memory.h"
 #include "exec_datafusion/datafusion_internal.h"
 
-enum { BUFFERS = 4, INLINE_BYTES = 12, WORDS = MIRROR_VECTOR_ROWS / 64 };
+enum { BUFFERS = 4, INLINE_BYTES = 12, WORDS = MIRROR_VECTOR_ROWS / 64, MOST_PIECES = 32 };
 
 /* Arrow's string view: our layout while a string is short; a long one has buffer and offset in the pointer's place. */
 struct string_view {
@@ -55,6 +55,23 @@ static void batch_release(struct ArrowArray *array)
     base_free(data);
     array->release = NULL;
 }
+
+/* Where the long strings of the batch's segment lie; looked up when a column first has some. */
+struct heap {
+    const struct mirror_table_view *view;
+    uint32_t segment;
+    bool known;
+    uint32_t count;
+    const void *chunks[MIRROR_MOST_CHUNKS];
+    int64_t lengths[MIRROR_MOST_CHUNKS];
+};
+
+/* Bytes of chunks that a column's views point to: what lies before the first string that was met is left out. */
+struct pieces {
+    const void *buffers[2 + MOST_PIECES + 1]; /* as Arrow has them: validity, views, the pieces, their lengths */
+    int64_t lengths[MOST_PIECES], room[MOST_PIECES];
+    uint32_t count;
+};
 
 /* The rows that are given, by their slots; NULL: all of them. */
 struct chosen {
@@ -146,21 +163,91 @@ static uint32_t length_of(const struct mirror_column_data *source, uint32_t slot
     return is_valid(source, slot) ? string_at(source, slot)->as.inlined.length : 0;
 }
 
-static enum df_batch_result strings(struct ArrowArray *out, struct column_data *data,
-                                    const struct mirror_column_data *source, const struct chosen *chosen)
+/* The piece that the bytes lie in, or a new one; false: their chunk isn't known, or there are too many. */
+static bool find_piece(struct pieces *pieces, const struct heap *heap, const char *bytes, uint32_t *piece)
 {
-    size_t bytes = 0;
-    for (uint32_t row = 0; row < chosen->count; row++) {
-        uint32_t length = length_of(source, slot_of(chosen, row));
-        bytes += length > INLINE_BYTES ? length : 0;
+    for (uint32_t i = 0; i < pieces->count; i++) {
+        *piece = i;
+        if ((uint64_t)((uintptr_t)bytes - (uintptr_t)pieces->buffers[2 + i]) < (uint64_t)pieces->room[i])
+            return true;
     }
+    for (uint32_t i = 0; i < heap->count && pieces->count < MOST_PIECES; i++) {
+        uint64_t before = (uint64_t)((uintptr_t)bytes - (uintptr_t)heap->chunks[i]);
+        if (before >= (uint64_t)heap->lengths[i])
+            continue;
+        *piece = pieces->count++;
+        pieces->buffers[2 + *piece] = bytes;
+        pieces->room[*piece] = heap->lengths[i] - (int64_t)before;
+        return true;
+    }
+    return false;
+}
+
+/* Views into the segment's own heap. */
+static bool point_views(struct string_view *views, struct pieces *pieces, const struct heap *heap,
+                        const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    uint32_t piece = 0;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t slot = slot_of(chosen, row), length = length_of(source, slot);
+        memset(&views[row], 0, sizeof views[row]);
+        if (!is_valid(source, slot))
+            continue;
+        const struct mirror_string *string = string_at(source, slot);
+        memcpy(&views[row], string, sizeof views[row]);
+        if (length <= INLINE_BYTES)
+            continue;
+        const char *bytes = string->as.pointer.bytes;
+        uint64_t offset = (uint64_t)((uintptr_t)bytes - (uintptr_t)pieces->buffers[2 + piece]);
+        if (piece >= pieces->count || offset >= (uint64_t)pieces->room[piece]) {
+            if (!find_piece(pieces, heap, bytes, &piece))
+                return false;
+            offset = (uint64_t)((uintptr_t)bytes - (uintptr_t)pieces->buffers[2 + piece]);
+        }
+        views[row].buffer = (int32_t)piece;
+        views[row].offset = (int32_t)offset;
+        if (pieces->lengths[piece] < (int64_t)offset + length)
+            pieces->lengths[piece] = (int64_t)offset + length;
+    }
+    return true;
+}
+
+/* *done = false: they are to be copied. */
+static enum df_batch_result pointed_strings(struct ArrowArray *out, struct column_data *data, struct heap *heap,
+                                            const struct mirror_column_data *source, const struct chosen *chosen,
+                                            bool *done)
+{
+    if (!heap->known) {
+        heap->known = true;
+        heap->count = mirror_view_chunks(heap->view, heap->segment, heap->chunks, heap->lengths);
+    }
+    if (heap->count == 0)
+        return DF_BATCH_OK;
+    struct string_view *views = own(data, 1, chosen->count * sizeof *views);
+    struct pieces *pieces = data->owned[2] = base_alloc_zero(1, sizeof *pieces);
+    if (views == NULL || pieces == NULL)
+        return DF_BATCH_NO_MEMORY;
+    *done = point_views(views, pieces, heap, source, chosen);
+    if (!*done) {
+        base_free(data->owned[1]);
+        base_free(data->owned[2]);
+        data->owned[1] = data->owned[2] = NULL;
+        return DF_BATCH_OK;
+    }
+    pieces->buffers[0] = data->buffers[0];
+    pieces->buffers[1] = views;
+    pieces->buffers[2 + pieces->count] = pieces->lengths;
+    out->buffers = pieces->buffers;
+    out->n_buffers = 3 + (int64_t)pieces->count;
+    return DF_BATCH_OK;
+}
+
+static enum df_batch_result copied_strings(struct ArrowArray *out, struct column_data *data, size_t bytes,
+                                           const struct mirror_column_data *source, const struct chosen *chosen)
+{
     out->n_buffers = bytes > 0 ? 4 : 3;
     data->long_bytes = (int64_t)bytes;
     data->buffers[out->n_buffers - 1] = &data->long_bytes;
-    if (bytes == 0 && chosen->slots == NULL && source->layout != MIRROR_LAYOUT_MIXED && !source->has_nulls) {
-        data->buffers[1] = source->data;
-        return DF_BATCH_OK;
-    }
     struct string_view *views = own(data, 1, chosen->count * sizeof *views);
     char *text = bytes > 0 ? own(data, 2, bytes) : NULL;
     if (views == NULL || (bytes > 0 && text == NULL) || bytes > INT32_MAX)
@@ -181,6 +268,34 @@ static enum df_batch_result strings(struct ArrowArray *out, struct column_data *
         used += length;
     }
     return DF_BATCH_OK;
+}
+
+/* Bytes of the long strings. */
+static size_t long_bytes(const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    const struct mirror_string *all = source->data;
+    size_t bytes = 0;
+    bool plain = chosen->slots == NULL && source->layout != MIRROR_LAYOUT_MIXED && !source->has_nulls;
+    for (uint32_t row = 0; row < chosen->count; row++) {
+        uint32_t length = plain ? all[row].as.inlined.length : length_of(source, slot_of(chosen, row));
+        bytes += length > INLINE_BYTES ? length : 0;
+    }
+    return bytes;
+}
+
+static enum df_batch_result strings(struct ArrowArray *out, struct column_data *data, struct heap *heap,
+                                    const struct mirror_column_data *source, const struct chosen *chosen)
+{
+    size_t bytes = long_bytes(source, chosen);
+    bool done = false;
+    if (bytes == 0 && chosen->slots == NULL && source->layout != MIRROR_LAYOUT_MIXED && !source->has_nulls) {
+        out->n_buffers = 3;
+        data->buffers[1] = source->data;
+        data->buffers[2] = &data->long_bytes;
+        return DF_BATCH_OK;
+    }
+    enum df_batch_result result = bytes > 0 ? pointed_strings(out, data, heap, source, chosen, &done) : DF_BATCH_OK;
+    return result != DF_BATCH_OK || done ? result : copied_strings(out, data, bytes, source, chosen);
 }
 
 static bool class_fits(const struct df_column *column, uint8_t class)
@@ -281,7 +396,7 @@ static void mixed_valid(struct mirror_column_data *source)
 }
 
 static enum df_batch_result column_array(const struct df_column *column, struct mirror_column_data *source,
-                                         const struct chosen *chosen, struct ArrowArray *out)
+                                         const struct chosen *chosen, struct heap *heap, struct ArrowArray *out)
 {
     struct column_data *data = base_alloc_zero(1, sizeof *data);
     if (data == NULL)
@@ -307,7 +422,7 @@ static enum df_batch_result column_array(const struct df_column *column, struct 
     if (column->kind == RHEI_DF_TRUTH)
         return truths(data, source, chosen);
     if (column->kind == RHEI_DF_TEXT || column->kind == RHEI_DF_BLOB)
-        return strings(out, data, source, chosen);
+        return strings(out, data, heap, source, chosen);
     return mixed ? mixed_numbers(data, column, source, chosen) : numbers(data, column, source, chosen);
 }
 
@@ -348,6 +463,40 @@ static const uint16_t *choose(const struct mirror_scan_batch *batch, uint16_t sl
     return slots;
 }
 
+/* As it lies in the segment, in all of the vectors. */
+static bool is_plain(const struct df_scan *scan, uint32_t column, const struct mirror_scan_batch *batches,
+                     uint32_t count)
+{
+    static const uint8_t layouts[] = {[RHEI_DF_INTEGER] = MIRROR_LAYOUT_INTEGER,
+                                      [RHEI_DF_REAL] = MIRROR_LAYOUT_REAL,
+                                      [RHEI_DF_TEXT] = MIRROR_LAYOUT_TEXT,
+                                      [RHEI_DF_BLOB] = MIRROR_LAYOUT_BLOB,
+                                      [RHEI_DF_TRUTH] = MIRROR_LAYOUT_EMPTY};
+    const struct df_column *own = &scan->columns[column];
+    bool number = own->kind == RHEI_DF_INTEGER || own->kind == RHEI_DF_REAL;
+    const char *expected = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct mirror_column_data source;
+        mirror_scan_column(scan->scan, &batches[i], own->source, &source);
+        if (source.layout == MIRROR_LAYOUT_EMPTY || source.layout != layouts[own->kind] || source.has_nulls ||
+            (expected != NULL && source.data != (const void *)expected))
+            return false;
+        expected = (const char *)source.data + (size_t)MIRROR_VECTOR_ROWS * (number ? 8 : sizeof(struct mirror_string));
+    }
+    return true;
+}
+
+bool df_batches_are_one(const struct df_scan *scan, const struct mirror_scan_batch *batches, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (batches[i].vector != batches[0].vector + i || batches[i].count != MIRROR_VECTOR_ROWS)
+            return false;
+    for (uint32_t column = 0; column < scan->count; column++)
+        if (!is_plain(scan, column, batches, count))
+            return false;
+    return true;
+}
+
 enum df_batch_result df_batch(struct df_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold hold,
                               struct ArrowArray *out)
 {
@@ -358,6 +507,7 @@ enum df_batch_result df_batch(struct df_scan *scan, const struct mirror_scan_bat
     }
     uint16_t slots[MIRROR_VECTOR_ROWS];
     struct chosen chosen = {.slots = choose(batch, slots), .count = batch->count};
+    struct heap heap = {.view = scan->table->view, .segment = batch->segment};
     enum df_batch_result result = DF_BATCH_OK;
     out->length = batch->count;
     for (uint32_t i = 0; i < scan->count && result == DF_BATCH_OK; i++) {
@@ -365,7 +515,7 @@ enum df_batch_result df_batch(struct df_scan *scan, const struct mirror_scan_bat
         mirror_scan_column(scan->scan, batch, scan->columns[i].source, &source);
         if (source.layout == MIRROR_LAYOUT_MIXED)
             mixed_valid(&source);
-        result = column_array(&scan->columns[i], &source, &chosen, &data->children[i]);
+        result = column_array(&scan->columns[i], &source, &chosen, &heap, &data->children[i]);
     }
     if (result != DF_BATCH_OK)
         out->release(out);

@@ -94,10 +94,16 @@ int32_t df_fail(struct df_statement *statement, rhei_status status, struct rhei_
 
 /* ---- datafusion_scan.c, datafusion_batch.c ------------------------------------------------------------------------ */
 
+enum { DF_MOST_VECTORS = 4 }; /* of a batch: as many rows as DataFusion's have */
+
 struct df_scan {
     struct df_statement *statement;
     const struct df_table *table;
     struct mirror_scan *scan;
+    base_mutex mutex;
+    struct mirror_scan_batch
+        waiting[DF_MOST_VECTORS]; /* under the mutex: taken from the mirror, and given to nobody yet */
+    uint32_t waiting_from, waiting_to;
     uint32_t count;
     struct df_column columns[];
 };
@@ -106,6 +112,10 @@ int32_t df_scan_open(void *context, uint32_t table, uint32_t scan, const uint32_
                      void **scan_out, struct rhei_df_error *error);
 int32_t df_scan_next(void *scan, struct ArrowArray *out, struct rhei_df_error *error);
 void df_scan_close(void *scan);
+
+/* Whether the vectors follow each other and are whole, and no column of them has a NULL or must be made into something else: then they are
+ * given as one batch. Under a hold on them. */
+bool df_batches_are_one(const struct df_scan *scan, const struct mirror_scan_batch *batches, uint32_t count);
 
 enum df_batch_result { DF_BATCH_OK, DF_BATCH_NO_MEMORY, DF_BATCH_OTHER_CLASS };
 /* A struct array of the scan's columns; released on failure. Takes the hold, also then. */

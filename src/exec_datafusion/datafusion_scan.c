@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scan of the mirror for the library's threads: each takes the next vector. Every row of a vector that may match is delivered;
+ * A scan of the mirror for the library's threads: each takes the next vectors. Every row of a vector that may match is delivered;
  * rows of a segment whose file can't be read are nobody's: the statement fails, whether its damage was found by this scan or before.
  */
 #include "base/base_error.h"
@@ -44,13 +44,37 @@ int32_t df_scan_open(void *context, uint32_t number, uint32_t scan_number, const
     }
     scan->statement = statement;
     scan->table = table;
+    base_mutex_init(&scan->mutex);
     int32_t status = fill(scan, columns, count, error);
     if (status != RHEI_DF_OK) {
+        base_mutex_destroy(&scan->mutex);
         base_free(scan);
         return status;
     }
     *out = scan;
     return RHEI_DF_OK;
+}
+
+/* The next rows, held: several vectors where they can be given as one, else those that were taken with them wait. Under the mutex. */
+static bool take(struct df_scan *scan, struct mirror_scan_batch *batch, struct mirror_hold *hold)
+{
+    struct mirror_scan_batch *waiting = scan->waiting;
+    if (scan->waiting_from == scan->waiting_to) {
+        scan->waiting_from = 0;
+        scan->waiting_to = mirror_scan_next_some(scan->scan, waiting, DF_MOST_VECTORS);
+        if (scan->waiting_to == 0)
+            return false;
+        mirror_scan_hold(scan->scan, &waiting[0], hold);
+        if (df_batches_are_one(scan, waiting, scan->waiting_to)) {
+            *batch = waiting[0];
+            batch->rows = batch->count = scan->waiting_to * MIRROR_VECTOR_ROWS;
+            scan->waiting_from = scan->waiting_to;
+            return true;
+        }
+    }
+    *batch = waiting[scan->waiting_from++]; /* it has no slots of its own to skip: the scan isn't exact */
+    mirror_scan_hold(scan->scan, batch, hold);
+    return true;
 }
 
 int32_t df_scan_next(void *context, struct ArrowArray *out, struct rhei_df_error *error)
@@ -60,9 +84,11 @@ int32_t df_scan_next(void *context, struct ArrowArray *out, struct rhei_df_error
     struct mirror_scan_batch batch;
     struct mirror_hold hold = {NULL};
     out->release = NULL;
-    if (!mirror_scan_next(scan->scan, &batch))
+    base_mutex_lock(&scan->mutex);
+    bool any = take(scan, &batch, &hold);
+    base_mutex_unlock(&scan->mutex);
+    if (!any)
         return RHEI_DF_OK;
-    mirror_scan_hold(scan->scan, &batch, &hold);
     switch (df_batch(scan, &batch, hold, out)) {
     case DF_BATCH_NO_MEMORY:
         return df_fail(statement, RHEI_NO_MEMORY, error, "out of memory");
@@ -84,5 +110,6 @@ void df_scan_close(void *context)
 {
     struct df_scan *scan = context;
     mirror_scan_close(&scan->scan);
+    base_mutex_destroy(&scan->mutex);
     base_free(scan);
 }

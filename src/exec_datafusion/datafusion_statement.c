@@ -149,14 +149,18 @@ static uint32_t flags_of(const struct executor_query *query, const struct df_tab
     return mirror_view_column_flags(table->view, column);
 }
 
-/* Takes the name, also on failure; NULL: there was no memory for it. */
-static bool add_column(struct df_table *table, char *name, struct df_column form, bool nullable)
+/*
+ * Takes the name, also on failure; NULL: there was no memory for it. A column that can't be read is shown as what it would be:
+ * where a plan comes out without it, what stands beside it in a CASE keeps its own type.
+ */
+static bool add_column(struct df_table *table, char *name, struct df_column form, bool readable, bool nullable)
 {
     if (name == NULL)
         return false;
-    table->columns[table->count] = form;
-    table->shown[table->count++] =
+    table->shown[table->count] =
         (struct rhei_df_column){.name = name, .kind = form.kind != 0 ? form.kind : RHEI_DF_TEXT, .nullable = nullable};
+    form.kind = readable ? form.kind : 0;
+    table->columns[table->count++] = form;
     return true;
 }
 
@@ -169,7 +173,7 @@ static bool add_flag_column(struct df_table *table, uint32_t number)
     form.kind = RHEI_DF_TRUTH;
     if (taken)
         table->columns[number].kind = 0;
-    return taken || add_column(table, name, form, table->shown[number].nullable != 0);
+    return taken || add_column(table, name, form, true, table->shown[number].nullable != 0);
 }
 
 static bool add_columns(struct df_table *table, const struct executor_query *query)
@@ -179,12 +183,12 @@ static bool add_columns(struct df_table *table, const struct executor_query *que
     for (uint32_t i = 0; i < columns; i++) {
         uint32_t flags = flags_of(query, table, i);
         struct df_column form = form_of(&definition->columns[i], i, flags, query->native);
-        if ((mirror_view_column_flags(table->view, i) & (MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO)) != 0) /* F6 */
-            form.kind = 0;
+        bool readable = /* F6 */
+            (mirror_view_column_flags(table->view, i) & (MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO)) == 0;
         bool nullable = (flags & MIRROR_HAS_NULL) != 0 || (flags & MIRROR_CLASSES) == 0;
         if (query->native && definition->columns[i].is_rowid)
             continue;
-        if (!add_column(table, base_strdup(definition->columns[i].name), form, nullable))
+        if (!add_column(table, base_strdup(definition->columns[i].name), form, readable, nullable))
             return false;
     }
     uint32_t own = table->count;
@@ -244,6 +248,17 @@ int32_t df_fail(struct df_statement *statement, rhei_status status, struct rhei_
     return error->status;
 }
 
+/*
+ * DataFusion takes a fifth of a table's rows for what a filter leaves, having no statistics of ours. So where a filter's conditions are
+ * known as ranges it is told five times what they leave, at most all.
+ */
+static uint64_t rows_told(const struct executor_query *query, const struct df_table *table)
+{
+    uint64_t live = mirror_view_row_count(table->view);
+    uint64_t left = mirror_rows_expected(table->view, table->scan, query->ranges, query->range_count);
+    return 5 * left + 1 < live ? 5 * left + 1 : live;
+}
+
 int32_t df_statement_table(void *context, uint32_t number, uint32_t scan, struct rhei_df_table *out,
                            struct rhei_df_error *error)
 {
@@ -256,9 +271,11 @@ int32_t df_statement_table(void *context, uint32_t number, uint32_t scan, struct
     bool filtered = false;
     for (uint32_t i = 0; i < statement->query->range_count; i++)
         filtered = filtered || statement->query->ranges[i].scan == scan;
+    uint64_t live = mirror_view_row_count(table->view);
     *out = (struct rhei_df_table){.columns = table->shown,
                                   .column_count = table->count,
-                                  .rows = mirror_view_row_count(table->view),
+                                  .rows = live,
+                                  .told = filtered ? rows_told(statement->query, table) : live,
                                   .exact = !filtered};
     return RHEI_DF_OK;
 }

@@ -7,8 +7,7 @@ use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use crate::engine::Engine;
 use crate::results::Results;
 
-pub const ABI: u32 = 1;
-const MESSAGE: usize = 1024;
+pub const ABI: u32 = 2;
 
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,33 +24,7 @@ pub enum Status {
     Internal = 9,
 }
 
-#[repr(C)]
-pub struct ErrorText {
-    pub status: i32,
-    pub message: [u8; MESSAGE],
-}
-
-impl ErrorText {
-    pub fn new() -> ErrorText {
-        ErrorText { status: 0, message: [0; MESSAGE] }
-    }
-
-    /// Cut at a whole character where it is too long.
-    pub fn set(&mut self, status: Status, text: &str) {
-        let mut length = text.len().min(MESSAGE - 1);
-        while !text.is_char_boundary(length) {
-            length -= 1;
-        }
-        self.status = status as i32;
-        self.message[..length].copy_from_slice(&text.as_bytes()[..length]);
-        self.message[length] = 0;
-    }
-
-    pub fn text(&self) -> String {
-        let end = self.message.iter().position(|&byte| byte == 0).unwrap_or(0);
-        String::from_utf8_lossy(&self.message[..end]).into_owned()
-    }
-}
+pub type ErrorText = crate::error_text::ErrorText<1024>;
 
 pub const INTEGER: i32 = 1;
 pub const REAL: i32 = 2;
@@ -71,6 +44,7 @@ pub struct Table {
     pub columns: *const Column,
     pub column_count: u32,
     pub rows: u64,
+    pub told: u64,
     pub exact: i32,
 }
 

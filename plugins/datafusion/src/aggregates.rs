@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Decimal128Builder, Float64Array, Float64Builder, Int64Array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanArray, Float64Array, Float64Builder,
+    Int64Array, PrimitiveBuilder,
 };
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -409,11 +410,14 @@ impl AggregateUDFImpl for PlainSum {
     }
 
     fn groups_accumulator_supported(&self, arguments: AccumulatorArgs) -> bool {
-        !arguments.is_distinct && arguments.return_field.data_type() == &WIDE
+        !arguments.is_distinct
     }
 
-    fn create_groups_accumulator(&self, _arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(GroupedWide { sums: Vec::new(), met: Vec::new() }))
+    fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(match arguments.return_field.data_type() {
+            DataType::Float64 => Box::new(GroupedPlain::<Reals>::new()),
+            _ => Box::new(GroupedPlain::<Integers>::new()),
+        })
     }
 }
 
@@ -425,8 +429,18 @@ struct OneWide {
     distinct: Option<Distinct>,
 }
 
+/// Of fewer than 2^31 integers: their halves are added up in 64 bits.
+fn sum_of(values: &[i64]) -> i128 {
+    let (high, low) = values.iter().fold((0i64, 0i64), |(high, low), &value| (high + (value >> 32), low + (value & 0xffff_ffff)));
+    (i128::from(high) << 32) + i128::from(low)
+}
+
 impl OneWide {
     fn add_integers(&mut self, array: &Int64Array) {
+        if array.null_count() == 0 && self.distinct.is_none() && !array.is_empty() {
+            *self.sum.get_or_insert(0) += sum_of(array.values());
+            return;
+        }
         for value in array.iter().flatten() {
             if self.distinct.as_mut().is_none_or(|met| met.is_new(value as u64)) {
                 *self.sum.get_or_insert(0) += i128::from(value);
@@ -496,24 +510,60 @@ impl Accumulator for OneWide {
     }
 }
 
-struct GroupedWide {
-    sums: Vec<i128>,
+/// A column's type, and the type of its sums.
+trait Plain: Send + 'static {
+    type Value: ArrowPrimitiveType;
+    type Sum: ArrowPrimitiveType;
+    const SUM: DataType;
+    fn widen(value: <Self::Value as ArrowPrimitiveType>::Native) -> <Self::Sum as ArrowPrimitiveType>::Native;
+}
+
+struct Integers;
+
+impl Plain for Integers {
+    type Value = Int64Type;
+    type Sum = Decimal128Type;
+    const SUM: DataType = WIDE;
+    fn widen(value: i64) -> i128 {
+        i128::from(value)
+    }
+}
+
+struct Reals;
+
+impl Plain for Reals {
+    type Value = Float64Type;
+    type Sum = Float64Type;
+    const SUM: DataType = DataType::Float64;
+    fn widen(value: f64) -> f64 {
+        value
+    }
+}
+
+type SumOf<P> = <<P as Plain>::Sum as ArrowPrimitiveType>::Native;
+
+struct GroupedPlain<P: Plain> {
+    sums: Vec<SumOf<P>>,
     met: Vec<bool>,
 }
 
-impl GroupedWide {
+impl<P: Plain> GroupedPlain<P> {
+    fn new() -> GroupedPlain<P> {
+        GroupedPlain { sums: Vec::new(), met: Vec::new() }
+    }
+
     fn grow(&mut self, total: usize) {
-        self.sums.resize(total.max(self.sums.len()), 0);
+        self.sums.resize(total.max(self.sums.len()), Default::default());
         self.met.resize(total.max(self.met.len()), false);
     }
 
-    fn add(&mut self, group: usize, value: i128) {
-        self.sums[group] += value;
+    fn add(&mut self, group: usize, value: SumOf<P>) {
+        self.sums[group] = self.sums[group].add_wrapping(value);
         self.met[group] = true;
     }
 }
 
-impl GroupsAccumulator for GroupedWide {
+impl<P: Plain> GroupsAccumulator for GroupedPlain<P> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -522,10 +572,14 @@ impl GroupsAccumulator for GroupedWide {
         total: usize,
     ) -> Result<()> {
         self.grow(total);
-        let array = values[0].as_primitive::<Int64Type>();
+        let array = values[0].as_primitive::<P::Value>();
+        if array.null_count() == 0 && filter.is_none() {
+            groups.iter().zip(array.values()).for_each(|(&group, &value)| self.add(group, P::widen(value)));
+            return Ok(());
+        }
         for (row, &group) in groups.iter().enumerate() {
             if counts(array, filter, row) {
-                self.add(group, i128::from(array.value(row)));
+                self.add(group, P::widen(array.value(row)));
             }
         }
         Ok(())
@@ -533,7 +587,7 @@ impl GroupsAccumulator for GroupedWide {
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         let (sums, met) = (emit.take_needed(&mut self.sums), emit.take_needed(&mut self.met));
-        let mut out = Decimal128Builder::with_capacity(sums.len()).with_data_type(WIDE);
+        let mut out = PrimitiveBuilder::<P::Sum>::with_capacity(sums.len()).with_data_type(P::SUM);
         for (sum, met) in sums.into_iter().zip(met) {
             out.append_option(met.then_some(sum));
         }
@@ -546,7 +600,7 @@ impl GroupsAccumulator for GroupedWide {
 
     fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         self.grow(total);
-        let sums = values[0].as_primitive::<Decimal128Type>();
+        let sums = values[0].as_primitive::<P::Sum>();
         for (row, &group) in groups.iter().enumerate() {
             if sums.is_valid(row) {
                 self.add(group, sums.value(row));
@@ -556,16 +610,16 @@ impl GroupsAccumulator for GroupedWide {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let array = values[0].as_primitive::<Int64Type>();
-        let mut out = Decimal128Builder::with_capacity(array.len()).with_data_type(WIDE);
+        let array = values[0].as_primitive::<P::Value>();
+        let mut out = PrimitiveBuilder::<P::Sum>::with_capacity(array.len()).with_data_type(P::SUM);
         for row in 0..array.len() {
-            out.append_option(counts(array, filter, row).then(|| i128::from(array.value(row))));
+            out.append_option(counts(array, filter, row).then(|| P::widen(array.value(row))));
         }
         Ok(vec![Arc::new(out.finish())])
     }
 
     fn size(&self) -> usize {
-        self.sums.capacity() * 16 + self.met.capacity()
+        self.sums.capacity() * size_of::<SumOf<P>>() + self.met.capacity()
     }
 }
 

@@ -40,6 +40,12 @@ impl From<Failure> for DataFusionError {
     }
 }
 
+/// The space for what is spilled is bounded by the memory limit, and raised with it.
+fn spilled_too_much(text: &str) -> Option<Failure> {
+    let size = text.split("exceeded the allowable limit of ").nth(1)?.split(". ").next()?;
+    Some(Failure::new(Status::Memory, format!("what it spills has reached its limit of {size}")))
+}
+
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Failure {
         let status = match error.find_root() {
@@ -51,7 +57,10 @@ impl From<DataFusionError> for Failure {
             DataFusionError::NotImplemented(_) => Status::Unsupported,
             DataFusionError::ResourcesExhausted(text) if text.contains("disk") => Status::Disk,
             DataFusionError::ResourcesExhausted(_) => Status::Memory,
-            DataFusionError::IoError(_) => Status::Disk,
+            DataFusionError::IoError(cause) => match spilled_too_much(&cause.to_string()) {
+                Some(failure) => return failure,
+                None => Status::Disk,
+            },
             DataFusionError::Execution(_) | DataFusionError::ExecutionJoin(_) => Status::Compute,
             DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
                 ArrowError::ExternalError(cause) => match cause.downcast_ref::<Failure>() {
@@ -59,7 +68,10 @@ impl From<DataFusionError> for Failure {
                     None => Status::Compute,
                 },
                 ArrowError::NotYetImplemented(_) => Status::Unsupported,
-                ArrowError::IoError(..) => Status::Disk,
+                ArrowError::IoError(text, _) => match spilled_too_much(text) {
+                    Some(failure) => return failure,
+                    None => Status::Disk,
+                },
                 _ => Status::Compute,
             },
             _ => Status::Internal,
@@ -83,7 +95,7 @@ pub fn guarded(error: *mut ErrorText, body: impl FnOnce() -> Result<(), Failure>
         Ok(()) => Status::Ok as i32,
         Err(failure) => {
             if let Some(error) = unsafe { error.as_mut() } {
-                error.set(failure.status, &failure.message);
+                error.set(failure.status as i32, &failure.message);
             }
             failure.status as i32
         }

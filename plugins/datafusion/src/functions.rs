@@ -7,9 +7,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewBuilder, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int64Array,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int64Array,
     Int64Builder, StringViewArray, StringViewBuilder,
 };
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::cast;
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -20,9 +22,18 @@ use datafusion::logical_expr::{
 };
 
 use crate::abi::{ErrorText, Helper, Host, Status, Value};
+use crate::arithmetic::{self, Arithmetic};
 use crate::failure::Failure;
 
-type Body = Box<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>;
+enum Body {
+    Arrays(Box<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>),
+    /// Of two operands, either of which may be a constant.
+    Pair(Arithmetic),
+    /// Tried first: None where its arguments aren't of the usual kind.
+    Usual(Usual, Box<dyn Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync>),
+}
+
+type Usual = fn(&[ColumnarValue]) -> Result<Option<ArrayRef>>;
 
 struct Function {
     name: String,
@@ -71,8 +82,14 @@ impl ScalarUDFImpl for Function {
         if constant && call.number_rows == 0 {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(call.return_field.data_type())?));
         }
-        let arrays = ColumnarValue::values_to_arrays(&call.args)?;
-        let result = (self.body)(&arrays)?;
+        let result = match &self.body {
+            Body::Arrays(body) => body(&ColumnarValue::values_to_arrays(&call.args)?)?,
+            Body::Pair(arithmetic) => arithmetic.compute(&call.args[0], &call.args[1])?,
+            Body::Usual(usual, body) => match usual(&call.args)? {
+                Some(result) => result,
+                None => body(&ColumnarValue::values_to_arrays(&call.args)?)?,
+            },
+        };
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)),
             false => Ok(ColumnarValue::Array(result)),
@@ -127,14 +144,16 @@ fn make_real(arguments: &[ArrayRef], one: impl Fn(usize) -> Result<Option<f64>>)
 
 /// Neither -0.0, another value than 0.0 to DataFusion, nor an infinity, below which its min() begins, may enter a plan.
 pub fn is_barred(value: f64) -> bool {
-    value.is_infinite() || (value == 0.0 && value.is_sign_negative())
+    value.is_infinite() | (value.to_bits() == (-0.0f64).to_bits())
 }
 
 pub const BARRED: &str = "negative zero or infinity";
 
-fn unbarred(array: ArrayRef) -> Result<ArrayRef> {
+pub fn unbarred(array: ArrayRef) -> Result<ArrayRef> {
+    // Without a branch for each: beneath a NULL there may be one, which is then looked for again.
+    let any = |values: &Float64Array| values.values().iter().fold(false, |any, &value| any | is_barred(value));
     match array.as_primitive_opt::<Float64Type>() {
-        Some(values) if values.iter().flatten().any(is_barred) => Err(failed(BARRED).into()),
+        Some(values) if any(values) && values.iter().flatten().any(is_barred) => Err(failed(BARRED).into()),
         _ => Ok(array),
     }
 }
@@ -214,6 +233,11 @@ fn small(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn exact(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let a = integers(&arguments[0]);
+    // What lies beneath a NULL may be beyond, which is then looked for again.
+    let beyond = |any: bool, value: &i64| any | (value.wrapping_add(SMALL as i64) as u64 > 2 * SMALL as u64);
+    if !a.values().iter().fold(false, beyond) {
+        return Ok(Arc::new(a.unary::<_, Float64Type>(|value| value as f64)));
+    }
     make_real(arguments, |row| match a.value(row) {
         value if value.unsigned_abs() <= SMALL as u64 => Ok(Some(value as f64)),
         _ => Err(failed("integer beyond 2^53").into()),
@@ -295,12 +319,36 @@ fn substr(arguments: &[ArrayRef]) -> Result<ArrayRef> {
     make_text(arguments, |row, out| {
         let most = length.map_or(i64::MAX, |length| length.value(row));
         let (from, count) = substr_bounds(a.value(row), start.value(row), most);
-        let text = a.value(row);
-        let begin = text.char_indices().nth(from).map_or(text.len(), |(at, _)| at);
-        let end = text[begin..].char_indices().nth(count).map_or(text.len(), |(at, _)| begin + at);
-        out.push_str(&text[begin..end]);
+        out.push_str(part(a.value(row), from, count));
         Ok(true)
     })
+}
+
+/// So many characters from one on.
+fn part(text: &str, from: usize, count: usize) -> &str {
+    let end = from.saturating_add(count).min(text.len());
+    if text.as_bytes()[..end].is_ascii() {
+        return &text[from.min(end)..end];
+    }
+    let begin = text.char_indices().nth(from).map_or(text.len(), |(at, _)| at);
+    let end = text[begin..].char_indices().nth(count).map_or(text.len(), |(at, _)| begin + at);
+    &text[begin..end]
+}
+
+/// From the same place of every text, counted from its beginning.
+fn usual_substr(arguments: &[ColumnarValue]) -> Result<Option<ArrayRef>> {
+    let constant = |argument: &ColumnarValue| match argument {
+        ColumnarValue::Scalar(ScalarValue::Int64(Some(value))) => usize::try_from(*value).ok(),
+        _ => None,
+    };
+    let (ColumnarValue::Array(array), Some(start)) = (&arguments[0], constant(&arguments[1])) else { return Ok(None) };
+    let length = arguments.get(2).map_or(Some(usize::MAX), constant);
+    let (Some(from), Some(count)) = (start.checked_sub(1), length) else { return Ok(None) };
+    let mut out = StringViewBuilder::with_capacity(array.len());
+    for text in texts(array) {
+        out.append_option(text.map(|text| part(text, from, count)));
+    }
+    Ok(Some(Arc::new(out.finish())))
 }
 
 fn replace(arguments: &[ArrayRef]) -> Result<ArrayRef> {
@@ -385,14 +433,12 @@ fn text_integer(arguments: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn utf16(arguments: &[ArrayRef], bytes: fn(u16) -> [u8; 2]) -> Result<ArrayRef> {
     let a = texts(&arguments[0]);
-    let mut out = BinaryViewBuilder::with_capacity(a.len());
-    for row in 0..a.len() {
-        match a.is_null(row) {
-            true => out.append_null(),
-            false => out.append_value(a.value(row).encode_utf16().flat_map(bytes).collect::<Vec<u8>>()),
+    make_text(arguments, |row, out| {
+        for byte in a.value(row).encode_utf16().flat_map(bytes) {
+            out.push_str(&format!("{byte:02x}"));
         }
-    }
-    Ok(Arc::new(out.finish()))
+        Ok(true)
+    })
 }
 
 fn raise(arguments: &[ArrayRef]) -> Result<ArrayRef> {
@@ -414,7 +460,82 @@ fn terminated(text: &str, into: &mut Vec<u8>) -> *const i8 {
     into.as_ptr().cast()
 }
 
-fn matches(function: unsafe extern "C" fn(*const i8, *const i8, u32) -> bool, arguments: &[ArrayRef]) -> Result<ArrayRef> {
+/// A LIKE pattern of literal parts with % between them, in lower case where they are of ASCII.
+struct Parts(Vec<String>);
+
+impl Parts {
+    /// None: it has other signs, which SQLite's own code knows.
+    fn of(pattern: &str) -> Option<Parts> {
+        let simple = pattern.len() <= MAX_PATTERN && !pattern.contains(['_', '\0']);
+        simple.then(|| Parts(pattern.to_ascii_lowercase().split('%').map(str::to_string).collect()))
+    }
+
+    /// Where the part is found first, without regard to the case of ASCII's letters; the part isn't empty.
+    fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+        let last = text.len().checked_sub(part.len())?;
+        let (lower, upper) = (part[0], part[0].to_ascii_uppercase());
+        memchr::memchr2_iter(lower, upper, &text[..=last]).find(|&at| text[at..at + part.len()].eq_ignore_ascii_case(part))
+    }
+
+    /// Whatever follows a match matches, too.
+    fn is_open(&self) -> bool {
+        self.0.len() > 1 && self.0.last().is_some_and(String::is_empty)
+    }
+
+    /// By a view's first four bytes, which it has beside the length: false where the text can't match.
+    fn may_match(&self, view: u128) -> bool {
+        let first = self.0[0].as_bytes();
+        let count = first.len().min(4);
+        view as u32 as usize >= first.len() && (view >> 32).to_le_bytes()[..count].eq_ignore_ascii_case(&first[..count])
+    }
+
+    fn matches_all(&self, mut text: &[u8]) -> bool {
+        let (first, last) = match self.0.as_slice() {
+            [only] => return text.eq_ignore_ascii_case(only.as_bytes()),
+            [first, .., last] => (first.as_bytes(), last.as_bytes()),
+            [] => return false,
+        };
+        let ends = |all: &[u8], part: &[u8]| all[all.len() - part.len()..].eq_ignore_ascii_case(part);
+        if text.len() < first.len() + last.len() || !text[..first.len()].eq_ignore_ascii_case(first) || !ends(text, last) {
+            return false;
+        }
+        text = &text[first.len()..text.len() - last.len()];
+        for part in self.0[1..self.0.len() - 1].iter().map(String::as_bytes).filter(|part| !part.is_empty()) {
+            match Parts::find(text, part) {
+                Some(at) => text = &text[at + part.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// A text ends at a NUL, as SQLite's does.
+    fn matches(&self, text: &[u8]) -> bool {
+        let all = self.matches_all(text);
+        if !all && self.is_open() {
+            return false; // nor does its beginning
+        }
+        match memchr::memchr(0, text) {
+            Some(end) => self.matches_all(&text[..end]),
+            None => all,
+        }
+    }
+}
+
+/// By one pattern of literal parts.
+fn usual_like(arguments: &[ColumnarValue]) -> Result<Option<ArrayRef>> {
+    let [ColumnarValue::Scalar(ScalarValue::Utf8View(Some(pattern))), ColumnarValue::Array(array)] = arguments else {
+        return Ok(None);
+    };
+    let (Some(parts), subjects) = (Parts::of(pattern), texts(array)) else { return Ok(None) };
+    let matches = |row| parts.may_match(subjects.views()[row]) && parts.matches(subjects.value(row).as_bytes());
+    let found = BooleanBuffer::collect_bool(subjects.len(), matches);
+    Ok(Some(Arc::new(BooleanArray::new(found, subjects.nulls().cloned()))))
+}
+
+type Matcher = unsafe extern "C" fn(*const i8, *const i8, u32) -> bool;
+
+fn matches(function: Matcher, arguments: &[ArrayRef]) -> Result<ArrayRef> {
     let (patterns, subjects) = (texts(&arguments[0]), texts(&arguments[1]));
     let escapes = arguments.get(2).map(texts);
     let (mut pattern, mut subject) = (Vec::new(), Vec::new());
@@ -599,25 +720,49 @@ impl Register<'_> {
         result: DataType,
         body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static,
     ) -> Result<()> {
+        self.add_usual(name, forms, result, None, body)
+    }
+
+    fn add_usual(
+        &mut self,
+        name: &str,
+        forms: &[&[DataType]],
+        result: DataType,
+        usual: Option<Usual>,
+        body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static,
+    ) -> Result<()> {
         let forms = forms.iter().map(|form| TypeSignature::Exact(form.to_vec())).collect();
         let volatility = if name == "error" { Volatility::Volatile } else { Volatility::Immutable };
         let signature = Signature::one_of(forms, volatility);
-        let function = Function { name: name.to_string(), signature, result, body: Box::new(body) };
+        let body = match usual {
+            Some(usual) => Body::Usual(usual, Box::new(body)),
+            None => Body::Arrays(Box::new(body)),
+        };
+        let function = Function { name: name.to_string(), signature, result, body };
+        self.state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+        Ok(())
+    }
+
+    /// Of two integers or two REALs.
+    fn arithmetic(&mut self, name: &str, of: Arithmetic) -> Result<()> {
+        let forms = vec![TypeSignature::Exact(vec![INTEGER, INTEGER]), TypeSignature::Exact(vec![REAL, REAL])];
+        let signature = Signature::one_of(forms, Volatility::Immutable);
+        let function = Function { name: name.to_string(), signature, result: DataType::Null, body: Body::Pair(of) };
         self.state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
         Ok(())
     }
 
     fn numbers(&mut self) -> Result<()> {
-        let both: &[&[DataType]] = &[&[INTEGER, INTEGER], &[REAL, REAL]];
-        // Arrow's are checked: an overflow is an error, which SQLite answers.
-        self.add("rhei_add", both, DataType::Null, |a| unbarred(numeric::add(&a[0], &a[1])?))?;
-        self.add("rhei_subtract", both, DataType::Null, |a| unbarred(numeric::sub(&a[0], &a[1])?))?;
-        self.add("rhei_multiply", both, DataType::Null, |a| unbarred(numeric::mul(&a[0], &a[1])?))?;
+        self.arithmetic("rhei_add", arithmetic::ADD)?;
+        self.arithmetic("rhei_subtract", arithmetic::SUBTRACT)?;
+        self.arithmetic("rhei_multiply", arithmetic::MULTIPLY)?;
         self.add("rhei_negate", &[&[INTEGER]], INTEGER, |a| Ok(numeric::neg(&a[0])?))?;
         self.add("rhei_divide_integer", &[&[INTEGER, INTEGER]], INTEGER, divide_integers)?;
         self.add("rhei_remainder", &[&[INTEGER, INTEGER]], INTEGER, remainder)?;
         self.add("rhei_divide_real", &[&[REAL, REAL]], REAL, divide_reals)?;
         self.add("rhei_divide", &[&[REAL, REAL, TRUTH]], REAL, divide_mixed)?;
+        // No cast: DataFusion leaves casts out of names, so that count(x) and count() of x as a REAL would be two columns of one name.
+        self.add("rhei_real", &[&[REAL], &[INTEGER]], REAL, |a| unbarred(cast(&a[0], &REAL)?))?;
         self.add("rhei_small", &[&[REAL]], REAL, small)?;
         self.add("rhei_exact", &[&[INTEGER]], REAL, exact)?;
         self.add("rhei_not_nan", &[&[REAL]], REAL, not_nan)?;
@@ -627,12 +772,12 @@ impl Register<'_> {
         self.add("rhei_is_whole", &[&[REAL]], TRUTH, is_whole)?;
         self.add("rhei_truncate", &[&[REAL]], INTEGER, truncate)?;
         self.add("error", &[&[TEXT]], REAL, raise)?;
-        // What a CASE gives may be NULL: DataFusion concludes from its conditions that it isn't, and is wrong at times.
+        // What a CASE or a subquery gives may be NULL: DataFusion concludes from its parts that it isn't, and is wrong at times.
         let same = Function {
             name: "rhei_same".to_string(),
             signature: Signature::any(1, Volatility::Immutable),
             result: DataType::Null,
-            body: Box::new(|a| Ok(a[0].clone())),
+            body: Body::Arrays(Box::new(|a| Ok(a[0].clone()))),
         };
         self.state.register_udf(Arc::new(ScalarUDF::new_from_impl(same)))?;
         Ok(())
@@ -642,7 +787,8 @@ impl Register<'_> {
         let any: &[&[DataType]] = &[&[TEXT], &[DataType::BinaryView]];
         self.add("rhei_lower", &[&[TEXT]], TEXT, |a| change_case(a, str::make_ascii_lowercase))?;
         self.add("rhei_upper", &[&[TEXT]], TEXT, |a| change_case(a, str::make_ascii_uppercase))?;
-        self.add("rhei_substr", &[&[TEXT, INTEGER], &[TEXT, INTEGER, INTEGER]], TEXT, substr)?;
+        let places: &[&[DataType]] = &[&[TEXT, INTEGER], &[TEXT, INTEGER, INTEGER]];
+        self.add_usual("rhei_substr", places, TEXT, Some(usual_substr), substr)?;
         self.add("rhei_replace", &[&[TEXT, TEXT, TEXT]], TEXT, replace)?;
         self.add("rhei_instr", &[&[TEXT, TEXT]], INTEGER, instr)?;
         self.add("rhei_ltrim", &[&[TEXT, TEXT]], TEXT, |a| trim(a, true, false))?;
@@ -653,8 +799,9 @@ impl Register<'_> {
         self.add("rhei_octets", any, INTEGER, octets)?;
         self.add("rhei_hex", any, TEXT, hex)?;
         self.add("rhei_text_integer", &[&[TEXT]], INTEGER, text_integer)?;
-        self.add("rhei_utf16le", &[&[TEXT]], DataType::BinaryView, |a| utf16(a, u16::to_le_bytes))?;
-        self.add("rhei_utf16be", &[&[TEXT]], DataType::BinaryView, |a| utf16(a, u16::to_be_bytes))
+        // in hexadecimal digits, whose order is that of the bytes: windows take no order of BLOBs
+        self.add("rhei_utf16le", &[&[TEXT]], TEXT, |a| utf16(a, u16::to_le_bytes))?;
+        self.add("rhei_utf16be", &[&[TEXT]], TEXT, |a| utf16(a, u16::to_be_bytes))
     }
 
     /// By its form of `executor_form` (port/executor.h).
@@ -678,8 +825,9 @@ impl Register<'_> {
         unsafe {
             match helper.form {
                 0 => {
-                    let function = std::mem::transmute::<_, unsafe extern "C" fn(*const i8, *const i8, u32) -> bool>(needed()?);
-                    self.add(&name, &forms, TRUTH, move |a| matches(function, a))
+                    let function = std::mem::transmute::<_, Matcher>(needed()?);
+                    let usual: Option<Usual> = if name == "rhei_like" { Some(usual_like) } else { None };
+                    self.add_usual(&name, &forms, TRUTH, usual, move |a| matches(function, a))
                 }
                 1 => {
                     let function = std::mem::transmute::<_, RealText>(needed()?);

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! DataFusion behind the C boundary of `rhei_datafusion.h`.
+//! DataFusion behind the C boundary of `rhei_datafusion.h`; and beside it, in `vortex`, Vortex behind that of `rhei_vortex.h`.
 mod abi;
 mod aggregates;
+mod arithmetic;
 mod engine;
+mod error_text;
 mod failure;
 mod functions;
+mod membership;
 mod planner;
 mod refusals;
 mod results;
 mod rules;
 mod statement;
 mod tables;
+mod text_range;
+mod unconstrained;
+mod vortex;
 mod watch;
 
 use std::sync::Once;
@@ -21,6 +27,11 @@ use abi::{Config, EngineStatus, ErrorText, Library, Query};
 use engine::Engine;
 use failure::guarded;
 use results::Results;
+
+/// The host's gives large pieces back at once and takes them anew for the next batch, zeroed page by page: a group of many keys takes twice
+/// as long with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 unsafe extern "C" fn open(config: *const Config, out: *mut *mut Engine, error: *mut ErrorText) -> i32 {
     guarded(error, || unsafe {
@@ -95,11 +106,15 @@ static LIBRARY: Library = Library {
     close,
 };
 
-/// The one symbol: NULL for an ABI that this isn't.
-#[unsafe(no_mangle)]
-pub extern "C" fn rhei_datafusion_library(abi: u32) -> *const Library {
-    // A panic is told to the host as an error of its statement, not to the terminal.
+/// A panic is told to the host as an error of its call, not to the terminal.
+fn quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| std::panic::set_hook(Box::new(|_| ())));
+}
+
+/// The one symbol of `rhei_datafusion.h`: NULL for an ABI that this isn't.
+#[unsafe(no_mangle)]
+pub extern "C" fn rhei_datafusion_library(abi: u32) -> *const Library {
+    quiet();
     if abi == abi::ABI { &LIBRARY } else { std::ptr::null() }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a text to a logical plan. Names are looked up in the statement alone: there is no catalog, no file, and nothing that writes.
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -14,11 +15,12 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::{Select, SelectFlavor, SelectItem, VisitMut, VisitorMut, WildcardAdditionalOptions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use crate::abi::Value;
 use crate::functions::{BARRED, is_barred};
-use crate::refusals;
+use crate::{membership, refusals};
 use crate::statement::Statement;
 use crate::tables::MirrorTable;
 
@@ -131,6 +133,30 @@ fn parameters(values: &[Value], native: bool) -> ParamValues {
     ParamValues::from(named.collect::<HashMap<_, _>>())
 }
 
+/// `FROM t` is `SELECT * FROM t`: the parser knows it, and the planner would make rows without columns of it.
+struct AllColumns;
+
+impl VisitorMut for AllColumns {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.flavor == SelectFlavor::FromFirstNoSelect {
+            select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn complete(parsed: &mut Parsed) {
+    match parsed {
+        Parsed::Statement(statement) => {
+            let _ = statement.visit(&mut AllColumns);
+        }
+        Parsed::Explain(explain) => complete(&mut explain.statement),
+        _ => {}
+    }
+}
+
 pub fn plan(
     state: &SessionState,
     statement: &Arc<Statement>,
@@ -144,18 +170,20 @@ pub fn plan(
     let dialect = GenericDialect {};
     let limit = state.config_options().sql_parser.recursion_limit;
     let mut parsed = DFParserBuilder::new(sql).with_dialect(&dialect).with_recursion_limit(limit.into()).build()?.parse_statements()?;
-    let (Some(one), None) = (parsed.pop_front(), parsed.pop_front()) else {
+    let (Some(mut one), None) = (parsed.pop_front(), parsed.pop_front()) else {
         return plan_err!("one statement is expected");
     };
     let readable = matches!(&one, Parsed::Statement(_) | Parsed::Explain(_));
     if !readable {
         return plan_err!("only statements that read are accepted");
     }
+    complete(&mut one);
     let names = Names { state, statement, native };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let plan = SqlToRel::new_with_options(&names, options).statement_to_plan(one)?;
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     reading.verify_plan(&plan)?;
+    let plan = membership::rewrite(plan, &state.runtime_env().memory_pool)?;
     refusals::check(&plan)?;
     if values.is_empty() { Ok(plan) } else { plan.with_param_values(parameters(values, native)) }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, StructArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{ByteViewType, DataType, Field, Schema, SchemaRef};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
@@ -21,6 +21,10 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Rows that are computed before the statement counts as running.
 const FIRST_ROWS: usize = 2048;
+
+/// Bytes behind views that nobody minds, and how many times those that are needed.
+const SPARE: usize = 64 << 10;
+const MOST_TIMES: usize = 4;
 
 pub struct Results {
     runtime: Handle,
@@ -42,6 +46,21 @@ fn shown(kind: &DataType, strings_view: bool) -> DataType {
         DataType::Null => DataType::Int64,
         other => other.clone(),
     }
+}
+
+/// Who writes a batch somewhere writes all that its views may point to: of buffers that have much else, what is needed is copied.
+fn lean<T: ByteViewType + ?Sized>(views: &GenericByteViewArray<T>) -> Option<ArrayRef> {
+    let size: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    (size > SPARE && size > MOST_TIMES * views.total_buffer_bytes_used()).then(|| Arc::new(views.gc()) as ArrayRef)
+}
+
+fn leaving(column: &ArrayRef) -> ArrayRef {
+    let lean = match column.data_type() {
+        DataType::Utf8View => lean(column.as_string_view()),
+        DataType::BinaryView => lean(column.as_binary_view()),
+        _ => None,
+    };
+    lean.unwrap_or_else(|| column.clone())
 }
 
 impl Results {
@@ -114,7 +133,7 @@ impl Results {
         let mut columns = Vec::with_capacity(batch.num_columns());
         for (column, field) in batch.columns().iter().zip(self.schema.fields()) {
             columns.push(match column.data_type() == field.data_type() {
-                true => column.clone(),
+                true => leaving(column),
                 false => cast(column, field.data_type()).map_err(odd)?,
             });
         }

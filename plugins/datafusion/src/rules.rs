@@ -9,14 +9,22 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, O
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use crate::text_range::TextRanges;
+use crate::unconstrained::{Limits, Loosen};
+
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// Pushes filters down, but not through a group that is there without rows: a condition of constants would be asked of its rows.
 #[derive(Debug)]
 struct PushDown(Rule);
 
+/// The rule makes one filter of those that follow each other, and pushes that at once.
 fn groups_all(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+    match plan {
+        LogicalPlan::Filter(filter) => groups_all(&filter.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
 }
 
 impl OptimizerRule for PushDown {
@@ -44,8 +52,14 @@ pub fn logical() -> Vec<Rule> {
     rules.into_iter().map(guarded).collect()
 }
 
-/// Nothing takes filters in our plans but joins, which have them from the logical plan.
+/// Nothing takes filters in our plans but joins, which have them from the logical plan. A window looks at all of its rows, and so at all groups
+/// below it, whatever the LIMIT above it: the rules that push one further down look at what is between alone.
 pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let left_out = ["FilterPushdown", "LimitPushPastWindows", "WindowTopN", "LimitedDistinctAggregation", "LimitAggregation"];
     let rules = PhysicalOptimizer::new().rules;
-    rules.into_iter().filter(|rule| !rule.name().starts_with("FilterPushdown")).collect()
+    let mut kept: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(Loosen)];
+    kept.extend(rules.into_iter().filter(|rule| !left_out.iter().any(|name| rule.name().starts_with(name))));
+    kept.push(Arc::new(Limits));
+    kept.push(Arc::new(TextRanges));
+    kept
 }

@@ -47,6 +47,8 @@ impl Drop for Statement {
 pub struct TableShape {
     pub schema: SchemaRef,
     pub rows: u64,
+    /// What plans are made with.
+    pub told: u64,
     pub exact: bool,
 }
 
@@ -82,7 +84,7 @@ impl Statement {
 
     pub fn table(&self, table: u32, scan: u32) -> Result<TableShape, Failure> {
         let mut error = ErrorText::new();
-        let mut shape = abi::Table { columns: std::ptr::null(), column_count: 0, rows: 0, exact: 0 };
+        let mut shape = abi::Table { columns: std::ptr::null(), column_count: 0, rows: 0, told: 0, exact: 0 };
         if unsafe { (self.host.table)(self.context, table, scan, &mut shape, &mut error) } != 0 {
             return Err(Failure::new(Status::Sql, error.text()));
         }
@@ -91,7 +93,7 @@ impl Statement {
             count => unsafe { std::slice::from_raw_parts(shape.columns, count as usize) },
         };
         let fields = columns.iter().map(field).collect::<Result<Vec<_>, _>>()?;
-        Ok(TableShape { schema: Arc::new(Schema::new(fields)), rows: shape.rows, exact: shape.exact != 0 })
+        Ok(TableShape { schema: Arc::new(Schema::new(fields)), rows: shape.rows, told: shape.told, exact: shape.exact != 0 })
     }
 
     pub fn named(&self, name: &str) -> Result<u32, Failure> {

@@ -61,7 +61,7 @@ impl TableProvider for MirrorTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(statistics(self.shape.rows, self.shape.exact, &self.shape.schema))
+        Some(statistics(self.shape.told, self.shape.exact, &self.shape.schema))
     }
 
     async fn scan(
@@ -87,7 +87,7 @@ impl TableProvider for MirrorTable {
             table: self.table,
             scan: self.scan,
             columns: columns.iter().map(|&column| column as u32).collect(),
-            statistics: Arc::new(statistics(self.shape.rows, self.shape.exact, &schema)),
+            statistics: Arc::new(statistics(self.shape.told, self.shape.exact, &schema)),
             schema,
             properties: Arc::new(properties),
             opened: Mutex::new(None),

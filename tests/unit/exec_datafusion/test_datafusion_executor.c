@@ -2,6 +2,8 @@
 #include "datafusion_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base_memory.h"
 
@@ -68,11 +70,38 @@ static void test_d5_errors_come_from_run_and_say_what_is_wrong(void **state)
     question_close(&question);
 }
 
+/* What doesn't fit into memory is put aside, until that has reached its own limit. */
+static void test_q5_a_statement_spills_as_far_as_it_may(void **state)
+{
+    static const char sql[] =
+        "SELECT count(*), max(n) FROM (SELECT 'a text that stands for number ' || CAST(a.id * 100 + b.id AS VARCHAR) "
+        "AS k, "
+        "count(*) AS n FROM mirror_scan(1, 0) a CROSS JOIN (SELECT id FROM mirror_scan(1, 1) WHERE id < 20) b "
+        "GROUP BY 1) AS t";
+    struct fixture *fixture = *state;
+    char folder[] = "/tmp/rhei-spill-XXXXXX";
+    fixture_pair(fixture, ROWS);
+    assert_non_null(mkdtemp(folder));
+    struct datafusion_executor_config config = {
+        .threads = 2, .memory_limit = (size_t)24 << 20, .temp_directory = folder, .temp_limit = (size_t)1 << 30};
+    fixture_open_executor(fixture, &config);
+    assert_answer(fixture, sql, "400000|1");
+    config.temp_limit = (size_t)1 << 20;
+    fixture_open_executor(fixture, &config);
+    assert_fails(fixture, sql, RHEI_MEMORY_LIMIT, "what it spills has reached its limit of 1024.0 KB");
+    config.temp_directory = NULL;
+    fixture_open_executor(fixture, &config);
+    assert_fails(fixture, sql, RHEI_MEMORY_LIMIT, "olap_memory_limit");
+    assert_answer(fixture, "SELECT count(*) FROM mirror_scan(1, 0)", "20000");
+    assert_int_equal(rmdir(folder), 0); /* nothing is left in it */
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(test_q4_values_are_bound),
+        WITH_FIXTURE(test_q5_a_statement_spills_as_far_as_it_may),
         WITH_FIXTURE(test_d5_errors_come_from_run_and_say_what_is_wrong),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,14 @@ static void test_q2_sums_of_nothing_and_of_special_values(void **state)
                   "SELECT rhei_sum(DISTINCT x), rhei_sum(x) FILTER (WHERE x > 2), rhei_plain_sum(i) "
                   "FROM (VALUES (1.5e0, 1), (1.5e0, 2), (2.5e0, 3)) AS t(x, i)",
                   "4|2.5|6");
+    assert_answer(
+        fixture,
+        "SELECT string_agg(CAST(g AS VARCHAR) || ':' || coalesce(CAST(s AS VARCHAR), '-') || ':' || "
+        "coalesce(CAST(f AS VARCHAR), '-') || ':' || coalesce(CAST(i AS VARCHAR), '-'), ' ' ORDER BY g) FROM "
+        "(SELECT g, rhei_plain_sum(x) AS s, rhei_plain_sum(x) FILTER (WHERE x > 1) AS f, rhei_plain_sum(n) AS i "
+        "FROM (VALUES (1, 0.5e0, 1), (1, 1.5e0, 2), (2, NULL, NULL), (3, 0.25e0, 4), (3, NULL, 5)) AS t(g, x, n) "
+        "GROUP BY g) AS u",
+        "1:2.0:1.5:3 2:-:-:- 3:0.25:-:9");
 }
 
 static void test_q2_integers_that_overflow_are_errors(void **state)
