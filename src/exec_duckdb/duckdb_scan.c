@@ -159,37 +159,6 @@ static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struc
 /* Of tables up to this size the matching rows are counted when a plan is made. */
 enum { COUNTED_ROWS = 256 };
 
-static int compare_text(const struct mirror_string *string, const struct rhei_value *bound)
-{
-    uint32_t length;
-    const char *bytes = mirror_string_bytes(string, &length);
-    int order = memcmp(bytes, bound->as.bytes, length < bound->length ? length : bound->length);
-    return order != 0 ? order : (length > bound->length) - (length < bound->length);
-}
-
-static double bound_number(const struct rhei_value *bound)
-{
-    return bound->type == RHEI_INTEGER ? (double)bound->as.integer : bound->as.real;
-}
-
-static bool row_in_range(const struct mirror_column_data *data, uint32_t row, const struct executor_range *range)
-{
-    bool text = !mirror_is_number_range(range);
-    if (data->has_nulls && (data->valid[row / 64] >> (row % 64) & 1) == 0)
-        return false;
-    if (data->layout == MIRROR_LAYOUT_TEXT && text) {
-        const struct mirror_string *string = &((const struct mirror_string *)data->data)[row];
-        return (range->low.type == RHEI_NULL || compare_text(string, &range->low) >= 0) &&
-               (range->high.type == RHEI_NULL || compare_text(string, &range->high) <= 0);
-    }
-    if (text || (data->layout != MIRROR_LAYOUT_INTEGER && data->layout != MIRROR_LAYOUT_REAL))
-        return true;
-    double number = data->layout == MIRROR_LAYOUT_INTEGER ? (double)((const int64_t *)data->data)[row]
-                                                          : ((const double *)data->data)[row];
-    return (range->low.type == RHEI_NULL || number >= bound_number(&range->low)) &&
-           (range->high.type == RHEI_NULL || number <= bound_number(&range->high));
-}
-
 /* Of a small table: how many rows are in all ranges of the scan. */
 static uint32_t count_matching(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t scan)
 {
@@ -206,7 +175,7 @@ static uint32_t count_matching(const struct duck_slot *slot, const struct mirror
         mirror_hold(view, 0, &hold);
         mirror_view_column(view, 0, 0, range->column, &data);
         for (uint32_t row = 0; row < rows.rows; row++)
-            out[row] = out[row] || !row_in_range(&data, row, range);
+            out[row] = out[row] || !mirror_row_in_range(&data, row, range);
         mirror_hold_end(&hold);
     }
     for (uint32_t row = 0; row < rows.rows; row++)
