@@ -110,6 +110,8 @@ struct poll_reader_ops {
      */
     rhei_status (*begin)(struct poll_reader *reader, struct poll_state *state, struct rhei_error *error);
     void (*end)(struct poll_reader *reader);
+    /* Before begin: its list of tables isn't to be an earlier one, whatever it would put off. NULL: it never is. */
+    void (*renew)(struct poll_reader *reader);
     /* Between begin and end. Lives until the next call of it. */
     rhei_status (*tables)(struct poll_reader *reader, const struct poll_table **tables, size_t *count,
                           struct rhei_error *error);

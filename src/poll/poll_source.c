@@ -30,6 +30,13 @@ static bool poll_may_have_changes(struct change_source *source, uint64_t token)
     return true;
 }
 
+static void poll_awaited(struct change_source *source, bool names)
+{
+    struct poll_source *poll = self(source);
+    if (names && poll->reader->ops->renew != NULL)
+        poll->reader->ops->renew(poll->reader);
+}
+
 static void poll_following(struct change_source *source, const uint32_t *tables, size_t count)
 {
     struct poll_source *poll = self(source);
@@ -448,6 +455,7 @@ static const struct change_source_ops poll_ops = {
     .name = "poll",
     .may_have_changes = poll_may_have_changes,
     .following = poll_following,
+    .awaited = poll_awaited,
     .begin = poll_begin,
     .next = poll_next,
     .end = poll_end,

@@ -45,22 +45,23 @@ static const char TABLES[] =
     " ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) k ON true ORDER BY w.n, s.nspname, c.relname";
 
 /*
- * The last column is what values of the column's type are printed by, of all types under it: an enum's labels and a composite's attributes. Where they change, every
- * row is another that nobody wrote.
+ * The last column is what the column's values are made of beside what was written: of all types under its own an enum's labels and a composite's attributes, and what
+ * a VIRTUAL one is computed by. Where that changes, every row is another that nobody wrote.
  */
 static const char COLUMNS[] =
     "WITH RECURSIVE t AS (SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.atttypid AS "
     "type,"
-    " a.atttypmod AS modifier FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0"
+    " a.atttypmod AS modifier, a.attgenerated FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND "
+    "a.attnum > 0"
     " AND NOT a.attisdropped AND ($2 = '' OR a.attgenerated = ''%s)"
     " UNION ALL SELECT t.attrelid, t.attnum, t.attname, t.attnotnull OR y.typnotnull, t.atttypid, t.atttypmod, "
     "y.typbasetype,"
-    " CASE WHEN y.typtypmod >= 0 THEN y.typtypmod ELSE t.modifier END"
+    " CASE WHEN y.typtypmod >= 0 THEN y.typtypmod ELSE t.modifier END, t.attgenerated"
     " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type WHERE y.typtype = 'd')"
     " SELECT t.attrelid, t.attnum, t.attname, t.attnotnull, t.atttypid, t.atttypmod, t.type, t.modifier, y.typtype,"
-    " pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.proname),"
     " pg_catalog.format_type(t.atttypid, t.atttypmod), pg_catalog.has_column_privilege(t.attrelid, t.attnum, 'SELECT'),"
-    " CASE WHEN t.atttypid >= 16384 THEN (WITH RECURSIVE u(type) AS (SELECT t.atttypid UNION SELECT n.type FROM u"
+    " pg_catalog.concat_ws(';', CASE WHEN t.atttypid >= 16384 THEN (WITH RECURSIVE u(type) AS (SELECT t.atttypid UNION "
+    "SELECT n.type FROM u"
     " JOIN pg_catalog.pg_type y ON y.oid = u.type CROSS JOIN LATERAL (SELECT y.typbasetype UNION ALL SELECT y.typelem"
     " UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE y.oid IN (g.rngtypid, g.rngmultitypid)"
     " UNION ALL SELECT m.atttypid FROM pg_catalog.pg_attribute m WHERE m.attrelid = y.typrelid AND m.attnum > 0"
@@ -70,27 +71,39 @@ static const char COLUMNS[] =
     " (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', m.attrelid, m.attnum, m.atttypid, m.atttypmod), ','"
     " ORDER BY m.attrelid, m.attnum) FROM pg_catalog.pg_attribute m JOIN pg_catalog.pg_type y ON y.typrelid = "
     "m.attrelid"
-    " WHERE y.oid IN (SELECT u.type FROM u) AND m.attnum > 0 AND NOT m.attisdropped))) END"
-    " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type AND y.typtype <> 'd' JOIN pg_catalog.pg_proc p ON p.oid = "
-    "y.typoutput"
-    " JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace ORDER BY t.attrelid, t.attnum";
+    " WHERE y.oid IN (SELECT u.type FROM u) AND m.attnum > 0 AND NOT m.attisdropped))) END,"
+    " CASE WHEN t.attgenerated = 'v' THEN (WITH RECURSIVE k(oid) AS (SELECT t.attrelid UNION SELECT i.inhrelid FROM k"
+    " JOIN pg_catalog.pg_inherits i ON i.inhparent = k.oid) SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', "
+    "d.oid, d.xmin), ',' ORDER BY d.oid) FROM k JOIN pg_catalog.pg_attribute g ON g.attrelid = k.oid AND g.attname = "
+    "t.attname JOIN pg_catalog.pg_attrdef d ON d.adrelid = k.oid AND d.adnum = g.attnum) END)"
+    " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type AND y.typtype <> 'd' ORDER BY t.attrelid, t.attnum";
+
+/*
+ * None of these statements opens a table, as pg_partition_tree, pg_publication_tables (from 16 on) and pg_get_expr do: one that somebody holds locked
+ * would be waited for, and every other one with it.
+ */
 
 /* Of a publication that has them, generated columns are in the stream. */
 static const char GENERATED_18[] =
-    " OR a.attgenerated = 's' AND EXISTS (SELECT FROM pg_catalog.pg_publication_tables p"
-    " JOIN pg_catalog.pg_namespace s ON s.nspname = p.schemaname"
-    " JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = p.tablename"
-    " WHERE p.pubname = $2 AND a.attname = ANY (p.attnames) AND (c.oid = a.attrelid OR c.oid IN"
-    " (SELECT l.relid FROM pg_catalog.pg_partition_tree(a.attrelid) l)))";
+    " OR a.attgenerated = 's' AND EXISTS (WITH RECURSIVE l(oid) AS (SELECT a.attrelid UNION ALL SELECT i.inhrelid FROM "
+    "l"
+    " JOIN pg_catalog.pg_class u ON u.oid = l.oid AND u.relkind = 'p' JOIN pg_catalog.pg_inherits i ON i.inhparent = "
+    "l.oid)"
+    " SELECT FROM l JOIN pg_catalog.pg_class c ON c.oid = l.oid AND c.relkind <> 'p' JOIN pg_catalog.pg_publication p"
+    " ON p.pubname = $2 LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid"
+    " LEFT JOIN pg_catalog.pg_attribute g ON g.attrelid = c.oid AND g.attname = a.attname AND g.attgenerated = 's'"
+    " WHERE CASE WHEN r.prattrs IS NULL THEN p.pubgencols = 's' ELSE g.attnum = ANY (r.prattrs::int2[]) END)";
 
 static const char LEAVES[] =
-    "SELECT r.oid, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode,"
+    "WITH RECURSIVE l(root, oid) AS (SELECT r.oid, r.oid FROM pg_catalog.unnest($1::oid[]) r(oid) UNION ALL"
+    " SELECT l.root, i.inhrelid FROM l JOIN pg_catalog.pg_class u ON u.oid = l.oid AND u.relkind = 'p'"
+    " JOIN pg_catalog.pg_inherits i ON i.inhparent = l.oid AND NOT i.inhdetachpending)"
+    " SELECT l.root, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode,"
     " pg_catalog.has_schema_privilege(s.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),"
     " pg_catalog.format('GRANT SELECT ON %I.%I (and USAGE ON SCHEMA %I) TO %I', s.nspname, c.relname, s.nspname, "
     "current_user),"
-    " pg_catalog.row_security_active(c.oid) FROM pg_catalog.unnest($1::oid[]) r(oid)"
-    " CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.oid) l JOIN pg_catalog.pg_class c ON c.oid = l.relid"
-    " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE l.isleaf ORDER BY r.oid, c.oid";
+    " pg_catalog.row_security_active(c.oid) FROM l JOIN pg_catalog.pg_class c ON c.oid = l.oid"
+    " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.relkind <> 'p' ORDER BY l.root, c.oid";
 
 static const char PUBLICATION[] =
     "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, oid, xmin FROM pg_catalog.pg_publication"
@@ -117,17 +130,27 @@ static const char TIES_15[] =
     " UNION ALL SELECT 'n' || n.xmin::text FROM pg_catalog.pg_publication_namespace n JOIN pg_catalog.pg_class c"
     " ON c.relnamespace = n.pnnspid WHERE c.oid = a.up AND n.pnpubid = $2::oid";
 
-/* Each published table, whether only some of its rows are, and its columns where only some of them are. */
+/*
+ * Of the leaves each that is published as itself, whether only some of its rows are, and of its columns: by name, by its schema, with all tables, or as a partition of
+ * such a table. Where partitions are published as their root, as none.
+ */
 static const char PUBLISHED[] =
-    "SELECT c.oid, %s, (SELECT r.oid FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = "
-    "r.prpubid"
-    " WHERE r.prrelid = c.oid AND p.pubname = t.pubname) FROM pg_catalog.pg_publication_tables t JOIN "
-    "pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
-    " JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = t.tablename WHERE t.pubname = $1 ORDER BY "
-    "c.oid";
+    "SELECT c.oid, %s, r.oid FROM pg_catalog.unnest($2::oid[]) l(oid) JOIN pg_catalog.pg_class c ON c.oid = l.oid"
+    " JOIN pg_catalog.pg_publication p ON p.pubname = $1"
+    " LEFT JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid"
+    " CROSS JOIN LATERAL (SELECT count(*) AS published, count(*) FILTER (WHERE a.up <> c.oid) AS above"
+    " FROM (SELECT c.oid AS up UNION SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(c.oid)) a"
+    " WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel x WHERE x.prpubid = p.oid AND "
+    "x.prrelid = a.up)%s) o"
+    " WHERE o.published > 0 AND NOT (p.pubviaroot AND o.above > 0) AND c.relpersistence = 'p' ORDER BY c.oid";
 static const char PUBLISHED_15[] =
-    "t.rowfilter IS NOT NULL, EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
-    " AND NOT a.attisdropped AND a.attgenerated = '' AND a.attname <> ALL (t.attnames))";
+    "r.prqual IS NOT NULL AND NOT p.puballtables AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n"
+    " WHERE n.pnpubid = p.oid AND n.pnnspid = c.relnamespace), EXISTS (SELECT FROM pg_catalog.pg_attribute a"
+    " WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+    " AND a.attnum <> ALL (r.prattrs::int2[]))";
+static const char BY_SCHEMA_15[] =
+    " OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n JOIN pg_catalog.pg_class u ON u.relnamespace = "
+    "n.pnnspid WHERE n.pnpubid = p.oid AND u.oid = a.up)";
 
 struct reading {
     struct postgres_connection *connection;
@@ -171,10 +194,13 @@ static void put_element(struct base_buffer *list, const char *text)
 void postgres_put_column(struct base_buffer *sql, const struct postgres_column *column)
 {
     bool printed = column->form == POSTGRES_PRINTED;
-    if (printed)
-        base_buffer_format(sql, "pg_catalog.textin(%s(", column->output);
+    if (printed) { /* IS NULL is true of a composite of NULLs, too */
+        base_buffer_text(sql, "CASE WHEN pg_catalog.num_nulls(");
+        base_buffer_identifier(sql, column->name);
+        base_buffer_text(sql, ") = 0 THEN pg_catalog.format('%s', ");
+    }
     base_buffer_identifier(sql, column->name);
-    base_buffer_text(sql, printed ? "))" : "");
+    base_buffer_text(sql, printed ? ") END" : "");
 }
 
 static rhei_status ask(struct reading *reading, const char *sql, const char *first, const char *second,
@@ -344,6 +370,7 @@ static void take_column(struct reading *reading, const PGresult *result, int row
 {
     struct postgres_column *column = &table->columns[table->column_count];
     struct source_column *source = &table->source_columns[table->column_count++];
+    column->attnum = number(reading, result, row, 1);
     column->name = keep(reading, cell(reading, result, row, 2));
     column->not_null = is_true(reading, result, row, 3);
     column->type = number(reading, result, row, 4);
@@ -351,12 +378,11 @@ static void take_column(struct reading *reading, const PGresult *result, int row
     column->base = number(reading, result, row, 6);
     column->base_modifier = (int32_t)strtol(cell(reading, result, row, 7), NULL, 10);
     column->form = postgres_form_of(column->base, cell(reading, result, row, 8)[0], column->base_modifier);
-    column->output = keep(reading, cell(reading, result, row, 9));
-    column->shown_type = keep(reading, cell(reading, result, row, 10));
-    column->labels = keep(reading, cell(reading, result, row, 12));
+    column->shown_type = keep(reading, cell(reading, result, row, 9));
+    column->labels = keep(reading, cell(reading, result, row, 11));
     if (column->form == 0 && table->reason == NULL)
         table->reason = say(reading, "its column %s has a type whose values can't be kept", column->name);
-    if (!is_true(reading, result, row, 11) && table->reason == NULL)
+    if (!is_true(reading, result, row, 10) && table->reason == NULL)
         table->reason = say(reading, "the role may not read its column %s: GRANT SELECT on all of it", column->name);
     *source = (struct source_column){.name = column->name,
                                      .declared_type = postgres_form_declared(column->form),
@@ -365,7 +391,7 @@ static void take_column(struct reading *reading, const PGresult *result, int row
                                      .not_null = column->not_null};
 }
 
-static rhei_status take_key(struct reading *reading, const uint32_t *attnum_of, struct postgres_table *table)
+static rhei_status take_key(struct reading *reading, struct postgres_table *table)
 {
     table->key = base_arena_zero(&reading->catalog->arena, table->column_count + 1, sizeof *table->key);
     if (table->key == NULL)
@@ -373,7 +399,7 @@ static rhei_status take_key(struct reading *reading, const uint32_t *attnum_of, 
     for (const char *at = table->key_attnums; *at != '\0' && table->key_count <= table->column_count;) {
         char *end;
         uint32_t attnum = (uint32_t)strtoul(at, &end, 10), column = 0;
-        while (column < table->column_count && attnum_of[column] != attnum)
+        while (column < table->column_count && table->columns[column].attnum != attnum)
             column++;
         if (column == table->column_count) {
             table->reason = "its key has a column that isn't followed";
@@ -415,13 +441,10 @@ static rhei_status read_columns_of(struct reading *reading, const PGresult *resu
     struct base_arena *arena = &reading->catalog->arena;
     table->columns = base_arena_zero(arena, count, sizeof *table->columns);
     table->source_columns = base_arena_zero(arena, count, sizeof *table->source_columns);
-    uint32_t *attnum_of = base_arena_zero(arena, count, sizeof *attnum_of);
-    if (table->columns == NULL || table->source_columns == NULL || attnum_of == NULL)
+    if (table->columns == NULL || table->source_columns == NULL)
         return error_no_memory(reading->error);
-    for (int row = first; row < end; row++) {
-        attnum_of[table->column_count] = number(reading, result, row, 1);
+    for (int row = first; row < end; row++)
         take_column(reading, result, row, table);
-    }
     if (table->reason == NULL && table->column_count == 0)
         table->reason = "it has no columns";
     if (table->reason == NULL && reading->wanted->logical) { /* what is polled may leave columns out */
@@ -430,7 +453,7 @@ static rhei_status read_columns_of(struct reading *reading, const PGresult *resu
         if (status != RHEI_OK)
             return status;
     }
-    return table->reason == NULL ? take_key(reading, attnum_of, table) : RHEI_OK;
+    return table->reason == NULL ? take_key(reading, table) : RHEI_OK;
 }
 
 static rhei_status read_columns(struct reading *reading)
@@ -531,30 +554,26 @@ static void check_published(struct reading *reading, const PGresult *result, str
         table->reason = say(reading, "the publication %s has only some of its columns", reading->wanted->publication);
 }
 
-static uint64_t sum_of(const char *text)
+/* "{1,2}" of all leaves. */
+static char *leaf_list(const struct postgres_catalog *catalog)
 {
-    struct base_summing sum;
-    base_summing_begin(&sum);
-    base_summing_add(&sum, text, strlen(text));
-    return base_summing_end(&sum);
+    struct base_buffer list = {0};
+    base_buffer_char(&list, '{');
+    for (size_t i = 0; i < catalog->count; i++)
+        for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++)
+            base_buffer_format(&list, list.len == 1 ? "%u" : ",%u", (unsigned)catalog->tables[i].leaves[l].oid);
+    base_buffer_char(&list, '}');
+    return base_buffer_take(&list);
 }
 
-static rhei_status read_ties(struct reading *reading)
+static rhei_status read_ties(struct reading *reading, const char *leaves)
 {
     struct postgres_catalog *catalog = reading->catalog;
-    struct base_buffer oids = {0};
     char publication[16], sql[sizeof TIES + sizeof TIES_15];
     snprintf(publication, sizeof publication, "%u", (unsigned)(catalog->publication >> 32));
     snprintf(sql, sizeof sql, TIES, reading->connection->version >= 150000 ? TIES_15 : "");
-    base_buffer_char(&oids, '{');
-    for (size_t i = 0; i < catalog->count; i++)
-        for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++)
-            base_buffer_format(&oids, oids.len == 1 ? "%u" : ",%u", (unsigned)catalog->tables[i].leaves[l].oid);
-    base_buffer_char(&oids, '}');
     PGresult *result = NULL;
-    rhei_status status =
-        oids.failed ? error_no_memory(reading->error) : ask(reading, sql, oids.data, publication, &result);
-    base_buffer_reset(&oids);
+    rhei_status status = ask(reading, sql, leaves, publication, &result);
     for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++)
         for (uint32_t l = 0; l < catalog->tables[i].leaf_count; l++) {
             struct postgres_leaf *leaf = &catalog->tables[i].leaves[l];
@@ -562,7 +581,8 @@ static rhei_status read_ties(struct reading *reading)
             if (row == reading->connection->api->ntuples(result) || number(reading, result, row, 0) != leaf->oid)
                 continue;
             leaf->ties = keep(reading, cell(reading, result, row, 1));
-            leaf->rewritten = sum_of(cell(reading, result, row, 2));
+            const char *written = cell(reading, result, row, 2);
+            leaf->rewritten = base_checksum(written, strlen(written));
         }
     postgres_clear(reading->connection, &result);
     return status;
@@ -572,7 +592,7 @@ static rhei_status read_publication(struct reading *reading)
 {
     const char *name = reading->wanted->publication;
     PGresult *result = NULL;
-    char sql[1000];
+    char sql[sizeof PUBLISHED + sizeof PUBLISHED_15 + sizeof BY_SCHEMA_15];
     rhei_status status = ask(reading, PUBLICATION, name, NULL, &result);
     if (status == RHEI_OK && reading->connection->api->ntuples(result) == 0)
         status = error_set(reading->error, RHEI_NOT_FOUND,
@@ -587,10 +607,12 @@ static rhei_status read_publication(struct reading *reading)
     if (status == RHEI_OK)
         reading->catalog->publication = (uint64_t)number(reading, result, 0, 2) << 32 | number(reading, result, 0, 3);
     postgres_clear(reading->connection, &result);
-    if (status != RHEI_OK)
-        return status;
-    snprintf(sql, sizeof sql, PUBLISHED, reading->connection->version >= 150000 ? PUBLISHED_15 : "false, false");
-    status = ask(reading, sql, name, NULL, &result);
+    char *leaves = status == RHEI_OK ? leaf_list(reading->catalog) : NULL;
+    if (leaves == NULL)
+        return status == RHEI_OK ? error_no_memory(reading->error) : status;
+    bool old = reading->connection->version < 150000;
+    snprintf(sql, sizeof sql, PUBLISHED, old ? "false, false" : PUBLISHED_15, old ? "" : BY_SCHEMA_15);
+    status = ask(reading, sql, name, leaves, &result);
     for (size_t i = 0; i < reading->catalog->count && status == RHEI_OK; i++) {
         struct postgres_table *table = &reading->catalog->tables[i];
         if (table->reason == NULL && table->kind == 'p' && by_root)
@@ -600,7 +622,10 @@ static rhei_status read_publication(struct reading *reading)
             check_published(reading, result, table, &table->leaves[l]);
     }
     postgres_clear(reading->connection, &result);
-    return status == RHEI_OK ? read_ties(reading) : status;
+    if (status == RHEI_OK)
+        status = read_ties(reading, leaves);
+    base_free(leaves);
+    return status;
 }
 
 /* ---- All of it. -------------------------------------------------------------------------------------------------- */
@@ -624,7 +649,8 @@ static uint64_t shape_of(const struct postgres_catalog *catalog, const struct po
     add_text(&sum, table->reason);
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct postgres_column *column = &table->columns[i];
-        uint32_t words[] = {column->type, (uint32_t)column->modifier, (uint32_t)column->form, column->not_null};
+        uint32_t words[] = {column->attnum, column->type, (uint32_t)column->modifier, (uint32_t)column->form,
+                            column->not_null};
         add_text(&sum, column->name);
         base_summing_add(&sum, words, sizeof words);
         if (column->labels != NULL && column->labels[0] != '\0')

@@ -18,15 +18,17 @@
 #include "source_postgres/postgres_type.h"
 
 struct postgres_column {
+    /* Never given twice: a column that was dropped and added again is another one, without a row being written. */
+    uint32_t attnum;
     const char *name;
     uint32_t type; /* as declared: a domain's own number, as the stream has it */
     int32_t modifier;
     uint32_t base; /* the type under it, which is the same unless it is a domain */
     int32_t base_modifier;
     enum postgres_form form; /* of that */
-    const char *output;      /* its output function, quoted */
     const char *shown_type;  /* for people */
-    const char *labels;      /* of the enums and attributes of the composites in it; "": there are none */
+    /* What its values are made of beside what was written: labels of enums, attributes of composites, what is computed; "": nothing. */
+    const char *labels;
     bool not_null;
 };
 
@@ -88,7 +90,7 @@ struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *cata
 
 /* "schema"."name", appended. */
 void postgres_put_name(struct base_buffer *sql, const char *schema, const char *name);
-/* A column as it is to be read in binary: a printed one by its output function. */
+/* A column as it is to be read in binary: a printed one by its output function, which format() calls without a right to it or its schema. */
 void postgres_put_column(struct base_buffer *sql, const struct postgres_column *column);
 
 #endif

@@ -174,6 +174,13 @@ static rhei_status check_secret(const char *path, FILE *file, struct rhei_error 
     return RHEI_OK;
 }
 
+static void free_password(char *password)
+{
+    if (password != NULL)
+        explicit_bzero(password, strlen(password));
+    base_free(password);
+}
+
 static rhei_status read_password(const struct postgres_target *target, char **password, struct rhei_error *error)
 {
     char line[1024];
@@ -299,6 +306,20 @@ static rhei_status check_tls(struct postgres_connection *connection, struct rhei
     return status;
 }
 
+/*
+ * Such a server turns no text into UTF-8, and the first one that isn't any, in whichever table, ends the stream: nobody knows what its bytes mean.
+ */
+static rhei_status check_encoding(struct postgres_connection *connection, struct rhei_error *error)
+{
+    const char *encoding = connection->api->parameterStatus(connection->conn, "server_encoding");
+    if (encoding == NULL || strcmp(encoding, "SQL_ASCII") != 0)
+        return RHEI_OK;
+    return error_set(
+        error, RHEI_UNSUPPORTED,
+        "the database's encoding is SQL_ASCII, so nothing says which characters the bytes of its texts are: "
+        "dump it, and restore it into a database with an ENCODING (UTF8)");
+}
+
 static rhei_status check_open(struct postgres_connection *connection, struct rhei_error *error)
 {
     rhei_status status = check_tls(connection, error);
@@ -310,7 +331,7 @@ static rhei_status check_open(struct postgres_connection *connection, struct rhe
                          connection->version / 10000);
     if (connection->api->setnonblocking(connection->conn, 1) != 0)
         return error_no_memory(error);
-    return RHEI_OK;
+    return check_encoding(connection, error);
 }
 
 /* What the server says by the way isn't printed by a library. */
@@ -346,17 +367,72 @@ static rhei_status open_parts(struct postgres_connection *connection, const stru
     return status;
 }
 
+/*
+ * C1. What libpq puts in quotes may be any part of the text, so it is shown only where the text has no place for a password: neither names one, nor
+ * has one before the host, nor writes anything in percents.
+ */
+static bool may_show(const char *conninfo)
+{
+    const char *host = strrchr(conninfo, '@'), *scheme = strstr(conninfo, "://");
+    bool user = scheme != NULL && host != NULL && memchr(scheme + 3, ':', (size_t)(host - conninfo)) != NULL;
+    return strcasestr(conninfo, "pass") == NULL && strchr(conninfo, '%') == NULL && !user;
+}
+
+/* The word that libpq stumbled over, as it quotes it, whatever language it speaks; a "=" that it quotes is the one it misses. */
+static void add_stumble(const char *conninfo, const char *words, char *text, size_t size)
+{
+    const char *quote = words == NULL ? NULL : strchr(words, '"');
+    if (quote != NULL && strncmp(quote, "\"=\"", 3) == 0)
+        quote = strchr(quote + 3, '"');
+    size_t length = quote == NULL ? 0 : strcspn(quote + 1, "\"");
+    text[0] = '\0';
+    if (length > 0 && may_show(conninfo))
+        snprintf(text, size, " at \"%.*s\"", (int)(length < 60 ? length : 60), quote + 1);
+}
+
+/* The caller frees *parsed (conninfoFree). */
+static rhei_status parse_conninfo(const struct postgres_api *api, const char *conninfo, PQconninfoOption **parsed,
+                                  struct rhei_error *error)
+{
+    char *words = NULL, stumble[80];
+    *parsed = api->conninfoParse(conninfo == NULL ? "" : conninfo, &words);
+    add_stumble(conninfo == NULL ? "" : conninfo, words, stumble, sizeof stumble);
+    if (words != NULL)
+        api->freemem(words);
+    if (*parsed != NULL)
+        return RHEI_OK;
+    return error_set(error, RHEI_CONFIG,
+                     "what names the PostgreSQL server can't be read%s: it is \"host=... dbname=... user=...\" or "
+                     "\"postgresql://user@host:port/database?sslmode=...\"",
+                     stumble);
+}
+
+rhei_status source_postgres_check(const struct postgres_target *target, const char **key, struct rhei_error *error)
+{
+    const struct postgres_api *api;
+    char *password = NULL;
+    rhei_status status = RHEI_OK;
+    *key = "source_path";
+    if (postgres_api_load(&api, NULL) == RHEI_OK) {
+        PQconninfoOption *parsed = NULL;
+        status = parse_conninfo(api, target->conninfo, &parsed, error);
+        if (status == RHEI_OK)
+            api->conninfoFree(parsed);
+    }
+    if (status != RHEI_OK || (target->password_env == NULL && target->password_file == NULL))
+        return status;
+    *key = target->password_env != NULL ? "password_env" : "password_file";
+    status = read_password(target, &password, error);
+    free_password(password);
+    return status;
+}
+
 static rhei_status open_target(struct postgres_connection *connection, const struct postgres_target *target,
                                bool replication, int64_t deadline_ns, struct rhei_error *error)
 {
-    char *words = NULL;
-    PQconninfoOption *given = connection->api->conninfoParse(target->conninfo == NULL ? "" : target->conninfo, &words);
-    if (words != NULL)
-        connection->api->freemem(words);
-    if (given == NULL) /* C1: libpq's words may show the text */
-        return error_set(error, RHEI_CONFIG,
-                         "what names the PostgreSQL server can't be read: it is \"host=... dbname=... user=...\" or "
-                         "\"postgresql://user@host:port/database?sslmode=...\"");
+    PQconninfoOption *given = NULL;
+    if (parse_conninfo(connection->api, target->conninfo, &given, error) != RHEI_OK)
+        return RHEI_CONFIG;
     struct parts parts = {0};
     for (PQconninfoOption *option = given; option->keyword != NULL; option++)
         put_part(&parts, option->keyword, option->val);
@@ -396,9 +472,7 @@ void postgres_disconnect(struct postgres_connection **slot)
     *slot = NULL;
     if (connection->conn != NULL)
         connection->api->finish(connection->conn);
-    if (connection->password != NULL)
-        explicit_bzero(connection->password, strlen(connection->password));
-    base_free(connection->password);
+    free_password(connection->password);
     base_free(connection);
 }
 

@@ -160,7 +160,7 @@ static struct postgres_rows *rows_of(struct postgres_decoder *decoder, const str
 static void lose(struct postgres_decoder *decoder, struct postgres_rows *rows, const char *reason, bool known)
 {
     char *copy = base_arena_text(&decoder->arena, reason);
-    int64_t untold_us = rows->count > 0 ? rows->time_us[0] : decoder->at->time_us;
+    int64_t untold_us = rows->count > 0 ? rows->time_us[0] : decoder->time_us;
     if (rows->lost == NULL)
         rows->lost_us = known ? untold_us : 0;
     rows->lost = copy != NULL ? copy : "its changes can't be told";
@@ -233,20 +233,27 @@ static void clear_row(struct postgres_decoder *decoder, struct postgres_rows *ro
     size_t row = rows->count;
     rows->op[row] = (uint8_t)op;
     rows->seq[row] = decoder->seq;
-    rows->time_us[row] = decoder->at->time_us;
+    rows->time_us[row] = decoder->time_us;
     rows->inserted[row] = 0;
     memset(postgres_rows_unchanged(rows, row), 0, change_batch_words(rows->columns) * sizeof *rows->unchanged);
 }
 
-/* The old row's cells in the place of those that are unchanged in the new one: as REPLICA IDENTITY FULL sends them. */
-static void complete(struct postgres_rows *rows, size_t old)
+static void complete_cell(struct postgres_rows *rows, size_t old, uint32_t column)
 {
-    uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count);
-    for (uint32_t c = 0; c < rows->columns; c++)
-        if ((unchanged[c >> 6] & bit_of(c)) != 0) {
-            rows->values[c][rows->count] = rows->values[c][old];
-            unchanged[c >> 6] &= ~bit_of(c);
-        }
+    uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count) + (column >> 6);
+    if ((*unchanged & bit_of(column)) == 0)
+        return;
+    rows->values[column][rows->count] = rows->values[column][old];
+    *unchanged &= ~bit_of(column);
+}
+
+/* The old row's cells in the place of those that are unchanged in the new one: all of it, as REPLICA IDENTITY FULL sends it, or its key. */
+static void complete(const struct postgres_table *table, struct postgres_rows *rows, size_t old, bool whole)
+{
+    for (uint32_t c = 0; c < rows->columns && whole; c++)
+        complete_cell(rows, old, c);
+    for (uint32_t k = 0; k < table->key_count; k++)
+        complete_cell(rows, old, table->key[k]);
 }
 
 static bool is_patch(const struct postgres_rows *rows)
@@ -315,8 +322,8 @@ static bool same_key(const struct postgres_table *table, const struct postgres_r
 }
 
 /*
- * With an old row: what the new one leaves out is in it, if it is whole. Where the key changed, the row of the old one goes; what the new one leaves out then
- * is nowhere in the stream, so the table has to be read again.
+ * With an old row: what the new one leaves out is in it, if it is whole or the key, which is sent where a large value is in it, too. Where the key changed, the row of the
+ * old one goes; what the new one leaves out then is nowhere in the stream, so the table has to be read again.
  */
 static bool take_update(struct change *change)
 {
@@ -333,8 +340,7 @@ static bool take_update(struct change *change)
     }
     if (!take_new(change, false))
         return false;
-    if (change->message->old_kind == 'O')
-        complete(rows, old);
+    complete(change->relation->table, rows, old, change->message->old_kind == 'O');
     bool moved = !same_key(change->relation->table, rows, old, rows->count);
     if (moved && is_patch(rows)) {
         change->reason = "a row's key changed, and a large value of it wasn't sent";
@@ -484,6 +490,7 @@ rhei_status postgres_decoder_begin(struct postgres_decoder *decoder, const struc
     decoder->next = first;
     decoder->last = last;
     decoder->previous_end = low;
+    decoder->clock_end = 0;
     rhei_status status = relations_copy(&decoder->now, &decoder->base, error);
     while (status == RHEI_OK && decoder->next != NULL && decoder->next->end <= after) {
         status = pass_relations(decoder, decoder->next, &decoder->now, error);
@@ -502,6 +509,21 @@ static int64_t number_of(const struct postgres_decoder *decoder, uint64_t change
     return (int64_t)(decoder->previous_end + 1 + (uint64_t)((unsigned __int128)change * room / most));
 }
 
+/* D4. */
+static int64_t time_of(struct postgres_decoder *decoder)
+{
+    const struct postgres_transaction *at = decoder->at, *next = at;
+    if (!at->received)
+        return at->time_us;
+    if (decoder->clock_end <= at->end) {
+        while (next != NULL && next->received)
+            next = follower_of(decoder, next);
+        decoder->clock_end = next == NULL ? UINT64_MAX : next->end;
+        decoder->clock_us = next == NULL ? INT64_MAX : next->time_us;
+    }
+    return at->time_us < decoder->clock_us ? at->time_us : decoder->clock_us;
+}
+
 static bool begin_transaction(struct postgres_decoder *decoder)
 {
     if (decoder->at != NULL)
@@ -510,6 +532,7 @@ static bool begin_transaction(struct postgres_decoder *decoder)
         return false;
     decoder->at = decoder->next;
     decoder->change = 0;
+    decoder->time_us = time_of(decoder);
     postgres_cursor_begin(&decoder->cursor, decoder->at);
     return true;
 }

@@ -7,6 +7,7 @@
  *   D2. A change that can't be told exactly makes its table lost at its number, and never a guess: the columns in the stream aren't those of the definition, its key
  *       isn't sent, a value is none of its type.
  *   D3. What relations the stream told of holds from one call to the next, and back to the first transaction that isn't forgotten.
+ *   D4. What the server received from another one (Q5 of postgres_queue.h) was committed before what comes behind it: where that has a time of its own, it isn't later than that.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_DECODE_H
 #define SOURCE_POSTGRES_POSTGRES_DECODE_H
@@ -48,9 +49,12 @@ struct postgres_decoder {
     const struct postgres_transaction *at; /* being read; NULL: the next one is to be begun */
     const struct postgres_transaction *next, *last;
     uint64_t previous_end;
-    uint64_t change; /* of the transaction, next to come */
-    int64_t seq;     /* of the last change */
-    bool unknown;    /* the stream told of something that the catalogue doesn't describe so */
+    int64_t time_us;    /* of `at` */
+    uint64_t clock_end; /* D4: where the next transaction ends that has a time of its own, */
+    int64_t clock_us;   /* and that time */
+    uint64_t change;    /* of the transaction, next to come */
+    int64_t seq;        /* of the last change */
+    bool unknown;       /* the stream told of something that the catalogue doesn't describe so */
 };
 
 /* A catalogue that was read anew; borrowed, with the definitions' ids filled in. */

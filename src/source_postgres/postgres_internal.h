@@ -35,13 +35,14 @@ struct postgres_source {
     uint32_t next_id;
     uint32_t last_id; /* the same, under `lock` */
     struct source_table *list;
-    uint32_t *truncated; /* relations that TRUNCATE emptied since the catalogue was looked at */
+    struct postgres_truncated *truncated; /* since the catalogue was looked at */
     size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
     uint64_t mark_seen;            /* of the catalogue, by its last reading */
     uint64_t marked_at;            /* and nothing was committed since but what lies behind this place */
     bool awaited;                  /* somebody waits for the next cycle */
+    bool names_wanted;             /* the catalogue is to be read by it */
     int64_t known_us;              /* all that happened to the tables by then, by the server's clock, was seen */
     struct postgres_extent extent; /* P5 */
     bool kept_catalog;  /* `catalog` is what was kept of it (postgres_kept.c), for the first look to compare with */

@@ -17,6 +17,7 @@ struct source_load {
     const struct postgres_column **columns;
     struct postgres_connection *holder;
     struct postgres_copy *copy;
+    struct base_arena added;
 };
 
 static const char WHAT[] = "initial load";
@@ -106,6 +107,8 @@ static rhei_status open_state(struct source_load *load, const struct postgres_lo
         status = hold_state(load->holder, snapshot, deadline_ns, error);
     if (status == RHEI_OK)
         status = read_clock(load, deadline_ns, &info->time_us, error);
+    if (status == RHEI_OK)
+        status = postgres_added_values(load->table, load->holder, deadline_ns, &load->added, &info->added, error);
     postgres_disconnect(&replication);
     return status;
 }
@@ -170,6 +173,7 @@ void postgres_load_end(struct source_load **slot)
     *slot = NULL;
     postgres_copy_end(&load->copy);
     postgres_disconnect(&load->holder);
+    base_arena_reset(&load->added);
     base_free(load->columns);
     postgres_catalog_free(&load->catalog);
     base_free(load);

@@ -32,6 +32,13 @@ rhei_status postgres_load_next(struct source_load *load, uint32_t loader, size_t
                                const struct change_batch **batch, struct rhei_error *error);
 void postgres_load_end(struct source_load **load);
 
+/*
+ * By column of the table: what rows of before it show in it, in the state that the connection reads (source_load_info.added). In the arena. Left alone: a
+ * server that doesn't say.
+ */
+rhei_status postgres_added_values(const struct postgres_table *table, struct postgres_connection *connection,
+                                  int64_t deadline_ns, struct base_arena *arena, const struct rhei_value *const **added,
+                                  struct rhei_error *error);
 /* L3, also of a table that is polled: whether it is what `table` says, and its rows lie where it says. Not within a transaction. */
 rhei_status postgres_load_check(const struct postgres_loading *loading, const struct postgres_table *table,
                                 struct postgres_connection *connection, int64_t deadline_ns, struct rhei_error *error);

@@ -8,8 +8,9 @@
  *   P5. A cycle goes no further than the stream had come when the catalogue was looked at. So the catalogue that goes with a state has every TRUNCATE of that state, and who
  *       goes on from it is told of every other one: a table that was emptied is never taken for one that was rewritten, which would cost the versions of its rows.
  *   P6. Who waits for what was committed is told of ALTER TABLE, too: where the server has flushed anything since the last look, a cycle that somebody waits for looks whether the catalogue
- *       is another one (postgres_mark). One that nobody waits for leaves that to the time.
+ *       is another one (postgres_mark). One that nobody waits for leaves that to the time. Who misses a table or a column has it read.
  */
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/base_buffer.h"
@@ -18,6 +19,8 @@
 #include "base/base_memory.h"
 #include "source_postgres/postgres_internal.h"
 #include "source_postgres/postgres_mark.h"
+
+enum { SEEN_EVERY_MS = 2 };
 
 /* P4. */
 static rhei_status number_tables(struct postgres_source *source, struct postgres_catalog *catalog,
@@ -49,9 +52,10 @@ static rhei_status number_tables(struct postgres_source *source, struct postgres
 
 static void say_reasons(const struct postgres_source *source, const struct postgres_catalog *catalog)
 {
+    int level = source->config.seldom ? BASE_LOG_INFO : BASE_LOG_WARN;
     for (size_t i = 0; i < catalog->count; i++)
         if (catalog->tables[i].reason != NULL)
-            base_log_write(source->config.log, BASE_LOG_WARN, "source_postgres", "table %s isn't followed: %s",
+            base_log_write(source->config.log, level, "source_postgres", "table %s isn't followed: %s",
                            catalog->tables[i].shown, catalog->tables[i].reason);
 }
 
@@ -81,7 +85,7 @@ static rhei_status use_catalog(struct postgres_source *source, struct postgres_c
 static bool was_truncated(const struct postgres_source *source, uint32_t leaf)
 {
     for (size_t i = 0; i < source->truncated_count; i++)
-        if (source->truncated[i] == leaf)
+        if (source->truncated[i].relation == leaf)
             return true;
     return false;
 }
@@ -180,9 +184,9 @@ static void forget_truncated(struct postgres_source *source, const struct postgr
 {
     size_t kept = 0;
     for (size_t i = known; i < source->truncated_count; i++) {
-        uint32_t leaf = source->truncated[i];
+        uint32_t leaf = source->truncated[i].relation;
         if (source->catalog != NULL && file_of(catalog, leaf) == file_of(source->catalog, leaf))
-            source->truncated[kept++] = leaf;
+            source->truncated[kept++] = source->truncated[i];
     }
     source->truncated_count = kept;
 }
@@ -207,25 +211,36 @@ static bool has_news(struct postgres_source *source, uint64_t *relations)
 }
 
 /*
- * P5. The stream tells of a commit before other sessions see it; with a synchronous standby that is away, long before. The locks of a transaction are let go of behind that, so who has
- * come by them sees what it did.
+ * P5. The stream tells of a commit before other sessions see it; with a synchronous standby that is away, long before. A transaction lets go of its own number's lock
+ * behind that, so who finds nobody holding it sees what it did. The table's lock tells the same, and may be another's by then, who keeps it for as long as he likes.
  */
 static rhei_status await_truncated(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
 {
     struct base_buffer list = {0};
-    PGresult *result = NULL;
     if (source->truncated_count == 0)
         return RHEI_OK;
     for (size_t i = 0; i < source->truncated_count; i++)
-        base_buffer_format(&list, "%s%u", i == 0 ? "{" : ",", source->truncated[i]);
+        base_buffer_format(&list, "%s%u", i == 0 ? "{" : ",", source->truncated[i].xid);
     base_buffer_char(&list, '}');
     const char *parameters[] = {list.data};
-    rhei_status status = list.failed ? error_no_memory(error)
-                                     : postgres_query(source->asker, "waiting for a TRUNCATE to be seen",
-                                                      "SELECT pg_catalog.pg_relation_size(oid::regclass)"
-                                                      " FROM pg_catalog.unnest($1::oid[]) oid",
-                                                      1, parameters, deadline_ns, &result, error);
-    postgres_clear(source->asker, &result);
+    rhei_status status = list.failed ? error_no_memory(error) : RHEI_OK;
+    for (bool seen = false, held = false; status == RHEI_OK && !seen;) {
+        PGresult *result = NULL;
+        status = postgres_query(source->asker, "waiting for a TRUNCATE to be seen",
+                                "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' AND granted"
+                                " AND transactionid = ANY ($1::xid[]) LIMIT 1",
+                                1, parameters, deadline_ns, &result, error);
+        seen = status == RHEI_OK && source->asker->api->ntuples(result) == 0;
+        postgres_clear(source->asker, &result);
+        held = held || (status == RHEI_OK && !seen);
+        bool late = status == RHEI_TIMEOUT;
+        if (held && late) /* its answer would be taken for that of the next question */
+            postgres_disconnect(&source->asker);
+        if (held && !seen && (late || base_now_ns() >= deadline_ns)) /* the server did answer before */
+            status = error_set(error, RHEI_BUSY, "a TRUNCATE that was told isn't to be seen yet");
+        if (status == RHEI_OK && !seen)
+            poll(&(struct pollfd){.fd = source->stream.stop.fd, .events = POLLIN}, 1, SEEN_EVERY_MS);
+    }
     base_buffer_reset(&list);
     return status;
 }
@@ -252,7 +267,8 @@ rhei_status postgres_look(struct postgres_source *source, uint64_t flushed, int6
     uint64_t relations = 0;
     bool news = has_news(source, &relations), same = false;
     int64_t now = base_now_ns();
-    if (source->catalog != NULL && !news && now - source->looked_ns < source->config.look_ms * 1000000) {
+    if (source->catalog != NULL && !news && !source->names_wanted &&
+        now - source->looked_ns < source->config.look_ms * 1000000) {
         rhei_status checked = check_mark(source, flushed, deadline_ns, &same, error);
         if (checked != RHEI_OK || same)
             return checked;
@@ -270,6 +286,7 @@ rhei_status postgres_look(struct postgres_source *source, uint64_t flushed, int6
         return status;
     source->relations = relations;
     source->looked_ns = now;
+    source->names_wanted = false;
     source->mark_seen = catalog->mark;
     source->marked_at = flushed;
     source->decoder.unknown = false;

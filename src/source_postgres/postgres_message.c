@@ -187,9 +187,10 @@ bool postgres_message_read(const char *bytes, size_t length, bool in_block, stru
     struct reader reader = {bytes, bytes + length, false};
     *message = (struct postgres_message){.kind = (enum postgres_message_kind)take_u8(&reader)};
     if (in_block && message->kind != POSTGRES_STREAM_STOP && !reader.wrong) {
-        if (message->kind == 0 || strchr("RYIUDTM", (int)message->kind) == NULL)
+        if (message->kind == 0 || strchr("RYIUDTMO", (int)message->kind) == NULL)
             return false;
-        message->xid = take_u32(&reader);
+        if (message->kind != POSTGRES_ORIGIN) /* which is of all of the transaction */
+            message->xid = take_u32(&reader);
     }
     take_body(&reader, message);
     return !reader.wrong && reader.at == reader.end;

@@ -38,9 +38,10 @@ struct postgres_tuple {
 struct postgres_message {
     enum postgres_message_kind kind;
     uint32_t xid; /* BEGIN, STREAM_*; of a message within a stream's block: whose it is (a subtransaction's, perhaps) */
-    uint32_t subxid;   /* STREAM_ABORT: which one; xid itself: all of it */
-    uint64_t end;      /* COMMIT, STREAM_COMMIT: where the commit ends */
-    int64_t time_us;   /* COMMIT, STREAM_COMMIT: microseconds since 1970 */
+    uint32_t subxid; /* STREAM_ABORT: which one; xid itself: all of it */
+    uint64_t end;    /* COMMIT, STREAM_COMMIT: where the commit ends */
+    /* COMMIT, STREAM_COMMIT: microseconds since 1970, by the clock of where it was first made (ORIGIN). */
+    int64_t time_us;
     uint32_t relation; /* RELATION, INSERT, UPDATE, DELETE */
     char identity;     /* RELATION: d, n, f, i */
     char old_kind;     /* UPDATE, DELETE: K a key, O a whole row, 0 none */

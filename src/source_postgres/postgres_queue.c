@@ -145,18 +145,19 @@ static void unlink_open(struct postgres_queue *queue, struct postgres_transactio
 }
 
 static rhei_status commit(struct postgres_queue *queue, struct postgres_transaction *transaction,
-                          const struct postgres_message *message, struct rhei_error *error)
+                          const struct postgres_message *message, int64_t sent_us, struct rhei_error *error)
 {
     size_t count = queue->truncated_count, more = transaction->truncated_count;
     if (more > 0 &&
         !base_grow((void **)&queue->truncated, &queue->truncated_capacity, count + more, sizeof *queue->truncated))
         return error_no_memory(error);
-    if (more > 0)
-        memcpy(queue->truncated + count, transaction->truncated, more * sizeof *queue->truncated);
+    for (size_t i = 0; i < more; i++)
+        queue->truncated[count + i] = (struct postgres_truncated){transaction->truncated[i], transaction->xid};
     queue->truncated_count += more;
     unlink_open(queue, transaction);
     transaction->end = message->end;
-    transaction->time_us = message->time_us;
+    transaction->stamp_us = message->time_us;
+    transaction->time_us = transaction->received ? sent_us : message->time_us;
     BASE_INVARIANT(queue->last == NULL || queue->last->end < transaction->end); /* Q2 */
     if (queue->last != NULL)
         queue->last->next = transaction;
@@ -221,8 +222,8 @@ static rhei_status out_of_order(struct rhei_error *error)
     return error_set(error, RHEI_NOT_A_DATABASE, "the messages of the stream are out of order");
 }
 
-static rhei_status put_control(struct postgres_queue *queue, const struct postgres_message *message, bool *committed,
-                               struct rhei_error *error)
+static rhei_status put_control(struct postgres_queue *queue, const struct postgres_message *message, int64_t sent_us,
+                               bool *committed, struct rhei_error *error)
 {
     struct postgres_transaction *transaction;
     rhei_status status;
@@ -235,7 +236,7 @@ static rhei_status put_control(struct postgres_queue *queue, const struct postgr
         if (transaction == NULL || message->end > INT64_MAX ||
             (queue->last != NULL && queue->last->end >= message->end))
             return out_of_order(error);
-        status = commit(queue, transaction, message, error);
+        status = commit(queue, transaction, message, sent_us, error);
         *committed = status == RHEI_OK;
         return status;
     case POSTGRES_STREAM_START:
@@ -253,8 +254,8 @@ static rhei_status put_control(struct postgres_queue *queue, const struct postgr
     }
 }
 
-rhei_status postgres_queue_put(struct postgres_queue *queue, const char *bytes, size_t length, bool *committed,
-                               struct rhei_error *error)
+rhei_status postgres_queue_put(struct postgres_queue *queue, const char *bytes, size_t length, int64_t sent_us,
+                               bool *committed, struct rhei_error *error)
 {
     struct postgres_message message;
     *committed = false;
@@ -262,6 +263,9 @@ rhei_status postgres_queue_put(struct postgres_queue *queue, const char *bytes, 
         return error_set(error, RHEI_NOT_A_DATABASE, "the stream has a message that isn't one of pgoutput's");
     switch (message.kind) {
     case POSTGRES_ORIGIN:
+        if (queue->current != NULL)
+            queue->current->received = true;
+        return RHEI_OK;
     case POSTGRES_TYPE_NAME:
     case POSTGRES_LOGICAL:
         return RHEI_OK;
@@ -272,7 +276,7 @@ rhei_status postgres_queue_put(struct postgres_queue *queue, const char *bytes, 
     case POSTGRES_TRUNCATE:
         return keep(queue, &message, bytes, length, error);
     default:
-        return put_control(queue, &message, committed, error);
+        return put_control(queue, &message, sent_us, committed, error);
     }
 }
 

@@ -235,6 +235,12 @@ static rhei_status read_catalog(struct postgres_reader *reader, struct rhei_erro
     return RHEI_OK;
 }
 
+static void reader_renew(struct poll_reader *base)
+{
+    self(base)->list_doubtful = true;
+    self(base)->list_from_ns = 0;
+}
+
 static rhei_status reader_begin(struct poll_reader *base, struct poll_state *state, struct rhei_error *error)
 {
     struct postgres_reader *reader = self(base);
@@ -716,6 +722,7 @@ static void reader_close(struct poll_reader **slot)
 rhei_status postgres_reader_open(void *polling, struct poll_reader **reader, struct rhei_error *error)
 {
     static const struct poll_reader_ops ops = {.begin = reader_begin,
+                                               .renew = reader_renew,
                                                .end = reader_end,
                                                .tables = reader_tables,
                                                .page = reader_page,

@@ -94,6 +94,8 @@ static rhei_status watch(struct postgres_source *source, int64_t deadline_ns, st
     memcpy(slot, source->stream.slot, sizeof slot);
     base_mutex_unlock(&source->stream.lock);
     const char *name = source->told_slot != NULL ? source->told_slot : slot;
+    if (name[0] == '\0' && source->config.slot != NULL) /* nothing reads on from it yet */
+        name = source->config.slot;
     return postgres_watch_look(&source->watch, source->asker, name, deadline_ns, error);
 }
 
@@ -308,9 +310,10 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     return RHEI_OK;
 }
 
-static void op_awaited(struct change_source *base)
+static void op_awaited(struct change_source *base, bool names)
 {
     self(base)->awaited = true;
+    self(base)->names_wanted |= names;
 }
 
 static rhei_status op_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,

@@ -14,12 +14,8 @@
 #include "source_postgres/postgres_type.h"
 
 #define SECOND_NS        INT64_C(1000000000)
+#define A_WHILE_NS       (10 * SECOND_NS)
 #define CONFIRM_EVERY_NS (SECOND_NS / 10)
-/* Between two questions where the server is: twice as long each time, so at most as long as was waited before (R6). */
-#define PAUSE_LEAST_NS INT64_C(100000)
-#define PAUSE_MOST_NS  INT64_C(20000000)
-#define IDLE_ROUNDS    2                 /* R5 */
-#define ROUNDS_AT_ONCE (IDLE_ROUNDS + 2) /* questions without a pause: where nothing is written, so many tell that */
 
 static const char WHAT[] = "following the changes";
 
@@ -420,12 +416,14 @@ static rhei_status take_message(struct follower *follower, const char *data, siz
     struct postgres_stream *stream = follower->stream;
     bool committed = false, wake = false;
     base_mutex_lock(&stream->lock);
-    rhei_status status = postgres_queue_put(&stream->queue, data + 25, length - 25, &committed, follower->error);
+    int64_t sent_us = (int64_t)postgres_u64(data + 17) + POSTGRES_EPOCH_US;
+    rhei_status status =
+        postgres_queue_put(&stream->queue, data + 25, length - 25, sent_us, &committed, follower->error);
     stream->messages++;
     if (committed) {
         const struct postgres_transaction *last = stream->queue.last;
         stream->seen = last->end > stream->seen ? last->end : stream->seen;
-        stream->mark = (struct postgres_mark){last->end, last->xid, last->time_us};
+        stream->mark = (struct postgres_mark){last->end, last->xid, last->stamp_us};
         wake = stream->wake_armed;
         stream->wake_armed = false;
         if (stream->seen >= stream->awaited)
@@ -618,11 +616,22 @@ static rhei_status check(struct follower *follower)
     return await_free(follower);
 }
 
+/* It came further than the last one, or was there for a while: else what ended it may well end the next one, too. */
+static bool got_on(const struct follower *follower, int64_t began_ns)
+{
+    struct postgres_stream *stream = follower->stream;
+    base_mutex_lock(&stream->lock);
+    bool further = stream->seen > follower->start;
+    base_mutex_unlock(&stream->lock);
+    return further || base_now_ns() - began_ns > A_WHILE_NS;
+}
+
 /* One connection, from its beginning to its end. *said: why the last one ended; the same words aren't said again while there is none. */
 static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
 {
     struct rhei_error own = RHEI_ERROR_INIT, *error = &own;
     struct follower follower = {.stream = stream, .error = error};
+    int64_t began_ns = base_now_ns();
     if (stream->config->slot != NULL)
         snprintf(follower.slot, sizeof follower.slot, "%s", stream->config->slot);
     else
@@ -647,7 +656,7 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
         error_set(error, RHEI_IO, "the connection ended");
     if (follower.streaming) /* before 18 a change is read by what the catalogue was then */
         stream->blind = strcmp(error->sqlstate, "42704") == 0;
-    bool streamed = follower.streaming && !stream->blind;
+    bool streamed = follower.streaming && !stream->blind && got_on(&follower, began_ns);
     bool news = streamed || strcmp(said->message, error->message) != 0;
     if (news && !atomic_load(&stream->stop.stopped))
         base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres", "%s", error->message);
@@ -690,113 +699,6 @@ rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after
         status = base_thread_start(&stream->thread, "rhei-pg-stream", run, stream, error);
         stream->started = status == RHEI_OK;
     }
-    base_mutex_unlock(&stream->lock);
-    return status;
-}
-
-/* ---- What others ask. -------------------------------------------------------------------------------------------- */
-
-static rhei_status is_away(const struct postgres_stream *stream, struct rhei_error *error)
-{
-    if (error != NULL && error->code == RHEI_OK)
-        *error = stream->why;
-    return stream->why.code;
-}
-
-rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
-{
-    rhei_status status = RHEI_OK;
-    base_mutex_lock(&stream->lock);
-    while (!stream->connected && stream->why.code == RHEI_OK && status == RHEI_OK)
-        if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
-            status = error_set(error, RHEI_TIMEOUT, "the server made no connection in time");
-    if (status == RHEI_OK && !stream->connected)
-        status = is_away(stream, error);
-    base_mutex_unlock(&stream->lock);
-    return status;
-}
-
-static rhei_status is_late(struct rhei_error *error)
-{
-    return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
-}
-
-/* Under `lock`. Waits for the next keepalive, which needn't be the answer to this question. */
-static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
-{
-    uint64_t before = stream->keepalives;
-    stream->ping = true;
-    postgres_stream_wake(stream);
-    while (stream->keepalives == before && stream->connected && !stream->paused)
-        if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
-            return is_late(error);
-    if (!stream->connected)
-        return is_away(stream, error);
-    return stream->paused ? RHEI_BUSY : RHEI_OK;
-}
-
-/* Under `lock`. The server is left to send what it has: each question costs it as much as some changes, and it answers all of them first (R6). */
-static void let_come(struct postgres_stream *stream, uint64_t target, int64_t pause_ns, int64_t deadline_ns)
-{
-    int64_t until = base_now_ns() + pause_ns;
-    until = until < deadline_ns ? until : deadline_ns;
-    while (stream->seen < target && stream->connected && !stream->paused &&
-           base_cond_wait_until(&stream->changed, &stream->lock, until))
-        continue;
-}
-
-/* What is known of one sender while it is waited for (R5). */
-struct idleness {
-    int backend;
-    int64_t clock_us; /* of the server, when it was asked for the last time */
-    bool idle;        /* it waited for more WAL then, after a keepalive that was sent after the time before */
-    int rounds;       /* how often everything that it had sent by then has arrived since */
-};
-
-/* Under `lock`, which is left for the question. A keepalive has arrived, and no change; true: so has everything. */
-static bool has_all(struct postgres_stream *stream, struct idleness *seen, postgres_idle *idle, void *context)
-{
-    int backend = stream->backend;
-    int64_t sent_us = stream->keepalive_us;
-    bool later = sent_us > seen->clock_us && backend == seen->backend;
-    seen->rounds = later && seen->idle ? seen->rounds + 1 : 0;
-    if (seen->rounds >= IDLE_ROUNDS)
-        return true;
-    base_mutex_unlock(&stream->lock);
-    bool is_idle = idle(context, backend, &seen->clock_us);
-    base_mutex_lock(&stream->lock);
-    seen->idle = later && is_idle && seen->clock_us >= sent_us;
-    seen->backend = backend;
-    return false;
-}
-
-rhei_status postgres_stream_reach(struct postgres_stream *stream, struct postgres_moment moment, int64_t deadline_ns,
-                                  postgres_idle *idle, void *context, struct rhei_error *error)
-{
-    rhei_status status = RHEI_OK;
-    int64_t pause_ns = PAUSE_LEAST_NS;
-    uint64_t target = moment.position;
-    bool all = false;
-    int rounds = 0;
-    base_mutex_lock(&stream->lock);
-    struct idleness seen = {.backend = stream->backend, .clock_us = moment.clock_us};
-    uint64_t messages = stream->messages;
-    stream->awaited = target;
-    while (stream->seen < target && !all && status == RHEI_OK) {
-        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
-        bool moved = messages != stream->messages;
-        messages = stream->messages;
-        if (status == RHEI_OK && !moved && stream->seen < target)
-            all = has_all(stream, &seen, idle, context);
-        if (status == RHEI_OK && !all && (moved || ++rounds >= ROUNDS_AT_ONCE)) {
-            let_come(stream, target, pause_ns, deadline_ns);
-            pause_ns = pause_ns < PAUSE_MOST_NS ? pause_ns * 2 : pause_ns;
-            /* where answers are quick, no wait for one ends at a time that is over */
-            if (stream->seen < target && base_now_ns() >= deadline_ns)
-                status = is_late(error);
-        }
-    }
-    stream->awaited = UINT64_MAX;
     base_mutex_unlock(&stream->lock);
     return status;
 }

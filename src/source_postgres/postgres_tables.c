@@ -268,9 +268,12 @@ static uint64_t identity_of(const struct postgres_table *table)
     uint64_t identity = table->oid;
     for (uint32_t i = 0; i < table->leaf_count; i++)
         identity = base_hash(&table->leaves[i].oid, sizeof table->leaves[i].oid, identity);
-    for (uint32_t c = 0; c < table->column_count; c++)
-        if (table->columns[c].labels != NULL && table->columns[c].labels[0] != '\0')
-            identity = base_hash(table->columns[c].labels, strlen(table->columns[c].labels), identity);
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        const struct postgres_column *column = &table->columns[c];
+        identity = base_hash(&column->attnum, sizeof column->attnum, identity);
+        if (column->labels != NULL && column->labels[0] != '\0')
+            identity = base_hash(column->labels, strlen(column->labels), identity);
+    }
     return identity;
 }
 

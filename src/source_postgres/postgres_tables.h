@@ -3,7 +3,8 @@
  * The tables of a database as `poll` follows them: what the catalogue says, with what the settings say about it. Owner thread.
  *
  *   G1. The key is the primary key or a unique index of NOT NULL columns, or the columns of a unique index that the settings name.
- *   G2. `identity` is which relations a table's rows lie in: a partition that comes or goes, or another table under the same name, changes it.
+ *   G2. `identity` is which relations a table's rows lie in, and which columns they have: a partition that comes or goes, another table or column under the same name,
+ *       and what a value is computed by change it.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_TABLES_H
 #define SOURCE_POSTGRES_POSTGRES_TABLES_H

@@ -19,6 +19,12 @@ struct postgres_target {
     const char *sslmode, *sslrootcert, *sslcert, *sslkey;
 };
 
+/*
+ * What can be told of a target without its server: RHEI_CONFIG where its conninfo can't be parsed, or the password can't be had from where it is to be; *key: which
+ * field is wrong. Where libpq isn't here nothing is known of conninfo: the first cycle says so.
+ */
+rhei_status source_postgres_check(const struct postgres_target *target, const char **key, struct rhei_error *error);
+
 struct source_postgres_config {
     struct postgres_target target;
     const char *const
@@ -33,6 +39,7 @@ struct source_postgres_config {
      * loaded again.
      */
     const char *slot;
+    bool seldom;          /* it is opened for a command or so: which tables aren't followed isn't a warning of each */
     int64_t held_warning; /* bytes of WAL that a slot keeps, above which the log says so; 0: 1 GiB */
     /* Positions are kept somewhere: nothing is confirmed to the server before source_postgres_keep() names it. Needs a slot of that name. */
     bool durable;

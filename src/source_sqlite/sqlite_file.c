@@ -160,7 +160,9 @@ rhei_status sqlite_connect(struct sqlite_file *file, struct sqlite_connection **
     struct sqlite_print print;
     *connection = NULL;
     rhei_status status = sqlite_file_print(file, &print, error);
-    if (status == RHEI_OK && print.size < HEADER_BYTES)
+    if (status == RHEI_OK && print.size > 0 && print.size < HEADER_BYTES)
+        return refuse_format(file, header, error); /* as which it reads: zeros */
+    if (status == RHEI_OK && print.size == 0)
         return error_set(error, RHEI_BUSY, "the source file \"%.200s\" is empty: nobody has made a table in it yet",
                          file->path);
     bool has_wal = sqlite_file_has_wal(file);
