@@ -174,8 +174,11 @@ static rhei_status rocks_append(struct change_buffer *base, const struct change_
 
 static void rocks_rollback(struct change_buffer *base)
 {
-    unstage(rocks_of(base)); /* parts that were written are written again, or go at the next open */
-    rocks_of(base)->failed = false;
+    struct rocks_buffer *buffer = rocks_of(base);
+    unstage(buffer); /* parts that were written are written again, or go at the next open */
+    buffer->failed = false;
+    if (buffer->reopen && buffer->db == NULL) /* D3 */
+        buffer->reopen = rocks_database_reopen(buffer, NULL) != RHEI_OK;
 }
 
 /* ---- State. ------------------------------------------------------------------------------------------------------ */
@@ -403,11 +406,7 @@ static rhei_status open_all(struct rocks_buffer *buffer, const struct rocksdb_bu
     if (other && config->was != NULL && config->was(config->was_context, buffer->folder.file))
         status = error_set(error, RHEI_NOT_A_DATABASE, "other programs dropped tables of change capture");
     else if (other)
-        status = error_set(
-            error, RHEI_EXISTS,
-            "the folder \"%s\" has the changes of another database: name another folder, or take this one away if "
-            "nobody needs them any more",
-            config->folder);
+        status = rocks_folder_of_another(config->folder, error);
     if (status == RHEI_OK)
         status = rocks_database_open(buffer, error);
     if (status == RHEI_OK)

@@ -24,6 +24,10 @@ struct rocksdb_buffer_config {
  */
 rhei_status rocksdb_buffer_open(const struct rocksdb_buffer_config *config, struct change_buffer **buffer,
                                 struct rhei_error *error);
+/*
+ * What opening would say of the folder for a file of which nothing is known: RHEI_INVALID, RHEI_BUSY, RHEI_EXISTS, RHEI_TOO_NEW. Nothing is changed.
+ */
+rhei_status rocksdb_buffer_may_begin(const struct rocksdb_buffer_config *config, struct rhei_error *error);
 /* A buffer that is empty begins anew, with another number: for changes of this file. The appending thread. */
 rhei_status rocksdb_buffer_renew(struct change_buffer *buffer, const char *file, struct rhei_error *error);
 /*

@@ -5,13 +5,15 @@
  *   D1. `*errptr` is NULL before each call, and what a call leaves there is freed by the library that made it.
  *   D2. Recovery takes a torn tail of the write-ahead log and nothing else: the default would drop all that follows a damaged
  *       block, without a word.
- *   D3. After a write that failed RocksDB refuses every other until it is opened again; readers are kept out meanwhile.
+ *   D3. After a write that failed RocksDB refuses every other until it is opened again; readers are kept out meanwhile. Where it can't be, it is
+ *       tried again by each rollback: who appends reads first, and would never come to the write.
  *   D4. Its diary (LOG) tells nothing once the database is open: it lies on the disk that may be full, and behind a line that failed the next
  *       one is an assertion in builds like Debian's, which ends the process.
  */
 #include "buffer_rocksdb/rocksdb_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_error.h"
@@ -133,8 +135,10 @@ rhei_status rocks_enter(struct rocks_buffer *buffer, struct rhei_error *error)
     base_mutex_lock(&buffer->lock);
     bool there = !buffer->closed && buffer->db != NULL;
     buffer->users += there;
+    if (!there)
+        (void)error_set(error, RHEI_IO, "the change buffer is closed after a write that failed: %s", buffer->why);
     base_mutex_unlock(&buffer->lock);
-    return there ? RHEI_OK : error_set(error, RHEI_IO, "the change buffer is closed after a write that failed");
+    return there ? RHEI_OK : RHEI_IO;
 }
 
 void rocks_leave(struct rocks_buffer *buffer)
@@ -306,6 +310,7 @@ rhei_status rocks_database_open(struct rocks_buffer *buffer, struct rhei_error *
 
 rhei_status rocks_database_reopen(struct rocks_buffer *buffer, struct rhei_error *error)
 {
+    struct rhei_error why = RHEI_ERROR_INIT;
     base_mutex_lock(&buffer->lock);
     buffer->closed = true;
     while (buffer->users > 0)
@@ -313,9 +318,12 @@ rhei_status rocks_database_reopen(struct rocks_buffer *buffer, struct rhei_error
     if (buffer->db != NULL)
         buffer->api->close(buffer->db);
     buffer->db = NULL;
-    rhei_status status = rocks_database_open(buffer, error);
+    rhei_status status = rocks_database_open(buffer, &why);
     buffer->closed = status != RHEI_OK;
+    (void)snprintf(buffer->why, sizeof buffer->why, "%.199s", why.message);
     base_mutex_unlock(&buffer->lock);
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
     if (status == RHEI_OK)
         rocks_fault(buffer, "buffer.opened");
     return status;

@@ -5,6 +5,8 @@
  *   F1. One handle has it at a time: a lock on `lock`, which ends with the process.
  *   F2. `identity` is there before the database is, so what has none and isn't empty is somebody else's folder.
  *   F3. Nothing is ever deleted that may hold changes: what can't be used is renamed within the folder.
+ *   F4. `identity` ends in a checksum of itself, which older programs pass over and folders of theirs haven't. Where it is damaged nobody knows whose changes
+ *       these are, so the folder is refused, too, and not set aside: a person knows.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,11 +23,14 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_folder.h"
+#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "buffer_rocksdb/rocksdb_internal.h"
 
 /* Version 2 may have events that a program which knows only 1 would take for damaged ones (CHANGE_EVENT_BEFORE). */
-enum { IDENTITY_VERSION = 2, IDENTITY_FIRST = 1, IDENTITY_SIZE = 256, ASIDE_MOST = 1000000 };
+enum { IDENTITY_VERSION = 2, IDENTITY_FIRST = 1, IDENTITY_SIZE = 256, CHECK_SIZE = 24, ASIDE_MOST = 1000000 };
+
+#define CHECK "check "
 
 /* Words of an identity, and of errors. */
 static const struct {
@@ -47,10 +52,59 @@ static rhei_status folder_error(struct rhei_error *error, const char *what, cons
 
 /* ---- Identity. --------------------------------------------------------------------------------------------------- */
 
+static void identity_text(const struct rocks_folder *folder, unsigned version, const char *file, uint64_t id,
+                          char text[IDENTITY_SIZE])
+{
+    (void)snprintf(text, IDENTITY_SIZE, "%s%u\nfile %.63s\nbuffer %016" PRIx64 "\n", KINDS[folder->kind].head, version,
+                   file, id);
+}
+
+/* F4. The hash of the text; behind the text. */
+static void identity_check(const char *text, size_t len, char line[CHECK_SIZE])
+{
+    (void)snprintf(line, CHECK_SIZE, CHECK "%016" PRIx64 "\n", base_hash(text, len, 1));
+}
+
+/* F4. Where there is a check, it is that of what stands before it. */
+static bool identity_holds(const char *text)
+{
+    char line[CHECK_SIZE];
+    const char *check = strstr(text, "\n" CHECK);
+    if (check == NULL)
+        return true;
+    identity_check(text, (size_t)(check + 1 - text), line);
+    return strcmp(check + 1, line) == 0;
+}
+
+static bool identity_is_of(enum rocks_folder_kind kind, const char *text)
+{
+    return strncmp(text, KINDS[kind].head, strlen(KINDS[kind].head)) == 0;
+}
+
+/* The folder isn't ours, or it was: then RocksDB's files are there as well. `text`: of its identity, "" where it has none. */
+static rhei_status identity_refuse(const struct rocks_folder *folder, const char *text, struct rhei_error *error)
+{
+    struct stat facts;
+    const char *what = KINDS[folder->kind].what;
+    bool other = identity_is_of(folder->kind == ROCKS_BUFFER ? ROCKS_STORE : ROCKS_BUFFER, text);
+    if (!other && fstatat(folder->folder, "db/CURRENT", &facts, AT_SYMLINK_NOFOLLOW) == 0)
+        return error_set(
+            error, RHEI_INVALID,
+            "the folder \"%s\" is damaged: the file \"identity\" in it, which says whose it is as %s, can't be "
+            "read; put that file back from a copy, or move the folder away, and a new one begins",
+            folder->path, what);
+    if (text[0] != '\0')
+        return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't %s of Rhei: name another one", folder->path,
+                         what);
+    return error_set(error, RHEI_INVALID,
+                     "the folder \"%s\" has other things in it: name an empty one, or one that isn't there yet",
+                     folder->path);
+}
+
 /* *found: there is one, and it can be read. */
 static rhei_status identity_read(struct rocks_folder *folder, bool *found, struct rhei_error *error)
 {
-    char text[IDENTITY_SIZE] = "";
+    char text[IDENTITY_SIZE] = "", lines[IDENTITY_SIZE];
     unsigned version = 0;
     uint64_t id = 0;
     *found = false;
@@ -63,16 +117,18 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
         return folder_error(error, "read the identity of", folder->path);
     const char *head = KINDS[folder->kind].head;
     int fields =
-        strncmp(text, head, strlen(head)) != 0
+        !identity_is_of(folder->kind, text) || !identity_holds(text)
             ? 0
             : sscanf(text + strlen(head), "%u\nfile %63[^\n]\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
     if (fields >= 1 && version > IDENTITY_VERSION)
         return error_set(error, RHEI_TOO_NEW,
                          "the folder \"%s\" was made by a newer version of Rhei (form %u): use that version",
                          folder->path, version);
-    if (fields != 3)
-        return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't %s of Rhei: name another one", folder->path,
-                         KINDS[folder->kind].what);
+    identity_text(folder, version, folder->file, id, lines);
+    const char *rest = text + strlen(lines); /* behind the lines, if these they are */
+    if (fields != 3 || strncmp(text, lines, strlen(lines)) != 0 ||
+        (rest[0] != '\0' && strncmp(rest, CHECK, strlen(CHECK)) != 0))
+        return identity_refuse(folder, text, error);
     atomic_store(&folder->id, id);
     folder->version = version;
     *found = true;
@@ -82,9 +138,11 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
 static rhei_status identity_write(struct rocks_folder *folder, const char *file, uint64_t id, unsigned version,
                                   struct rhei_error *error)
 {
-    char text[IDENTITY_SIZE];
-    int len = snprintf(text, sizeof text, "%s%u\nfile %.63s\nbuffer %016" PRIx64 "\n", KINDS[folder->kind].head,
-                       version, file, id);
+    char text[IDENTITY_SIZE + CHECK_SIZE];
+    identity_text(folder, version, file, id, text);
+    size_t lines = strlen(text);
+    identity_check(text, lines, text + lines);
+    ssize_t len = (ssize_t)strlen(text);
     int out = openat(folder->folder, "identity.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (out < 0)
         return folder_error(error, "write the identity of", folder->path);
@@ -133,6 +191,12 @@ static bool folder_is_empty(const struct rocks_folder *folder)
 
 /* ---- Open. ------------------------------------------------------------------------------------------------------- */
 
+static rhei_status folder_busy(const struct rocks_folder *folder, struct rhei_error *error)
+{
+    return error_set(error, RHEI_BUSY, "another handle has the folder \"%s\" open: %s is one handle's", folder->path,
+                     KINDS[folder->kind].what);
+}
+
 static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *error)
 {
     folder->lock = openat(folder->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -142,8 +206,16 @@ static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *e
         return RHEI_OK;
     if (errno != EWOULDBLOCK)
         return folder_error(error, "lock the folder", folder->path);
-    return error_set(error, RHEI_BUSY, "another handle has the folder \"%s\" open: %s is one handle's", folder->path,
-                     KINDS[folder->kind].what);
+    return folder_busy(folder, error);
+}
+
+/* RHEI_INVALID: it is something else's. */
+static rhei_status folder_judge(struct rocks_folder *folder, bool *found, struct rhei_error *error)
+{
+    rhei_status status = identity_read(folder, found, error);
+    if (status == RHEI_OK && !*found && !folder_is_empty(folder))
+        status = identity_refuse(folder, "", error);
+    return status;
 }
 
 static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct rhei_error *error)
@@ -151,11 +223,7 @@ static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct
     folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->folder < 0)
         return folder_error(error, "open the folder", folder->path);
-    rhei_status status = identity_read(folder, found, error);
-    if (status == RHEI_OK && !*found && !folder_is_empty(folder))
-        status = error_set(error, RHEI_INVALID,
-                           "the folder \"%s\" has other things in it: name an empty one, or one that isn't there yet",
-                           folder->path);
+    rhei_status status = folder_judge(folder, found, error);
     if (status == RHEI_OK)
         status = folder_lock(folder, error);
     return status == RHEI_OK ? identity_read(folder, found, error) : status; /* as it is under the lock */
@@ -232,16 +300,44 @@ static bool folder_look(struct rocks_folder *folder, const char *file, char *why
     }
     rhei_status status = folder->folder < 0 ? folder_error(&error, "open the folder", folder->path)
                                             : identity_read(folder, &found, &error);
+    bool empty = status == RHEI_OK && !found && folder_is_empty(folder);
+    if (status == RHEI_OK && !found && !empty)
+        status = identity_refuse(folder, "", &error);
     if (status != RHEI_OK)
         (void)snprintf(why, size, "%s", error.message);
-    else if (!found)
-        (void)snprintf(why, size, "%s",
-                       folder_is_empty(folder) ? "the folder is empty" : "the folder has other things in it");
+    else if (empty)
+        (void)snprintf(why, size, "the folder is empty");
     else if (file[0] != '\0' && strcmp(folder->file, file) != 0)
         (void)snprintf(why, size, "the folder has the changes of another database");
     else if (rocks_api_load(&api, &error) != RHEI_OK) /* nobody could take anything from it */
         (void)snprintf(why, size, "%s", error.message);
     return why[0] == '\0';
+}
+
+rhei_status rocks_folder_of_another(const char *path, struct rhei_error *error)
+{
+    return error_set(error, RHEI_EXISTS,
+                     "the folder \"%s\" has the changes of another database: name another folder, or take this one "
+                     "away if nobody needs them any more",
+                     path);
+}
+
+rhei_status rocksdb_buffer_may_begin(const struct rocksdb_buffer_config *config, struct rhei_error *error)
+{
+    struct rocks_folder folder = {.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
+    bool found = false;
+    rhei_status status = folder.path == NULL ? error_no_memory(error) : base_folder_check(folder.path, error);
+    folder.folder = status == RHEI_OK ? open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (folder.folder >= 0) { /* else there is none yet, or what is wrong with it the opening says */
+        status = folder_judge(&folder, &found, error);
+        folder.lock = openat(folder.folder, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (status == RHEI_OK && folder.lock >= 0 && flock(folder.lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            status = folder_busy(&folder, error);
+        if (status == RHEI_OK && found)
+            status = rocks_folder_of_another(config->folder, error);
+    }
+    rocks_folder_close(&folder);
+    return status;
 }
 
 uint64_t rocksdb_buffer_peek(const struct rocksdb_buffer_config *config, char *why, size_t size)

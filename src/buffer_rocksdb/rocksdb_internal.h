@@ -75,6 +75,8 @@ struct rocks_folder {
 rhei_status rocks_folder_open(struct rocks_folder *folder, enum rocks_folder_kind kind, const char *path,
                               const char *file, bool *fresh, struct rhei_error *error);
 /* Writes the identity, with a new number. Durable when it returns. */
+/* RHEI_EXISTS. */
+rhei_status rocks_folder_of_another(const char *path, struct rhei_error *error);
 rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error);
 /* Before an event goes in that a program of the first form doesn't know: it is told so by the identity, RHEI_TOO_NEW. The appending thread. */
 rhei_status rocks_folder_has_before(struct rocks_folder *folder, struct rhei_error *error);
@@ -102,6 +104,7 @@ struct rocks_buffer {
     base_cond idle;  /* nobody is in `db` */
     uint32_t users;  /* who are in it */
     bool closed;     /* nobody may enter: it is being opened again, or could not be */
+    char why[200];   /* it couldn't */
     rocksdb_t *db;
     struct rocks_options options;
     struct change_buffer_state state;

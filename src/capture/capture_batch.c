@@ -86,19 +86,9 @@ static inline bool batch_take(struct capture_batch *batch, uint32_t column, sqli
                               struct base_arena *arena)
 {
     struct rhei_value *value = &batch->values[column][batch->count];
-    oltp_value(cell, utf16, value);
-    if (value->type >= RHEI_TEXT) {
-        void *copy = value->length == 0 ? NULL : base_arena_alloc(arena, value->length);
-        if (value->length == 0)
-            return true;
-        if (copy == NULL || value->as.bytes == NULL)
-            return false;
-        memcpy(copy, value->as.bytes, value->length);
-        value->as.bytes = copy;
-    } else {
-        capture_batch_as_kept(batch, column, value);
-    }
-    return true;
+    bool ok = capture_take_value(cell, utf16, arena, value);
+    capture_batch_as_kept(batch, column, value);
+    return ok;
 }
 
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,

@@ -43,6 +43,20 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
                        struct base_arena *arena);
 /* Adds a row of all columns, in a database of UTF-8. False without memory. */
 bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, struct base_arena *arena);
+/* The cell's value with bytes of its own. False without memory. */
+static inline bool capture_take_value(sqlite3_value *cell, bool utf16, struct base_arena *arena,
+                                      struct rhei_value *value)
+{
+    oltp_value(cell, utf16, value);
+    if (value->type < RHEI_TEXT || value->length == 0)
+        return true;
+    void *copy = base_arena_alloc(arena, value->length);
+    if (copy == NULL || value->as.bytes == NULL)
+        return false;
+    memcpy(copy, value->as.bytes, value->length);
+    value->as.bytes = copy;
+    return true;
+}
 /* A number as the table itself would give it. */
 static inline void capture_as_kept(const struct source_column *column, struct rhei_value *value)
 {

@@ -4,6 +4,9 @@
  *   F2. Rows of several tables come as batches of each; told they are in the order of their positions, as the log has them.
  *   F4. A row as it was goes with the change of its number; where there is none, it is told as a deletion of its own (CHANGE_EVENT_BEFORE).
  *   F3. Where the reader is follows from `after` alone, but for a commit that is read in parts: then the next part follows.
+ *   F5. Definitions come before the rows of their table, perhaps in a part of the commit that was read before: then they are asked for as of the
+ *     commit's end, and of those that went with it as of the one before.
+ *   F6. What is damaged can't be read by the next call either: the reader is told that all up to the buffer's end is lost, and goes on behind that.
  */
 #include "capture/capture_buffered.h"
 
@@ -11,6 +14,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 #include "capture/capture_before.h"
 
@@ -23,13 +27,15 @@ struct row_place {
 
 struct capture_buffered {
     struct change_buffer *buffer;
-    struct change_reader *reader, *definer; /* of rows, and of the definitions at their beginning */
-    struct change_cursor cursor;            /* behind the parts that were read; part 0: `after` tells */
+    struct change_reader *reader; /* of rows */
+    struct change_reader *definer,
+        *ender;                  /* of the definitions at their beginning, and at the end of a commit in parts */
+    struct change_cursor cursor; /* behind the parts that were read; part 0: `after` tells */
     struct base_arena arena;
     struct row_place *rows;
     size_t row_count, row_room;
-    const struct source_table *const *tables;
-    size_t table_count;
+    const struct source_table *const *tables, *const *end_tables; /* F5 */
+    size_t table_count, end_count;
     const struct change_event *events; /* of this call */
     size_t event_count;
 };
@@ -45,6 +51,8 @@ rhei_status capture_buffered_open(struct change_buffer *buffer, struct capture_b
     rhei_status status = buffer->ops->reader_open(buffer, &buffered->reader, error);
     if (status == RHEI_OK)
         status = buffer->ops->reader_open(buffer, &buffered->definer, error);
+    if (status == RHEI_OK)
+        status = buffer->ops->reader_open(buffer, &buffered->ender, error);
     if (status != RHEI_OK)
         capture_buffered_close(result);
     return status;
@@ -60,6 +68,8 @@ void capture_buffered_close(struct capture_buffered **slot)
         buffered->buffer->ops->reader_close(&buffered->reader);
     if (buffered->definer != NULL)
         buffered->buffer->ops->reader_close(&buffered->definer);
+    if (buffered->ender != NULL)
+        buffered->buffer->ops->reader_close(&buffered->ender);
     base_free(buffered->rows);
     base_arena_reset(&buffered->arena);
     base_free(buffered);
@@ -108,16 +118,36 @@ static rhei_status add_table(struct capture_buffered_events *events, const struc
     return RHEI_OK;
 }
 
-/* The definition of that number as of event `until` of this call. */
+static const struct source_table *find_table(const struct source_table *const *tables, size_t count, uint32_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tables[i]->id == number)
+            return tables[i];
+    return NULL;
+}
+
+/* The definition of that number as of event `until` of this call (F5). */
 static const struct source_table *definition(const struct capture_buffered *buffered, uint32_t number, size_t until)
 {
     for (size_t i = until; i-- > 0;)
         if (buffered->events[i].kind == CHANGE_EVENT_TABLE && buffered->events[i].definition->id == number)
             return buffered->events[i].definition;
-    for (size_t i = 0; i < buffered->table_count; i++)
-        if (buffered->tables[i]->id == number)
-            return buffered->tables[i];
-    return NULL;
+    const struct source_table *table = find_table(buffered->end_tables, buffered->end_count, number);
+    return table != NULL ? table : find_table(buffered->tables, buffered->table_count, number);
+}
+
+/* Nobody can say which changes these are, so any table may have lost some; the consumer goes on behind them. */
+static rhei_status add_undefined(struct capture_buffered_events *events, int64_t position, struct rhei_error *error)
+{
+    for (size_t i = 0; i < events->count; i++) /* once is enough */
+        if (events->list[i].kind == CAPTURE_CHANGE_LOST && events->list[i].number == 0)
+            return RHEI_OK;
+    struct capture_change *event = add(events, CAPTURE_CHANGE_LOST);
+    if (event == NULL)
+        return error_no_memory(error);
+    event->position = position;
+    event->reason = "the change buffer has rows of a table that it doesn't define";
+    return RHEI_OK;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -164,7 +194,7 @@ static rhei_status add_row(struct capture_buffered *buffered, const struct row_p
                  : batch->op == NULL ? (uint8_t)CHANGE_UPSERT
                                      : batch->op[place->row];
     if (table == NULL)
-        return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer has rows of a table that it doesn't define");
+        return add_undefined(events, place->seq, error);
     if (op == CHANGE_DELETE && is_no_row(table, batch, place->row))
         return RHEI_OK;
     struct rhei_value *values = row_values(buffered, place);
@@ -215,6 +245,7 @@ static rhei_status tell_rows(struct capture_buffered *buffered, size_t until, st
         const struct row_place *place = &buffered->rows[i], *was = place->was ? place : NULL; /* F4 */
         bool has_change = was != NULL && i + 1 < buffered->row_count && place[1].seq == place->seq &&
                           place[1].batch->table == place->batch->table;
+        BASE_INVARIANT(i == 0 || buffered->rows[i - 1].seq <= place->seq); /* F2 */
         place += has_change;
         i += has_change;
         status = add_row(buffered, place, was, until, events, error);
@@ -263,24 +294,60 @@ static rhei_status tell(struct capture_buffered *buffered, int64_t after, struct
     return status == RHEI_OK ? tell_rows(buffered, buffered->event_count, events, error) : status;
 }
 
-rhei_status capture_buffered_next(struct capture_buffered *buffered, int64_t after, size_t most_rows,
-                                  struct capture_buffered_events *events, struct rhei_error *error)
+/* F6 */
+static rhei_status give_up(struct capture_buffered *buffered, const struct rhei_error *why,
+                           struct capture_buffered_events *events, struct rhei_error *error)
+{
+    struct change_buffer_state state;
+    buffered->buffer->ops->state(buffered->buffer, &state);
+    events->count = 0;
+    events->damaged = true;
+    struct capture_change *lost = add(events, CAPTURE_CHANGE_LOST), *commit = NULL;
+    char *reason = base_arena_text(&buffered->arena, why->message);
+    if (lost != NULL && reason != NULL) {
+        lost->position = state.position;
+        lost->reason = reason;
+        commit = add(events, CAPTURE_CHANGE_COMMIT);
+    }
+    if (commit == NULL)
+        return error_no_memory(error);
+    commit->position = state.position;
+    commit->time_us = state.time_us;
+    return RHEI_OK;
+}
+
+static rhei_status next_events(struct capture_buffered *buffered, int64_t after, size_t most_rows,
+                               struct capture_buffered_events *events, struct rhei_error *error)
 {
     const struct change_buffer_ops *ops = buffered->buffer->ops;
     if (buffered->cursor.part == 0) /* F3 */
         buffered->cursor = (struct change_cursor){.number = ops->find(buffered->buffer, after)};
-    events->count = buffered->row_count = buffered->event_count = 0;
+    uint64_t number = buffered->cursor.number;
+    events->count = buffered->row_count = buffered->event_count = buffered->end_count = 0;
     base_arena_clear(&buffered->arena);
-    rhei_status status =
-        ops->tables(buffered->definer, buffered->cursor.number, &buffered->tables, &buffered->table_count, error);
+    rhei_status status = ops->tables(buffered->definer, number, &buffered->tables, &buffered->table_count, error);
+    if (status == RHEI_OK && buffered->cursor.part > 0)
+        status = ops->tables(buffered->ender, number + 1, &buffered->end_tables, &buffered->end_count, error);
     for (size_t i = 0; i < buffered->table_count && status == RHEI_OK; i++)
         status = add_table(events, buffered->tables[i], after, error);
     if (status == RHEI_OK)
         status = ops->read(buffered->reader, &buffered->cursor, UINT64_MAX, most_rows, &buffered->events,
                            &buffered->event_count, error);
+    return status == RHEI_OK ? tell(buffered, after, events, error) : status;
+}
+
+rhei_status capture_buffered_next(struct capture_buffered *buffered, int64_t after, size_t most_rows,
+                                  struct capture_buffered_events *events, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    events->damaged = false;
+    rhei_status status = next_events(buffered, after, most_rows, events, &why);
     if (status == RHEI_OK)
-        status = tell(buffered, after, events, error);
-    if (status != RHEI_OK)
-        buffered->cursor.part = 0;
+        return status;
+    buffered->cursor.part = 0;
+    if (status == RHEI_NOT_A_DATABASE)
+        return give_up(buffered, &why, events, error);
+    if (error != NULL)
+        *error = why;
     return status;
 }

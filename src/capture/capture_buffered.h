@@ -13,6 +13,7 @@ struct capture_buffered;
 struct capture_buffered_events {
     struct capture_change *list;
     size_t count, room;
+    bool damaged; /* the buffer is: what it had is told as lost */
 };
 
 rhei_status capture_buffered_open(struct change_buffer *buffer, struct capture_buffered **buffered,
@@ -24,7 +25,7 @@ bool capture_buffered_oldest(struct change_buffer *buffer, int64_t *position);
 bool capture_buffered_covers(struct capture_buffered *buffered, int64_t after);
 /*
  * The next events behind `after`, which is covered: as far as about so many rows go. Definitions that are known at its place come first, each
- * time; COMMIT ends a state. What can't be read any more is a LOST of everything.
+ * time; COMMIT ends a state. What is damaged is a LOST of everything up to the buffer's end.
  */
 rhei_status capture_buffered_next(struct capture_buffered *buffered, int64_t after, size_t most_rows,
                                   struct capture_buffered_events *events, struct rhei_error *error);

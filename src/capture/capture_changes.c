@@ -525,7 +525,11 @@ static rhei_status changes_read(struct capture_changes *changes, struct rhei_err
             rhei_status can = capture_consumer_can_read(changes->connection, &changes->config, changes->next - 1, &why);
             if (can != RHEI_OK) /* not BUSY: this reader won't have the buffer, however long it waits */
                 return error_set(error, can == RHEI_BUSY ? RHEI_STALE : can, "%s", why.message);
-            return changes_lose_all(changes, "the change log doesn't have the changes behind the consumer's position",
+            return changes_lose_all(changes,
+                                    changes->buffered == NULL
+                                        ? "the change log doesn't have the changes behind the consumer's position"
+                                        : "neither the change log nor the change buffer has the changes behind the "
+                                          "consumer's position",
                                     error);
         }
         if (status != RHEI_ROW)
@@ -573,6 +577,8 @@ static rhei_status changes_fill_buffered(struct capture_changes *changes, struct
     struct capture_buffered_events *from = &changes->buffered_events;
     rhei_status status =
         capture_buffered_next(changes->buffered, changes_told(changes), changes->config.most_rows, from, error);
+    if (status == RHEI_OK && from->damaged && changes->config.damaged != NULL)
+        changes->config.damaged(changes->config.damaged_context);
     for (size_t i = 0; i < from->count && status == RHEI_OK; i++) {
         if (from->list[i].kind == CAPTURE_CHANGE_TABLE) {
             status = changes_know(changes, from->list[i].number, from->list[i].table, error);
@@ -759,14 +765,8 @@ static rhei_status changes_start(struct capture_changes *changes, const struct c
         return status;
     }
     changes->position = config->after;
-    if (config->after < 0 && config->oldest && capture_buffered_oldest(config->buffer, &changes->position))
-        return RHEI_OK;
-    return config->after >= 0
-               ? capture_consumer_can_read(changes->connection, config, config->after, error)
-               : oltp_query_int(changes->connection,
-                                config->oldest ? "SELECT min(seq) - 1 FROM main." OLTP_LOG
-                                               : "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62",
-                                0, &changes->position, error);
+    return config->after >= 0 ? capture_consumer_can_read(changes->connection, config, config->after, error)
+                              : capture_consumer_begin(changes->connection, config, &changes->position, error);
 }
 
 rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes_config *config,

@@ -45,6 +45,8 @@ struct capture_changes_config {
     size_t most_rows;     /* read at a time */
     /* Beside the log: what that has forgotten is told from here, and a consumer pins this instead of the log. NULL: there is none. Borrowed. */
     struct change_buffer *buffer;
+    void (*damaged)(void *context); /* it is, as a reader found; may be NULL */
+    void *damaged_context;
     /* Of one that is set and can't be opened, for people: its folder (NULL: none is set) and why. Borrowed. */
     const char *buffer_folder, *buffer_why;
     rhei_status buffer_status;
@@ -77,6 +79,12 @@ rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struc
 rhei_status capture_consumer_can_read(struct oltp_connection *connection, const struct capture_changes_config *config,
                                       int64_t after, struct rhei_error *error);
 
+/*
+ * Where one begins that has no position yet: with what comes from now on, or with the oldest change (config->oldest). In the writer's transaction, or a
+ * read transaction.
+ */
+rhei_status capture_consumer_begin(struct oltp_connection *connection, const struct capture_changes_config *config,
+                                   int64_t *position, struct rhei_error *error);
 /* Registers or finds it; *position: where it goes on; appended to `known`: what was kept with that by capture_consumer_move. */
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
                                   struct base_buffer *known, struct rhei_error *error);

@@ -163,6 +163,23 @@ rhei_status capture_consumer_can_read(struct oltp_connection *connection, const 
                      config->buffer_folder, config->buffer_why);
 }
 
+/*
+ * The oldest: behind which all that the log has is whole transactions. Pruning leaves a row of those that it took, by which their positions are
+ * known: the newest of all, or the one at somebody's position.
+ */
+rhei_status capture_consumer_begin(struct oltp_connection *connection, const struct capture_changes_config *config,
+                                   int64_t *position, struct rhei_error *error)
+{
+    static const char oldest[] =
+        "SELECT CASE WHEN first = 1 OR first < last AND NOT EXISTS (SELECT 1 FROM main._rhei_engines WHERE position = "
+        "first) AND NOT EXISTS (SELECT 1 FROM main._rhei_consumers WHERE position = first) THEN first - 1 ELSE first "
+        "END FROM (SELECT min(seq) AS first, max(seq) AS last FROM main." OLTP_LOG ")";
+    static const char newest[] = "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62";
+    if (config->oldest && capture_buffered_oldest(config->buffer, position))
+        return RHEI_OK;
+    return oltp_query_int(connection, config->oldest ? oldest : newest, 0, position, error);
+}
+
 static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
                                  struct base_buffer *known, struct rhei_error *error)
 {
@@ -174,13 +191,8 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
                                : consumer_known(oltp, config->consumer, known, error);
     if (status == RHEI_OK && *position >= 0)
         status = capture_consumer_can_read(oltp->writer, config, *position, error);
-    bool begun = *position < 0 && config->oldest && capture_buffered_oldest(config->buffer, position);
-    if (status == RHEI_OK && *position < 0 && !begun) {
-        status = oltp_query_int(oltp->writer,
-                                config->oldest ? "SELECT min(seq) - 1 FROM main." OLTP_LOG
-                                               : "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62",
-                                0, position, error);
-    }
+    if (status == RHEI_OK && *position < 0)
+        status = capture_consumer_begin(oltp->writer, config, position, error);
     if (status == RHEI_OK) {
         int64_t unused = 0;
         status = consumer_run(oltp,

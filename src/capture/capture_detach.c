@@ -152,6 +152,22 @@ static rhei_status detach_version(struct detach *detach)
                : status;
 }
 
+/* What another maker's triggers may write into isn't taken from them. */
+static rhei_status detach_names(struct detach *detach)
+{
+    const char *name = NULL, *kind = NULL;
+    int rc = capture_registry_stranger(detach->db, &name, &kind);
+    if (rc != SQLITE_OK)
+        return detach_failed(detach, rc);
+    return name == NULL
+               ? RHEI_OK
+               : error_set(
+                     detach->error, RHEI_EXISTS,
+                     "database \"%s\": it has a %s named %s that isn't Rhei's, and nothing was taken out: drop or "
+                     "rename it first, and the triggers that use it (those of Rhei 2.0 are named _rhei_cdc_...)",
+                     detach->path, kind, name);
+}
+
 /* DROP for each of our tables and views; our triggers are of the users' tables and go first, as rows of the schema. */
 static rhei_status detach_drop(struct detach *detach)
 {
@@ -205,6 +221,8 @@ static rhei_status detach_run(struct detach *detach)
         status = detach_exec(detach, "BEGIN IMMEDIATE");
     if (status == RHEI_OK)
         status = detach_version(detach);
+    if (status == RHEI_OK)
+        status = detach_names(detach);
     if (status == RHEI_OK)
         status = detach_engines(detach, &alive);
     if (status == RHEI_OK && alive > 0) {

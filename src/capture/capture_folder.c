@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * F1. A row is never ahead of its folder: it is moved after a checkpoint is durable, so whoever honours it keeps at least what that lacks. It moves in a
- *     transaction of upkeep, together with what is pruned by it.
+ *     transaction of upkeep, together with what is pruned by it. It is there before the first checkpoint is: that alone is waited for, for without it
+ *     whoever has not the folder takes what it lacks, and where one is left from before it stays at its position until there is a newer checkpoint.
  * F2. It is forgotten with capture (rh detach), by a limit of the log that took what it held, where the folder was moved to another path and opened there, by who
  *     drops it by the row's name, which the folder must have gone for (it may be on a disk that comes back, so nobody takes that for an end by himself), and, if it has no history, a week after its newest checkpoint. Nothing else is known of a folder that nobody opens: what stays for it is at most the
  *     log's limit, and is told.
@@ -26,6 +27,7 @@ struct capture_folder {
     char *name;
     int64_t keep_ms;
     atomic_int_fast64_t wanted, written; /* -1: nothing yet; `written` by the holder of the writer */
+    bool held;                           /* a row is there for sure; by who opens, and makes checkpoints */
 };
 
 const char *capture_folder_name(const struct oltp *oltp)
@@ -45,18 +47,20 @@ void capture_folder_close(struct oltp *oltp)
 
 /* ---- Written. ---------------------------------------------------------------------------------------------------- */
 
-static rhei_status folder_put(struct oltp *oltp, const struct capture_folder *folder, int64_t position,
+/* A row that is there keeps its position, or is moved. */
+#define PUT_ROW                                                                                  \
+    "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES(?1, ?2, ?3, ?4) " \
+    "ON CONFLICT(name) DO UPDATE SET seen_ms = excluded.seen_ms, keep_ms = excluded.keep_ms"
+static const char put_kept[] = PUT_ROW, put_moved[] = PUT_ROW ", position = excluded.position";
+
+static rhei_status folder_put(struct oltp *oltp, const struct capture_folder *folder, const char *sql, int64_t position,
                               struct rhei_error *error)
 {
     sqlite3_stmt *stmt = NULL;
     sqlite3 *db = oltp->writer->db;
     int64_t last = sqlite3_last_insert_rowid(db);
     BASE_INVARIANT(sqlite3_get_autocommit(db) == 0); /* F1 */
-    int rc = sqlite3_prepare_v2(db,
-                                "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES(?1, ?2, ?3, "
-                                "?4) ON CONFLICT(name) DO UPDATE SET position = excluded.position, seen_ms = "
-                                "excluded.seen_ms, keep_ms = excluded.keep_ms",
-                                -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(stmt, 1, folder->name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(stmt, 2, position);
@@ -76,7 +80,7 @@ rhei_status capture_folder_write(struct oltp *oltp, struct rhei_error *error)
     int64_t wanted = folder == NULL ? -1 : atomic_load(&folder->wanted);
     if (wanted < 0 || atomic_load(&folder->written) == wanted)
         return RHEI_OK;
-    rhei_status status = folder_put(oltp, folder, wanted, error);
+    rhei_status status = folder_put(oltp, folder, put_moved, wanted, error);
     if (status == RHEI_OK)
         atomic_store(&folder->written, wanted);
     return status;
@@ -99,9 +103,30 @@ static void folder_write_now(struct oltp *oltp)
     if (status == RHEI_OK) {
         uint64_t before = oltp_commit_token(oltp);
         status = capture_folder_write(oltp, NULL);
-        (void)capture_upkeep_end(oltp, before, false, status, NULL);
+        status = capture_upkeep_end(oltp, before, false, status, NULL);
+        folder->held |= status == RHEI_OK;
     }
     oltp_writer_release(oltp);
+}
+
+rhei_status capture_folder_hold(struct oltp *oltp, int64_t position, struct rhei_error *error)
+{
+    struct capture_folder *folder = capture_of(oltp)->folder;
+    if (folder == NULL || folder->held || position < 0)
+        return RHEI_OK;
+    BASE_INVARIANT(folder->keep_ms != 0); /* as below */
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status != RHEI_OK)
+        return status;
+    status = oltp_step_own(oltp, oltp->begin, error);
+    if (status == RHEI_OK) {
+        uint64_t before = oltp_commit_token(oltp);
+        status = folder_put(oltp, folder, put_kept, position, error);
+        status = capture_upkeep_end(oltp, before, false, status, error);
+        folder->held = status == RHEI_OK;
+    }
+    oltp_writer_release(oltp);
+    return status;
 }
 
 void capture_folder_durable(struct oltp *oltp, int64_t position)
@@ -115,6 +140,15 @@ void capture_folder_durable(struct oltp *oltp, int64_t position)
 }
 
 /* ---- Opened. ----------------------------------------------------------------------------------------------------- */
+
+/* One that isn't at its path. What is in a bucket nobody can tell from here, so that only who drops it says so. */
+static bool folder_is_gone(const char *path, bool if_untold)
+{
+    struct stat info;
+    if (strstr(path, "://") != NULL && path[0] != '/')
+        return if_untold;
+    return lstat(path, &info) != 0 && errno == ENOENT;
+}
 
 /* Names of other folders with histories that are where this one is, each with a NUL behind. */
 static rhei_status folder_list(struct oltp *oltp, const char *sql, const char *name, int64_t position,
@@ -161,8 +195,7 @@ static rhei_status folder_drop_all(struct oltp *oltp, const struct base_buffer *
     rhei_status status = RHEI_OK;
     for (size_t at = 0; at < names->len && status == RHEI_OK; at += strlen(names->data + at) + 1) {
         const char *name = names->data + at, *path = name + sizeof CAPTURE_FOLDER - 1;
-        struct stat info;
-        if (moved && (lstat(path, &info) == 0 || errno != ENOENT))
+        if (moved && !folder_is_gone(path, false))
             continue;
         status = oltp_writer_acquire(oltp, moved ? base_now_ns() + FOLDER_WAIT_NS : 0, error);
         if (status != RHEI_OK)
@@ -208,6 +241,7 @@ rhei_status capture_folder_open(struct oltp *oltp, const struct capture_folder_c
     if (folder_list(oltp, sql, folder->name, position, &name, NULL) == RHEI_OK && name.len > 0)
         there = position;
     atomic_store(&folder->written, there);
+    folder->held = there >= 0;
     folder_write_now(oltp);
     if (config->histories && folder_list(oltp,
                                          "SELECT name FROM main._rhei_consumers WHERE " CAPTURE_IS_FOLDER
@@ -245,11 +279,10 @@ rhei_status capture_folder_of_history(struct oltp *oltp, const char *path, char 
 
 rhei_status capture_folder_may_go(const char *name, struct rhei_error *error)
 {
-    struct stat info;
     if (strncmp(name, CAPTURE_FOLDER, sizeof CAPTURE_FOLDER - 1) != 0)
         return error_set(error, RHEI_INVALID, "names that begin with _rhei_ are Rhei's own, also of consumers");
     const char *path = name + sizeof CAPTURE_FOLDER - 1;
-    if (lstat(path, &info) != 0 && errno == ENOENT)
+    if (folder_is_gone(path, true))
         return RHEI_OK;
     return error_set(
         error, RHEI_EXISTS,

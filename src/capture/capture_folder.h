@@ -23,6 +23,11 @@ struct capture_folder_config {
 /* This handle writes that folder from now on, whose newest checkpoint is at `position`; -1: it has none yet. Before the source is used by others. */
 rhei_status capture_folder_open(struct oltp *oltp, const struct capture_folder_config *config, int64_t position,
                                 struct rhei_error *error);
+/*
+ * Before there is a checkpoint that begins at `position` or later: the log is kept from there on, or from where a row of before keeps it. Waits for the
+ * writer as a statement does. Not beside itself and the next.
+ */
+rhei_status capture_folder_hold(struct oltp *oltp, int64_t position, struct rhei_error *error);
 /* There is a checkpoint at `position`. What can't be written now is with the next prune; until then more stays. Any thread without the writer. */
 void capture_folder_durable(struct oltp *oltp, int64_t position);
 

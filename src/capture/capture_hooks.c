@@ -258,6 +258,8 @@ static void hooks_upkeep(struct oltp *oltp, unsigned due)
     if ((due & (OLTP_UPKEEP_SEEN | OLTP_UPKEEP_TICK)) != 0)
         capture_engine_seen(oltp, 0, NULL);
     if ((due & OLTP_UPKEEP_LATER) != 0)
+        capture_engine_tell(oltp);
+    if ((due & OLTP_UPKEEP_LATER) != 0)
         capture_schema_finish(oltp, base_now_ns() + CAPTURE_PATIENCE_NS);
 }
 

@@ -296,6 +296,8 @@ struct capture_registry {
 };
 /* Which format the file has; RHEI_TOO_NEW. */
 /* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
+/* The first of our names that something of another maker has in a file that isn't captured, and what it is; NULL: there is none. SQLite's code. */
+int capture_registry_stranger(sqlite3 *db, const char **name, const char **kind);
 rhei_status capture_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
 /* Somebody captures the file's changes, whatever others took of what is needed for it. */
 rhei_status capture_registry_is_captured(struct oltp_connection *connection, bool *captured, struct rhei_error *error);
@@ -376,6 +378,8 @@ void capture_loaders_close(struct oltp *oltp, bool unused);
 void capture_loaders_rest(struct oltp *oltp);
 /* deadline_ns as oltp_writer_acquire has it */
 rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+/* Writes this engine's position, where a prune left that for later and none came that did it. The maintenance's thread. */
+void capture_engine_tell(struct oltp *oltp);
 /*
  * Takes the log's rows up to `position` out: those that no live engine or consumer needs, the row at a position not; with `force` all of
  * them but the newest. In slices, and no more than some millions. Not with the writer held.
@@ -408,7 +412,8 @@ struct capture_state {
     int64_t hidden;             /* ... what it hid before the DDL statement that runs */
     int64_t altered_origin;     /* holder of the writer: of the table that it alters, whose triggers are off, and ... */
     int64_t altered_root;       /* ... its b-tree; 0: there is none */
-    int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
+    int64_t seen_ms;            /* holder of the writer: when this engine's position was last written, and ... */
+    int64_t told;               /* ... which it was; -1: perhaps it isn't there */
     sqlite3_stmt *upkeep[5];    /* holder of the writer: of pruning (capture_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */
     atomic_bool registry_grown; /* the registry may have rows that nobody needs */

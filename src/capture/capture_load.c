@@ -37,7 +37,8 @@ struct source_load {
     struct oltp *oltp;
     struct oltp_schema *schema;
     const struct capture_table_schema *table;
-    bool logged;       /* the log's last row is the position */
+    bool logged; /* the log's last row is the position */
+    struct base_arena added;
     int64_t low, high; /* rowids, for several readers */
     uint32_t count;
     /* for the first reader, once it has no rows left: what counts them in another way. NULL: that is done */
@@ -315,6 +316,16 @@ static const char load_last_change[] =
     "SELECT ifnull((SELECT seq FROM main." OLTP_LOG " WHERE op <> 'P' AND seq <= 1 << 62 ORDER BY seq DESC LIMIT 1), "
     "ifnull((SELECT min(seq) - 1 FROM main." OLTP_LOG "), 0))";
 
+/* For who goes on with versions of before a column came. */
+static rhei_status load_added(struct source_load *load, struct source_load_info *info, struct rhei_error *error)
+{
+    const struct oltp_config *config = &load->oltp->config;
+    if (config->keeps_versions == NULL ||
+        !config->keeps_versions(config->versions_context, load->table->table.source.name))
+        return RHEI_OK;
+    return capture_added_values(load->table, &load->added, &info->added) ? RHEI_OK : error_no_memory(error);
+}
+
 static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged, struct source_load **result,
                              struct source_load_info *info, struct rhei_error *error)
 {
@@ -336,6 +347,8 @@ static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, b
         status = load_check_schema(load, error);
     if (status == RHEI_OK && logged)
         status = oltp_query_int(load->loaders[0].connection, load_last_change, 0, &info->told, error);
+    if (status == RHEI_OK)
+        status = load_added(load, info, error);
     if (status == RHEI_OK)
         status = load_prepare_all(load, error);
     if (status != RHEI_OK) {
@@ -436,6 +449,7 @@ void capture_load_end(struct source_load **slot)
         base_arena_reset(&loader->arena);
         load_give(load->oltp, &loader->connection);
     }
+    base_arena_reset(&load->added);
     capture_schema_release(load->schema);
     base_free(load);
 }

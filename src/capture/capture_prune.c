@@ -23,6 +23,8 @@ enum {
     PRUNE_SLICES_MAX = 200,
     ENGINE_WAIT_NS = 20 * 1000 * 1000,
     PRUNE_TELL_MS = 1000,
+    TELL_SLACK_MS = 200, /* a prune that comes meanwhile tells in its own transaction */
+    TELL_WAIT_NS = 100 * 1000 * 1000,
     EMPTY_LEAST = 1000, /* rows that go */
     EMPTY_BYTES = 128 << 20,
     KEPT_ROWS = 100, /* that stay, at most, */
@@ -114,20 +116,43 @@ static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct 
     const int64_t values[] = {capture_of(oltp)->engine_id, position, base_wall_ms()};
     rhei_status status = prune_ask(oltp, PRUNE_SEEN, values, 3, NULL, NULL, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
-    capture_of(oltp)->seen_ms = status == RHEI_OK ? values[2] : capture_of(oltp)->seen_ms;
+    if (status == RHEI_OK) {
+        capture_of(oltp)->seen_ms = values[2];
+        capture_of(oltp)->told = position;
+    }
     return status;
 }
 
-/* Alone, nobody waits for our position: an old one only makes a newcomer keep more of the log for a moment. */
+/* In how many ms our row is so old that a prune writes it; 0: it is. With the writer held. */
+static int64_t tell_rest(const struct oltp *oltp)
+{
+    int64_t age = base_wall_ms() - capture_of(oltp)->seen_ms;
+    return age < 0 || age > PRUNE_TELL_MS ? 0 : PRUNE_TELL_MS - age + 1;
+}
+
+static void tell_later(struct oltp *oltp, int64_t rest_ms)
+{
+    oltp_upkeep_later(oltp, base_now_ns() + (rest_ms + TELL_SLACK_MS) * 1000000);
+}
+
+/*
+ * Alone, nobody waits for our position: an old one only makes a newcomer keep more of the log for a moment. No prune may come that
+ * tells it, and who reads the registry must not take us to be behind for ever: then the maintenance does (capture_engine_tell).
+ */
 static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_error *error)
 {
-    int64_t own = *position, age = base_wall_ms() - capture_of(oltp)->seen_ms;
+    int64_t own = *position;
     bool alone = true;
     rhei_status status = prune_floor(oltp, position, &alone, error);
     bool known = atomic_load(&capture_of(oltp)->engine_active); /* else nobody reads the log by this handle */
-    if (status == RHEI_OK && known && (!alone || age < 0 || age > PRUNE_TELL_MS))
-        status = prune_write_seen(oltp, own, error);
-    return status;
+    if (status != RHEI_OK || !known)
+        return status;
+    int64_t rest = alone ? tell_rest(oltp) : 0;
+    if (rest == 0)
+        return prune_write_seen(oltp, own, error);
+    if (own != capture_of(oltp)->told)
+        tell_later(oltp, rest);
+    return RHEI_OK;
 }
 
 /* Engines that are gone, or weren't seen for long, or whose clock is far from ours: they run on this machine, or they are not alive. */
@@ -375,16 +400,48 @@ rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct r
 {
     if (!atomic_load(&capture_of(oltp)->engine_active))
         return RHEI_OK;
+    /* the first is from before the newest cycle */
+    int64_t begun = atomic_load_explicit(&capture_of(oltp)->engine_position, memory_order_relaxed);
+    int64_t asked = atomic_load_explicit(&capture_of(oltp)->asked, memory_order_relaxed);
     rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
-        status = prune_write_seen(oltp, atomic_load_explicit(&capture_of(oltp)->engine_position, memory_order_relaxed),
-                                  error);
+        status = prune_write_seen(oltp, begun > asked ? begun : asked, error);
         atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
         if (status == RHEI_OK)
             status = prune_bury(oltp, error);
         oltp_writer_release(oltp);
     }
     return status;
+}
+
+/* In a transaction of upkeep, which is no reason for a cycle; with the writer held. */
+static rhei_status tell_now(struct oltp *oltp, int64_t position)
+{
+    rhei_status status = oltp_step_own(oltp, oltp->begin, NULL);
+    if (status != RHEI_OK)
+        return status;
+    uint64_t before = oltp_commit_token(oltp);
+    status = prune_write_seen(oltp, position, NULL);
+    return capture_upkeep_end(oltp, before, false, status, NULL);
+}
+
+void capture_engine_tell(struct oltp *oltp)
+{
+    struct capture_state *capture = capture_of(oltp);
+    int64_t position = atomic_load_explicit(&capture->asked, memory_order_relaxed);
+    if (!atomic_load(&capture->engine_active) || position == 0) /* no prune had something to tell */
+        return;
+    rhei_status status = oltp_writer_acquire(oltp, base_now_ns() + TELL_WAIT_NS, NULL);
+    if (status == RHEI_OK) {
+        int64_t rest = tell_rest(oltp);
+        if (capture->told != position && rest == 0)
+            status = tell_now(oltp, position);
+        else if (capture->told != position) /* a prune told meanwhile, and others went on */
+            tell_later(oltp, rest);
+        oltp_writer_release(oltp);
+    }
+    if (status == RHEI_BUSY)
+        tell_later(oltp, PRUNE_TELL_MS);
 }
 
 void capture_engine_forget(struct oltp *oltp)

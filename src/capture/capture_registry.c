@@ -54,46 +54,67 @@ static const struct registry_shape registry_shapes[] = {
 enum { REGISTRY_SHAPES = sizeof registry_shapes / sizeof registry_shapes[0] };
 enum registry_found { REGISTRY_NOTHING, REGISTRY_OURS, REGISTRY_TABLE, REGISTRY_OTHER };
 
-static rhei_status registry_look(struct oltp_connection *connection, const struct registry_shape *shape,
-                                 enum registry_found *found, struct rhei_error *error)
+/* SQLite's code. */
+static int registry_look(sqlite3 *db, const struct registry_shape *shape, enum registry_found *found)
 {
     struct base_buffer sql = {0};
-    int64_t tables = -1; /* 0: something else has the name; -1: nothing has */
+    sqlite3_stmt *stmt = NULL;
     base_buffer_format(&sql, "SELECT min(type = 'table') FROM main.sqlite_schema WHERE name = '%s' COLLATE NOCASE",
                        shape->name);
-    rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, -1, &tables, error);
+    int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(db, sql.data, -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    bool any = rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+    *found = !any ? REGISTRY_NOTHING : sqlite3_column_int64(stmt, 0) == 0 ? REGISTRY_OTHER : REGISTRY_TABLE;
+    sqlite3_finalize(stmt);
     base_buffer_reset(&sql);
-    *found = tables < 0 ? REGISTRY_NOTHING : tables == 0 ? REGISTRY_OTHER : REGISTRY_TABLE;
-    if (status == RHEI_OK && tables > 0) {
-        sqlite3_stmt *stmt = NULL;
+    if (rc == SQLITE_ROW && *found == REGISTRY_TABLE) {
+        stmt = NULL;
         base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
-        if (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK)
+        if (sql.failed || sqlite3_prepare_v2(db, sql.data, -1, &stmt, NULL) == SQLITE_OK)
             *found = REGISTRY_OURS;
         sqlite3_finalize(stmt);
         base_buffer_reset(&sql);
     }
-    return status;
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static rhei_status registry_find(struct oltp_connection *connection, const struct registry_shape *shape,
+                                 enum registry_found *found, struct rhei_error *error)
+{
+    int rc = registry_look(connection->db, shape, found);
+    return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+}
+
+int capture_registry_stranger(sqlite3 *db, const char **name, const char **kind)
+{
+    enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
+    size_t ours = 0;
+    int rc = SQLITE_OK;
+    *name = *kind = NULL;
+    for (size_t i = 0; i < REGISTRY_SHAPES && rc == SQLITE_OK; i++) {
+        rc = registry_look(db, &registry_shapes[i], &found[i]);
+        ours += found[i] == REGISTRY_OURS;
+    }
+    for (size_t i = 0; i < REGISTRY_SHAPES && rc == SQLITE_OK && ours < 2 && *name == NULL; i++) {
+        if (found[i] > REGISTRY_OURS) {
+            *name = registry_shapes[i].name;
+            *kind = found[i] == REGISTRY_OTHER ? "view, index or trigger" : "table";
+        }
+    }
+    return rc;
 }
 
 rhei_status capture_registry_check_names(struct oltp_connection *connection, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
-    enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
-    size_t ours = 0;
-    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
-        status = registry_look(connection, &registry_shapes[i], &found[i], error);
-        ours += found[i] == REGISTRY_OURS;
-    }
-    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK && ours < 2; i++) {
-        if (found[i] > REGISTRY_OURS) {
-            status = error_set(
-                error, RHEI_EXISTS,
-                "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
-                "it, or open without capture (read_only, capture_if_present)",
-                found[i] == REGISTRY_OTHER ? "view, index or trigger" : "table", registry_shapes[i].name, OLTP_PREFIX);
-        }
-    }
-    return status;
+    const char *name = NULL, *kind = NULL;
+    int rc = capture_registry_stranger(connection->db, &name, &kind);
+    if (rc != SQLITE_OK)
+        return oltp_sqlite_error(connection, rc, NULL, error);
+    return name == NULL ? RHEI_OK
+                        : error_set(error, RHEI_EXISTS,
+                                    "the file has a %s named %s that isn't Rhei's: names that begin with %s are its "
+                                    "own; drop or rename it, or open without capture (read_only, capture_if_present)",
+                                    kind, name, OLTP_PREFIX);
 }
 
 rhei_status capture_registry_is_captured(struct oltp_connection *connection, bool *captured, struct rhei_error *error)
@@ -103,7 +124,7 @@ rhei_status capture_registry_is_captured(struct oltp_connection *connection, boo
     enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
-        status = registry_look(connection, &registry_shapes[i], &found[i], error);
+        status = registry_find(connection, &registry_shapes[i], &found[i], error);
         ours += found[i] == REGISTRY_OURS;
     }
     if (status == RHEI_OK && found[0] == REGISTRY_NOTHING && ours < 2) /* R2 */
@@ -167,7 +188,7 @@ rhei_status capture_registry_know(struct oltp_connection *connection, struct olt
     for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
         enum registry_found found = REGISTRY_NOTHING;
         if ((schema->pieces & registry_bits[i]) != 0)
-            status = registry_look(connection, &registry_shapes[i], &found, error);
+            status = registry_find(connection, &registry_shapes[i], &found, error);
         if (found != REGISTRY_OURS)
             schema->pieces &= ~registry_bits[i];
     }
@@ -187,7 +208,7 @@ static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *sch
     base_buffer_reset(&drops);
     for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
         enum registry_found found = REGISTRY_NOTHING;
-        status = registry_look(oltp->writer, &registry_shapes[i], &found, error);
+        status = registry_find(oltp->writer, &registry_shapes[i], &found, error);
         if (status == RHEI_OK && found == REGISTRY_TABLE) { /* one that has other columns */
             status = oltp_execf(oltp->writer, error, "DROP TABLE main.%s", registry_shapes[i].name);
             wrong = true;

@@ -120,13 +120,22 @@ static bool remake_keeps(const struct capture_table_schema *table, const char *n
     return false;
 }
 
+/*
+ * New triggers come behind the rows that are there now, which need not be those that the schema was read with: the log's view was perhaps
+ * made anew since, or the table's own were the last.
+ */
+static rhei_status remake_after(struct capture *capture, struct capture_table_schema *table)
+{
+    table->remade = 1;
+    return oltp_query_int(capture->connection, "SELECT max(rowid) FROM main.sqlite_master", 0, &table->remade_after,
+                          capture->error);
+}
+
 /* All but those that are kept. */
 rhei_status capture_remake_drop(struct capture *capture, struct capture_table_schema *table)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(capture->connection->db) == 0); /* I6: old or new, never none */
     struct base_buffer sql = {0};
-    table->remade = 1;
-    table->remade_after = capture->schema == NULL ? 0 : capture->schema->last_rowid;
     for (uint32_t i = 0; i < table->trigger_count; i++) {
         if (i < 32 && (table->kept & 1u << i) != 0)
             continue;
@@ -134,14 +143,8 @@ rhei_status capture_remake_drop(struct capture *capture, struct capture_table_sc
         base_buffer_identifier(&sql, table->triggers[i].name);
         base_buffer_char(&sql, ';');
     }
-    if (sql.len == 0 && !sql.failed)
-        return RHEI_OK;
-    rhei_status status = remake_exec_buffer(capture, &sql);
-    /* they may have been the last rows, so that new ones stand where they were */
-    if (status == RHEI_OK)
-        status = oltp_query_int(capture->connection, "SELECT max(rowid) FROM main.sqlite_master", 0,
-                                &table->remade_after, capture->error);
-    return status;
+    rhei_status status = sql.len == 0 && !sql.failed ? RHEI_OK : remake_exec_buffer(capture, &sql);
+    return status == RHEI_OK ? remake_after(capture, table) : status;
 }
 
 static rhei_status remake_make_triggers(struct capture *capture, const struct capture_table_schema *table,
@@ -260,16 +263,12 @@ static rhei_status remake_try(struct capture *capture, struct capture_table_sche
 static rhei_status remake_raw_drop(struct capture *capture, sqlite3_stmt *drop, struct capture_table_schema *table)
 {
     rhei_status status = RHEI_OK;
-    table->remade = 1;
-    table->remade_after = capture->schema->last_rowid;
     for (uint32_t i = 0; i < table->trigger_count && status == RHEI_OK; i++) {
-        if (table->triggers[i].rowid <= table->remade_after)
-            table->remade_after = table->triggers[i].rowid - 1;
         sqlite3_bind_int64(drop, 1, table->triggers[i].rowid);
         sqlite3_bind_text(drop, 2, table->triggers[i].name, -1, SQLITE_STATIC);
         status = remake_raw_run(capture, drop);
     }
-    return status;
+    return status == RHEI_OK ? remake_after(capture, table) : status;
 }
 
 static rhei_status remake_raw_add(struct capture *capture, sqlite3_stmt *add, const struct capture_table_schema *table,

@@ -708,6 +708,7 @@ static void settle_own(struct load *load, struct capture_table_schema *table)
     *place = own;
     table->triggers = own->triggers;
     table->trigger_count = own->trigger_count;
+    BASE_INVARIANT(!table->table.captured || table->trigger_count >= 4); /* I6: those that were just made */
     table->remade = 0;
     table->kept = 0;
 }

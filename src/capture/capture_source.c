@@ -329,6 +329,7 @@ rhei_status capture_upkeep_end(struct oltp *oltp, uint64_t before, bool seen, rh
     if (status != RHEI_OK) {
         oltp_roll_back(oltp);
         capture_folder_unwritten(oltp);
+        capture_of(oltp)->told = -1;
         return status;
     }
     atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);

@@ -184,6 +184,12 @@ bool capture_source_is_doubt(const struct capture_source *source);
 rhei_status capture_source_put_twice(struct capture_source *source, struct capture_batch *batch, bool *whole,
                                      bool *there, struct rhei_error *error);
 
+/*
+ * By column of the table: what a row shows in it that was written before the column was there; NULL: the row's others say what it is. In the arena.
+ * False: no memory.
+ */
+bool capture_added_values(const struct capture_table_schema *table, struct base_arena *arena,
+                          const struct rhei_value *const **added);
 rhei_status capture_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
                                struct source_load_info *info, struct rhei_error *error);
 /* The same for any handle; `logged`: the position is the log's in the state that the load reads. */

@@ -214,7 +214,7 @@ rhei_status capture_source_judge(struct capture_source *source, struct rhei_erro
         bool has = batch == NULL || batch->newest > source->judged || batch->met == source->cycle;
         if (!has)
             status = watch_has_row(source, batch, &has, error);
-        if (status == RHEI_OK && !has)
+        if (status == RHEI_OK && !has && !capture_watch_same(source->watch, source->connection, roots[i]))
             capture_source_lose(source, batch, "its rows were changed past its triggers");
     }
     if (status == RHEI_OK && watched) {

@@ -36,6 +36,7 @@ struct place {
     bool settled;  /* in this run */
     bool freed;    /* in this run */
     bool told;     /* a root: in `touched` already */
+    bool noted;    /* in `written` already, with this tree */
     bool glanced;  /* its newest frame is a leaf without chains, of `cells` cells */
     uint16_t rows; /* of the table, in this page */
     uint16_t cells;
@@ -52,8 +53,9 @@ struct capture_walmap {
     size_t room;
     struct tree *trees; /* the watched ones, by root */
     size_t tree_count, tree_room;
-    uint32_t *batch, *queue, *touched, *freed;
-    size_t batch_count, batch_room, queue_count, queue_room, touched_count, touched_room, freed_count, freed_room;
+    uint32_t *batch, *queue, *touched, *written, *freed;
+    size_t batch_count, batch_room, queue_count, queue_room, touched_count, touched_room, written_count, written_room;
+    size_t freed_count, freed_room;
     bool failed; /* no memory */
 };
 
@@ -79,6 +81,7 @@ void capture_walmap_free(struct capture_walmap **slot)
     base_free(map->batch);
     base_free(map->queue);
     base_free(map->touched);
+    base_free(map->written);
     base_free(map->freed);
     base_free(map);
 }
@@ -145,6 +148,7 @@ static void walmap_move(struct capture_walmap *map, struct place *place, uint32_
         walmap_count(map, place->tree, -(int64_t)place->rows);
         walmap_count(map, root, place->rows);
         place->tree = root;
+        place->noted = false;
     }
 }
 
@@ -228,7 +232,7 @@ bool capture_walmap_begin(struct capture_walmap *map, uint32_t pages)
     BASE_INVARIANT(map->batch_count == 0 && map->queue_count == 0 &&
                    map->freed_count == 0); /* the run before has ended */
     map->pages = pages;
-    map->touched_count = 0;
+    map->touched_count = map->written_count = 0;
     return walmap_place(map, pages) != NULL;
 }
 
@@ -253,7 +257,12 @@ uint32_t capture_walmap_last(const struct capture_walmap *map, uint32_t page)
 static void walmap_touch(struct capture_walmap *map, uint32_t page)
 {
     uint32_t root = capture_walmap_owner(map, page);
-    if (root == 0 || root >= map->room || map->places[root].told)
+    if (root == 0 || root >= map->room || map->places[page].noted)
+        return;
+    map->places[page].noted = true;
+    walmap_push(map, &map->written, &map->written_count, &map->written_room, root);
+    walmap_push(map, &map->written, &map->written_count, &map->written_room, page);
+    if (map->places[root].told)
         return;
     map->places[root].told = true;
     walmap_push(map, &map->touched, &map->touched_count, &map->touched_room, root);
@@ -406,7 +415,7 @@ static void walmap_end(struct capture_walmap *map)
             walmap_put(map, place, (struct place){.last = place->last, .told = place->told});
         walmap_touch(map, map->batch[i]);
         place->last = 0;
-        place->settled = false;
+        place->settled = place->noted = false;
     }
     for (size_t i = 0; i < map->freed_count; i++) {
         map->places[map->freed[i]].freed = false;
@@ -446,4 +455,10 @@ bool capture_walmap_settle(struct capture_walmap *map, const uint8_t *(*read)(vo
     *touched = map->touched;
     *count = map->touched_count;
     return ok && !map->failed;
+}
+
+size_t capture_walmap_written(const struct capture_walmap *map, const uint32_t **pairs)
+{
+    *pairs = map->written;
+    return map->written_count / 2;
 }

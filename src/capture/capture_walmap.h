@@ -45,5 +45,7 @@ uint32_t capture_walmap_last(const struct capture_walmap *map, uint32_t page);
  */
 bool capture_walmap_settle(struct capture_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame),
                            void *context, const uint32_t **touched, size_t *count);
+/* The pages of the touched trees that the run wrote or freed: root and page in turn. One that came from another of them is there for both. As long as `touched`. */
+size_t capture_walmap_written(const struct capture_walmap *map, const uint32_t **pairs);
 
 #endif

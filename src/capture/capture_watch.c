@@ -10,12 +10,10 @@
  *     change before the first new frame is written, are looked at again after the last was read.
  * V3. Roots are the schema's: asked for again when the schema cookie in the run's last version of page 1 is another.
  */
-#include "capture/capture_watch.h"
-
 #include <string.h>
 
 #include "capture/capture_page_format.h"
-#include "capture/capture_walmap.h"
+#include "capture/capture_watch_state.h"
 
 enum {
     WINDOW_BYTES =
@@ -27,36 +25,7 @@ enum {
 /* The log is no table that anybody mirrors: its pages are nobody's, as an index's are. */
 #define WATCHED "type = 'table' AND rootpage > 0 AND name <> '" OLTP_LOG "'"
 
-struct wal_header { /* SQLite's WalIndexHdr, of which sqlite3_snapshot is a copy */
-    uint32_t version, unused, change;
-    uint8_t initialised, big_endian;
-    uint16_t page_size;
-    uint32_t last_frame, pages;
-    uint32_t checksum[2];
-    uint8_t salt[8];
-    uint32_t own_checksum[2];
-};
-
-struct capture_watch {
-    struct capture_walmap *map;
-    uint32_t page_size;
-    uint32_t change, last_frame; /* up to where the log was read */
-    uint8_t salt[8];
-    uint32_t cookie;
-    uint32_t *roots;
-    size_t root_count, root_room;
-    uint32_t *touched;
-    size_t touched_count, touched_room;
-    /* while a run is read */
-    sqlite3_file *file;
-    const struct wal_header *now;
-    uint8_t *bytes; /* `window_room` of frames, and room for one more, which is read alone */
-    size_t window_room;
-    uint32_t from;
-    uint32_t window, window_count; /* the frames in bytes */
-};
-
-static bool watch_header(struct oltp_connection *connection, struct wal_header *header)
+bool capture_watch_header(struct oltp_connection *connection, struct wal_header *header)
 {
     sqlite3_snapshot *snapshot = NULL;
     _Static_assert(sizeof(struct wal_header) == sizeof(sqlite3_snapshot), "SQLite's header of the log's index");
@@ -76,6 +45,8 @@ void capture_watch_free(struct capture_watch **slot)
     capture_walmap_free(&watch->map);
     base_free(watch->roots);
     base_free(watch->touched);
+    base_free(watch->writes);
+    base_free(watch->frame_pages);
     base_free(watch->bytes);
     base_free(watch);
 }
@@ -181,7 +152,7 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
         status = oltp_query_int(connection, "PRAGMA main.schema_version", 0, &cookie, error);
     if (status != RHEI_OK || moves != 0)
         return status;
-    if (!watch_header(connection, &header))
+    if (!capture_watch_header(connection, &header))
         return error_set(error, RHEI_BUSY, "the write-ahead log is empty");
     struct capture_watch *watch = base_alloc_zero(1, sizeof *watch);
     if (watch == NULL)
@@ -208,14 +179,21 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
 
 /* ---- Runs of frames. --------------------------------------------------------------------------------------------- */
 
-static bool watch_read(struct capture_watch *watch, uint32_t frame, size_t bytes, uint8_t *to)
+sqlite3_file *capture_watch_log(struct oltp_connection *connection)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file : NULL;
+}
+
+bool capture_watch_read(struct capture_watch *watch, uint32_t frame, size_t bytes, uint8_t *to)
 {
     BASE_INVARIANT(frame > 0 && frame <= watch->now->last_frame);
     sqlite3_int64 at = OLTP_WAL_HEAD + (sqlite3_int64)(frame - 1) * (watch->page_size + OLTP_FRAME_HEAD);
     return watch->file->pMethods->xRead(watch->file, to, (int)bytes, at) == SQLITE_OK;
 }
 
-static bool watch_is_of_log(const struct capture_watch *watch, const uint8_t *head)
+bool capture_watch_is_of_log(const struct capture_watch *watch, const uint8_t *head)
 {
     return memcmp(head + 8, watch->now->salt, sizeof watch->now->salt) == 0;
 }
@@ -252,7 +230,7 @@ static bool watch_move_window(struct capture_watch *watch, uint32_t frame)
     BASE_INVARIANT(count > 0);
     watch->window = frame;
     watch->window_count = (uint32_t)(count < left ? count : left);
-    return watch_read(watch, frame, watch->window_count * size, watch->bytes);
+    return capture_watch_read(watch, frame, watch->window_count * size, watch->bytes);
 }
 
 static const uint8_t *watch_page(void *context, uint32_t frame)
@@ -262,7 +240,8 @@ static const uint8_t *watch_page(void *context, uint32_t frame)
     if (known != NULL)
         return known + OLTP_FRAME_HEAD;
     uint8_t *alone = watch->bytes + watch->window_room;
-    bool ok = watch_read(watch, frame, watch->page_size + OLTP_FRAME_HEAD, alone) && watch_is_of_log(watch, alone);
+    bool ok = capture_watch_read(watch, frame, watch->page_size + OLTP_FRAME_HEAD, alone) &&
+              capture_watch_is_of_log(watch, alone);
     return ok ? alone + OLTP_FRAME_HEAD : NULL;
 }
 
@@ -281,8 +260,9 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
             if (!watch_move_window(watch, frame))
                 return false;
         }
-        if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame))
+        if (!capture_watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame))
             return false;
+        watch->frame_pages[frame] = page_get4(head);
         if (again) /* the window moves on, and the page would have to be read alone */
             capture_walmap_glance(watch->map, page_get4(head), head + OLTP_FRAME_HEAD);
         uint32_t pages = page_get4(head + 4); /* of the file, where a commit ends */
@@ -312,8 +292,7 @@ static bool watch_follow_schema(struct capture_watch *watch, struct oltp_connect
     return watch_roots(watch, connection);
 }
 
-/* Whether the log in the file is still the one whose frames were read (V2). */
-static bool watch_still_there(const struct capture_watch *watch, const struct oltp *oltp)
+bool capture_watch_still_there(const struct capture_watch *watch, const struct oltp *oltp)
 {
     uint8_t salt[8];
     base_fence(); /* a frame is read by a call, which the compiler and the processor might let come after */
@@ -333,11 +312,11 @@ static bool watch_run(struct capture_watch *watch, struct oltp_connection *conne
     bool same = memcmp(now->salt, watch->salt, sizeof now->salt) == 0;
     watch->now = now;
     watch->from = same ? watch->last_frame : 0;
-    if (now->last_frame < watch->from || !capture_walmap_begin(watch->map, now->pages) ||
-        !watch_name_frames(watch, &commits, rewritten) || commits != now->change - watch->change ||
-        !watch_follow_schema(watch, connection) ||
-        !capture_walmap_settle(watch->map, watch_page, watch, &touched, &count) ||
-        !watch_still_there(watch, connection->oltp))
+    if (now->last_frame < watch->from || !capture_watch_keep_frames(watch, !same) ||
+        !capture_walmap_begin(watch->map, now->pages) || !watch_name_frames(watch, &commits, rewritten) ||
+        commits != now->change - watch->change || !watch_follow_schema(watch, connection) ||
+        !capture_walmap_settle(watch->map, watch_page, watch, &touched, &count) || !capture_watch_keep_writes(watch) ||
+        !capture_watch_still_there(watch, connection->oltp))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!watch_add(&watch->touched, &watch->touched_count, &watch->touched_room, touched[i]))
@@ -352,13 +331,12 @@ enum capture_watch_result capture_watch_follow(struct capture_watch *watch, stru
 {
     struct wal_header now;
     bool rewritten = false;
-    if (!watch_header(connection, &now))
+    if (!capture_watch_header(connection, &now))
         return CAPTURE_WATCH_LOST;
     if (now.change == watch->change) /* whatever the log did: nobody committed */
         return CAPTURE_WATCH_EXPLAINED;
-    watch->file = NULL;
-    if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &watch->file) != SQLITE_OK ||
-        watch->file == NULL || watch->file->pMethods == NULL || !watch_run(watch, connection, &now, &rewritten))
+    watch->file = capture_watch_log(connection);
+    if (watch->file == NULL || !watch_run(watch, connection, &now, &rewritten))
         return CAPTURE_WATCH_LOST;
     return rewritten ? CAPTURE_WATCH_REWRITTEN : CAPTURE_WATCH_EXPLAINED;
 }
@@ -385,9 +363,12 @@ void capture_watch_forget(struct capture_watch *watch, size_t count)
     watch->touched_count -= count;
     if (watch->touched_count > 0)
         memmove(watch->touched, watch->touched + count, watch->touched_count * sizeof *watch->touched);
+    if (count > 0)
+        capture_watch_drop_writes(watch, watch->touched_count == 0);
 }
 
 void capture_watch_clear(struct capture_watch *watch)
 {
     watch->touched_count = 0;
+    capture_watch_drop_writes(watch, true);
 }

@@ -33,6 +33,11 @@ size_t capture_watch_touched(const struct capture_watch *watch, const uint32_t *
 /* The first `count` of them are of no use any more. */
 void capture_watch_forget(struct capture_watch *watch, size_t count);
 void capture_watch_clear(struct capture_watch *watch);
+/*
+ * Whether every page of that table is to the byte what it was before it was touched: then nothing in it changed, as where a transaction went
+ * back to a savepoint. In the read transaction that was followed last. False: something changed, or it can't be told any more.
+ */
+bool capture_watch_same(struct capture_watch *watch, struct oltp_connection *connection, uint32_t root);
 /* Rows of the table with that root in the state that was followed last, counted by its pages; -1: unknown. */
 int64_t capture_watch_rows(const struct capture_watch *watch, uint32_t root);
 /* For tests: what it knows of the file's pages. */

@@ -341,6 +341,9 @@ static void bridge_main(void *argument)
 
 rhei_status feed_bridge_start(struct feed_bridge *bridge, struct rhei_error *error)
 {
+    if (bridge->begun <
+        0) /* B5: what is committed from now on is in the buffer, however late the thread has its first turn */
+        (void)step(bridge, false, NULL);
     rhei_status status = base_thread_start(&bridge->thread, "rhei-bridge", bridge_main, bridge, error);
     bridge->started = status == RHEI_OK;
     return status;

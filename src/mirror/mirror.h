@@ -142,6 +142,14 @@ struct mirror_hold {
 void mirror_hold(const struct mirror_table_view *view, uint32_t segment, struct mirror_hold *hold);
 void mirror_hold_end(struct mirror_hold *hold);
 
+enum { MIRROR_MOST_CHUNKS = 128 };
+/*
+ * Where the long strings of a segment lie, for who points at them instead of copying them: memory that stays as it is for as long as the
+ * snapshot. 0: that isn't known of a segment which is appended to, lies in a file, or has too many chunks. A string may lie elsewhere.
+ */
+uint32_t mirror_view_chunks(const struct mirror_table_view *view, uint32_t segment, const void **chunks,
+                            int64_t *lengths);
+
 /* One vector of a segment: which rows live. */
 struct mirror_vector {
     uint32_t rows;        /* slots, 1..2048; 0: nothing here */

@@ -186,8 +186,14 @@ static rhei_status read_classes(const struct adoption *adoption, const struct se
         return status;
     uint8_t *classes = column->classes_run.data;
     memset(classes, RHEI_NULL, adoption->segment->capacity);
-    status = owner->read(owner->context, from->part[SEGMENT_CLASSES].offset, classes, rows);
-    return status == RHEI_OK && mirror_image_check_classes(from, classes, rows) == NULL ? RHEI_OK : RHEI_IO;
+    struct segment_column wanted = *from;
+    wanted.part[SEGMENT_CLASSES].bytes = classes;
+    uint32_t number = (uint32_t)(column - adoption->segment->column);
+    bool whole = false;
+    for (int look = 0; !whole && look < 2; look++) /* what is wrong may have become so on its way */
+        whole = owner->read(owner->context, number, &wanted) == RHEI_OK &&
+                mirror_image_check_classes(from, classes, rows) == NULL;
+    return whole ? RHEI_OK : RHEI_IO;
 }
 
 static rhei_status adopt_data(const struct adoption *adoption, const struct segment_column *from,

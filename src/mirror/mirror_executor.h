@@ -28,4 +28,10 @@ rhei_status mirror_scan_open_for(const struct mirror_table_view *view, uint32_t 
                                  const struct executor_range *ranges, uint32_t range_count, struct mirror_scan **scan,
                                  struct rhei_error *error);
 
+/* A row of a vector within a range of numbers or texts; true where nobody can tell. */
+bool mirror_row_in_range(const struct mirror_column_data *data, uint32_t row, const struct executor_range *range);
+/* About how many live rows of the view are in all ranges of the scan, by a look at a few thousand. */
+uint64_t mirror_rows_expected(const struct mirror_table_view *view, uint32_t scan_number,
+                              const struct executor_range *ranges, uint32_t range_count);
+
 #endif

@@ -265,22 +265,6 @@ static void copy_views(const struct mirror_string *strings, const struct mirror_
     }
 }
 
-enum { MOST_CHUNKS = 128 };
-
-/* The chunks of a sealed segment's heap as an array's buffers; 0: there are too many, or one is too long for an offset. */
-static uint32_t chunks_of(const struct mirror_segment *segment, const void **chunks, int64_t *lengths)
-{
-    uint32_t count = 0;
-    const struct mirror_heap_chunk *chunk = segment->heap == NULL ? NULL : segment->heap->first;
-    for (; chunk != NULL; chunk = chunk->next) {
-        if (count == MOST_CHUNKS || chunk->used > INT32_MAX)
-            return 0;
-        chunks[count] = chunk->run.data;
-        lengths[count++] = (int64_t)chunk->used;
-    }
-    return count;
-}
-
 /* Buffer and offset of bytes in one of the chunks; *last is where the string before was. */
 static bool find_chunk(const void *const *chunks, const int64_t *lengths, uint32_t count, const char *bytes,
                        uint32_t *last, int32_t *offset)
@@ -321,13 +305,13 @@ static int views_of_heap(struct mirror_export *shared, const struct mirror_colum
                          const struct mirror_export_run *run, struct ArrowArray *out, bool *shared_all)
 {
     struct array_data *data = out->private_data;
-    const void *chunks[MOST_CHUNKS];
-    int64_t lengths[MOST_CHUNKS];
+    const void *chunks[MIRROR_MOST_CHUNKS];
+    int64_t lengths[MIRROR_MOST_CHUNKS];
     *shared_all = false;
     if (run->places != NULL || shared->segment == shared->view->tail_number || run->count < run->segment->rows / 2 ||
         is_mixed(column))
         return 0;
-    uint32_t count = chunks_of(run->segment, chunks, lengths);
+    uint32_t count = mirror_heap_chunks(run->segment, chunks, lengths);
     if (count == 0)
         return 0;
     struct string_view *views = base_alloc(run->count * sizeof *views);

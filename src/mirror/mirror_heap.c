@@ -92,6 +92,19 @@ rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_segment *segme
     return RHEI_OK;
 }
 
+uint32_t mirror_heap_chunks(const struct mirror_segment *segment, const void **chunks, int64_t *lengths)
+{
+    uint32_t count = 0;
+    const struct mirror_heap_chunk *chunk = segment->heap == NULL ? NULL : segment->heap->first;
+    for (; chunk != NULL; chunk = chunk->next) {
+        if (count == MIRROR_MOST_CHUNKS || chunk->used > INT32_MAX)
+            return 0;
+        chunks[count] = chunk->run.data;
+        lengths[count++] = (int64_t)chunk->used;
+    }
+    return count;
+}
+
 void mirror_heap_free(struct mirror *mirror, struct mirror_heap *heap)
 {
     if (heap == NULL || --heap->holders > 0)

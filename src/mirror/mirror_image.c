@@ -315,6 +315,7 @@ static rhei_status make(struct maker *maker)
     maker->copies = segment->remote;
     image->release = image_release;
     image->rows = maker->rows;
+    image->table = maker->definition->name;
     image->column_count = segment->column_count;
     image->columns = own(image, segment->column_count * sizeof *image->columns);
     rhei_status status = image->columns == NULL ? error_no_memory(maker->error) : RHEI_OK;

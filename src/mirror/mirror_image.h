@@ -48,10 +48,11 @@ struct mirror_keeper {
     void (*release)(void *context);                  /* any thread; may be NULL */
     void (*damaged)(void *context, const char *why); /* any thread, for each column, with a lock held; may be NULL */
     /*
-     * Not NULL: the image's buffers have offsets and lengths and no bytes (segment_codec.open_tail), and these are read when somebody wants
-     * them: `len` bytes from `offset`. They may go from memory again, and be read again. Any thread, several at a time, with a lock held.
+     * Not NULL: the image's buffers have lengths and no bytes (segment_codec.open_tail), and these are read when somebody wants them: into
+     * those buffers of the wanted column that have bytes by then. They may go from memory again, and be read again. Any thread, several at a time,
+     * with a lock held.
      */
-    rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
+    rhei_status (*read)(void *context, uint32_t column, struct segment_column *wanted);
     void *context;
     const char *name; /* of the file, for people, until release; may be NULL */
 };
@@ -103,8 +104,8 @@ size_t mirror_resident_bytes(const struct mirror *mirror);
  * Anything but RHEI_OK leaves the segment in memory.
  */
 struct mirror_spill {
-    rhei_status (*spill)(void *context, uint64_t lineage, const struct segment_image *image, struct segment_image *file,
-                         struct mirror_keeper *keeper);
+    rhei_status (*spill)(void *context, uint32_t table, uint64_t lineage, const struct segment_image *image,
+                         struct segment_image *file, struct mirror_keeper *keeper);
     size_t above, above_in_cycle;
     void *context;
 };

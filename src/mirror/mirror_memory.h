@@ -24,12 +24,13 @@ struct mirror_block {
 };
 
 /* Who keeps memory that isn't the mirror's own, such as a mapped file, until the last run in it is freed. */
+struct segment_column;
 struct mirror_owner {
     atomic_uint holds;
     void (*release)(void *context);                  /* any thread */
     void (*damaged)(void *context, const char *why); /* any thread: its bytes can't be used. May be NULL */
-    /* Any thread: bytes of the file that it keeps. NULL: they are in memory. RHEI_IO, RHEI_NOT_FOUND. */
-    rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
+    /* Any thread: buffers of a column that are in the file that it keeps. NULL: they are in memory. RHEI_IO, RHEI_NOT_FOUND. */
+    rhei_status (*read)(void *context, uint32_t column, struct segment_column *wanted);
     void *context;
     const char *name; /* of that file, for people; may be NULL */
 };

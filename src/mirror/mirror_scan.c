@@ -171,20 +171,30 @@ void mirror_scan_vector(const struct mirror_scan *scan, uint32_t segment, uint32
     batch->skip = within.count == slots.rows ? NULL : batch->own;
 }
 
+uint32_t mirror_scan_next_some(struct mirror_scan *scan, struct mirror_scan_batch *batches, uint32_t most)
+{
+    uint64_t end = (uint64_t)scan->segment_count * MIRROR_SEGMENT_VECTORS;
+    for (;;) {
+        uint64_t number = atomic_fetch_add_explicit(&scan->next, most, memory_order_relaxed);
+        uint32_t count = 0;
+        if (number >= end)
+            return 0;
+        for (uint64_t i = number; i < number + most && i < end; i++) {
+            uint32_t segment = scan->segments[i / MIRROR_SEGMENT_VECTORS];
+            uint32_t vector = (uint32_t)(i % MIRROR_SEGMENT_VECTORS);
+            if (vector * (uint32_t)MIRROR_VECTOR_ROWS >= mirror_view_segment_rows(scan->view, segment))
+                continue;
+            mirror_scan_vector(scan, segment, vector, &batches[count]);
+            count += batches[count].count > 0;
+        }
+        if (count > 0)
+            return count;
+    }
+}
+
 bool mirror_scan_next(struct mirror_scan *scan, struct mirror_scan_batch *batch)
 {
-    for (;;) {
-        uint64_t number = atomic_fetch_add_explicit(&scan->next, 1, memory_order_relaxed);
-        if (number >= (uint64_t)scan->segment_count * MIRROR_SEGMENT_VECTORS)
-            return false;
-        uint32_t segment = scan->segments[number / MIRROR_SEGMENT_VECTORS];
-        uint32_t vector = (uint32_t)(number % MIRROR_SEGMENT_VECTORS);
-        if (vector * (uint32_t)MIRROR_VECTOR_ROWS >= mirror_view_segment_rows(scan->view, segment))
-            continue;
-        mirror_scan_vector(scan, segment, vector, batch);
-        if (batch->count > 0)
-            return true;
-    }
+    return mirror_scan_next_some(scan, batch, 1) == 1;
 }
 
 void mirror_scan_hold(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold *hold)

@@ -51,6 +51,11 @@ struct mirror_scan_batch {
 };
 /* The next batch; false: there is no more. */
 bool mirror_scan_next(struct mirror_scan *scan, struct mirror_scan_batch *batch);
+/*
+ * The next batches, of vectors that follow each other in as far as none between them is left out: `most` at most, a divisor of
+ * MIRROR_SEGMENT_VECTORS, so that all are of one segment. 0: there is no more.
+ */
+uint32_t mirror_scan_next_some(struct mirror_scan *scan, struct mirror_scan_batch *batches, uint32_t most);
 /* The batch of one vector, count 0 if nothing of it is given: for who walks by himself. */
 void mirror_scan_vector(const struct mirror_scan *scan, uint32_t segment, uint32_t vector,
                         struct mirror_scan_batch *batch);

@@ -232,6 +232,8 @@ void mirror_segment_values(const struct mirror_segment *segment, uint32_t column
 /* Bytes that live as long as the segment. */
 rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_segment *segment, const void *bytes, uint32_t length,
                              const char **out);
+/* Where the strings of a sealed segment lie: MIRROR_MOST_CHUNKS pieces at most. 0: there are more, or one is too long for an Arrow offset. */
+uint32_t mirror_heap_chunks(const struct mirror_segment *segment, const void **chunks, int64_t *lengths);
 /* One holder less; the last one frees. Accepts NULL. */
 void mirror_heap_free(struct mirror *mirror, struct mirror_heap *heap);
 

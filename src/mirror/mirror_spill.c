@@ -62,7 +62,7 @@ static struct mirror_segment *spill_to(const struct mirror_spill *to, struct mir
     struct mirror_segment *spilled = NULL;
     if (mirror_segment_image_private(segment, definition, &image, NULL) != RHEI_OK)
         return NULL;
-    rhei_status status = to->spill(to->context, segment->lineage + 1, &image, &file, &keeper);
+    rhei_status status = to->spill(to->context, definition->id, segment->lineage + 1, &image, &file, &keeper);
     image.release(&image);
     if (status != RHEI_OK)
         return NULL;

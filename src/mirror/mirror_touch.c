@@ -183,47 +183,45 @@ static rhei_status make_room(struct loading *loading)
     return status == RHEI_OK && rest > 0 && loading->rest == NULL ? RHEI_NO_MEMORY : status;
 }
 
-static bool read_buffer(const struct mirror_foreign *foreign, struct segment_buffer *buffer, void *to)
-{
-    if (buffer->len == 0)
-        return true;
-    buffer->bytes = to;
-    return foreign->owner->read(foreign->owner->context, buffer->offset, to, buffer->len) == RHEI_OK;
-}
-
 static bool read_all(struct loading *loading)
 {
     struct mirror_foreign *foreign = loading->foreign;
     struct segment_heaps *heaps[] = {&foreign->image.texts, &foreign->image.blobs};
     char *heap = loading->heap, *rest = loading->rest;
-    bool good = true;
-    for (int p = 0; p < SEGMENT_PARTS && good; p++) {
+    for (int p = 0; p < SEGMENT_PARTS; p++) {
         struct segment_buffer *part = &foreign->image.part[p];
         bool lasting = (enum segment_part)p == lasting_part(foreign);
-        good = read_buffer(foreign, part, lasting ? loading->run.data : rest);
+        part->bytes = part->len == 0 ? NULL : lasting ? loading->run.data : rest;
         rest += lasting ? 0 : padded(part->len);
     }
-    for (int k = 0; k < 2 && good; k++)
-        for (uint32_t h = 0; h < heaps[k]->count && good; h++) {
+    for (int k = 0; k < 2; k++)
+        for (uint32_t h = 0; h < heaps[k]->count; h++) {
             foreign->heaps[k][h] = heap;
-            good = read_buffer(foreign, &heaps[k]->buffers[h], heap);
+            heaps[k]->buffers[h].bytes = heap;
             heap += padded(heaps[k]->buffers[h].len);
         }
-    return good;
+    uint32_t number = (uint32_t)(foreign->column - foreign->segment->column);
+    return foreign->owner->read(foreign->owner->context, number, &foreign->image) == RHEI_OK;
 }
 
-/* What is wrong, or NULL. */
-static const char *load_checked(struct loading *loading)
+static const char *read_checked(struct loading *loading)
 {
     struct mirror_foreign *foreign = loading->foreign;
-    if (make_room(loading) != RHEI_OK)
-        return "there is no memory to read it";
     if (!read_all(loading))
         return "it can't be read";
     const char *wrong = foreign->checked ? mirror_image_check_again(&foreign->image)
                                          : mirror_image_check_column(&foreign->image, foreign->segment->rows);
     foreign->checked = wrong == NULL;
     return wrong;
+}
+
+/* What is wrong, or NULL. Bytes may change on their way as well as where they lie: they are read once more before they count as damaged. */
+static const char *load_checked(struct loading *loading)
+{
+    if (make_room(loading) != RHEI_OK)
+        return "there is no memory to read it";
+    const char *wrong = read_checked(loading);
+    return wrong == NULL ? NULL : read_checked(loading);
 }
 
 /* Under the column's mutex, with its segment held. */

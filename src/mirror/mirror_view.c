@@ -192,6 +192,13 @@ void mirror_view_column(const struct mirror_table_view *view, uint32_t segment, 
     mirror_segment_column(found, found == NULL ? 0 : vector_rows(view, segment, vector, found), vector, column, out);
 }
 
+uint32_t mirror_view_chunks(const struct mirror_table_view *view, uint32_t segment, const void **chunks,
+                            int64_t *lengths)
+{
+    const struct mirror_segment *found = segment == view->tail_number ? NULL : segment_of(view, segment);
+    return found == NULL || found->remote ? 0 : mirror_heap_chunks(found, chunks, lengths);
+}
+
 void mirror_segment_column(const struct mirror_segment *found, uint32_t rows, uint32_t vector, uint32_t column,
                            struct mirror_column_data *out)
 {

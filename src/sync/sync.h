@@ -57,6 +57,8 @@ struct sync_config {
     uint32_t build_threads; /* loaders of one build; 0: one per core */
     uint32_t interval_ms; /* 0: driven by sync_wake and, for foreign commits, a look at the token every 50 ms at most */
     bool prune;           /* forget applied changes in the source */
+    /* The source may take long to answer: once the background runs, cycles are its alone, so that who waits for one may leave when he likes. */
+    bool remote;
     bool build_on_demand; /* don't build anything before sync_start or sync_build asks (one-shot commands) */
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named point of a cycle and build */
@@ -69,6 +71,8 @@ struct sync_config {
      */
     void (*scrub)(void *context, const struct sync_stop *stop, struct sync_scrubbed *done);
     void *scrub_context;
+    bool
+        loses; /* the source tells whole states, or somebody else takes what it tells of: that changes are gone is no trouble */
     bool no_verify; /* nothing is compared in the background: whoever looks at a mirror wants to see it as it is */
     struct sync_observer observer; /* empty, or both functions */
     /* By the builder's thread, with no lock: tables became READY, the largest with so many rows. May be NULL. */
@@ -120,6 +124,11 @@ void sync_stop(struct sync *sync);
  * before the first. No call may be under way.
  */
 void sync_forget(struct sync *sync);
+/*
+ * Up to when all is known of the tables that keep a history is shown with it, for whoever goes on from what is published now and can't tell that from the
+ * log any more. Any thread, outside calls.
+ */
+void sync_note_known(struct sync *sync);
 bool sync_is_running(const struct sync *sync);
 /* Whether the observer is told. What was committed before it began may be told all the same; what follows is, always. Any thread. */
 void sync_observe(struct sync *sync, bool on);
@@ -147,6 +156,8 @@ bool sync_nothing_pending(const struct sync *sync);
  * Nothing is said of a source that only its callers follow. No lock.
  */
 bool sync_is_away(const struct sync *sync);
+/* Nothing of the source comes at the moment: it was asked and hasn't answered, or isn't asked. No lock. */
+bool sync_is_asking(const struct sync *sync);
 /* A cycle was published: what was taken over is shown, or gone. No lock. */
 bool sync_is_primed(const struct sync *sync);
 /*
@@ -155,6 +166,9 @@ bool sync_is_primed(const struct sync *sync);
  */
 rhei_status sync_wait_latest(struct sync *sync, int64_t deadline_ns, const struct sync_stop *stop,
                              struct rhei_error *error);
+/* The same, and which tables and columns there are is asked for anew, whatever the source would have put off. */
+rhei_status sync_wait_names(struct sync *sync, int64_t deadline_ns, const struct sync_stop *stop,
+                            struct rhei_error *error);
 /* The same if the mirror is older than max_age_ms, else returns at once. */
 rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t deadline_ns, const struct sync_stop *stop,
                               struct rhei_error *error);
@@ -235,7 +249,8 @@ struct sync_generation {
     struct sync_gap
         gaps[SYNC_GAPS_MOST]; /* in their order; the last one may be open, and is until the table went, if it did */
     uint32_t gap_count;
-    int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are; HISTORY_KEPT_NEVER */
+    int64_t known_us; /* and up to when all is known, where that is later than its versions say; 0: unknown */
+    int64_t kept_us;  /* of the versions that ended by then not all are here any more. 0: all are; HISTORY_KEPT_NEVER */
     int64_t kept_seq;
     /* In the book of a sync: of which list of tables it was found gone; */
     uint64_t round;
@@ -263,7 +278,7 @@ uint64_t sync_histories_now(const struct sync *sync);
 /* Their tables' numbers. */
 void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended);
 
-struct sync_histogram { /* power-of-two buckets of nanoseconds: bucket i counts [2^i, 2^(i+1)) */
+struct sync_histogram { /* power-of-two buckets of nanoseconds: bucket i counts (2^(i-1), 2^i] */
     uint64_t bucket[48];
     uint64_t count, sum_ns;
 };
@@ -276,11 +291,11 @@ struct sync_status {
     struct sync_histogram cycle_time;
     uint32_t tables, tables_ready;
     char last_error[256];
-    uint64_t forgotten;                  /* versions that retention took */
-    uint64_t versions;                   /* rows of all tables of histories */
-    uint64_t verifications, differences; /* comparisons of all tables in the background; tables that differed */
-    int64_t away_ns;                     /* since cycles began to fail; 0: the last one didn't */
-    char away_why[256];                  /* why the last one did */
+    uint64_t forgotten;                     /* versions that retention took */
+    uint64_t versions;                      /* rows of all tables of histories */
+    uint64_t verifications, differences;    /* comparisons of all tables in the background; tables that differed */
+    int64_t away_ns;                        /* since cycles began to fail; 0: the last one didn't */
+    char away_why[RHEI_ERROR_MESSAGE_SIZE]; /* why the last one did */
 };
 void sync_get_status(struct sync *sync, struct sync_status *status);
 /* Free *tables with base_free. */

@@ -2,8 +2,8 @@
 /*
  *   1. A row of the book is stored with the change that makes it true, under one publish; so every state that is shown, or kept in a
  *      folder, tells of itself what it has.
- *   4. Behind the names of its columns stand its line and from when on it has its name, behind a "@", and its gaps, each behind a "!", for the same
- *      reason. A row without the first is of a book from before there were lines (sync_book_names.c).
+ *   4. Behind the names of its columns stand its line and from when on it has its name, behind a "@", its gaps, each behind a "!", and up to when all is known, behind a "~", for
+ *      the same reason. A row without the first is of a book from before there were lines (sync_book_names.c).
  *   2. Numbers are given once: a generation that ends never comes back under its number.
  *   3. The column is_current has the origin of the table, or 1 where that is unknown, so that books have the form that they had before there
  *      were origins.
@@ -210,6 +210,8 @@ static void write_names(const struct sync_generation *generation, struct base_bu
         base_buffer_format(out, "!%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, gap->from_us, gap->to_us,
                            gap->from_seq, gap->to_seq);
     }
+    if (generation->known_us != 0)
+        base_buffer_format(out, "~%" PRId64, generation->known_us);
 }
 
 static char *read_numbers(char *at, int64_t *const *numbers, int count)
@@ -234,6 +236,8 @@ static bool read_rest(const char *from, const char *end, struct sync_generation 
         struct sync_gap *gap = &generation->gaps[generation->gap_count++];
         at = read_numbers(at, (int64_t *const[]){&gap->from_us, &gap->to_us, &gap->from_seq, &gap->to_seq}, 4);
     }
+    if (ok && *at == '~')
+        at = read_numbers(at, (int64_t *const[]){&generation->known_us}, 1);
     ok = ok && *at == '\0';
     base_free(rest);
     return ok;

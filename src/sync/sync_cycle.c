@@ -285,6 +285,15 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
     }
 }
 
+static void tell_lost(const struct sync *sync, const char *what, int64_t after)
+{
+    if (sync->config.loses)
+        base_log_write(sync->config.log, BASE_LOG_INFO, "sync", "the database changed: every table is built again");
+    else
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
+                       "changes after %s%" PRId64 " are gone from the log: every table is built again", what, after);
+}
+
 /* Between begin and end: brings the working state to the pinned state. */
 static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, int64_t after,
                           const struct sync_limit *limit, struct rhei_error *error)
@@ -292,14 +301,11 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
     sync_fault(sync, "sync.cycle.begun");
     sync->pinned = cycle->position;
     if (cycle->lost && sync->restored) {
-        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
-                       "changes after the checkpoint at %" PRId64 " are gone from the log: every table is built again",
-                       after);
+        tell_lost(sync, "the checkpoint at ", after);
         sync_restored_drop(sync);
     }
     if (cycle->lost && sync_tables_attached(sync)) {
-        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
-                       "changes after %" PRId64 " are gone from the log: every table is built again", after);
+        tell_lost(sync, "", after);
         sync_tables_drop_all(sync);
     }
     if (cycle->schema_changed || cycle->lost)
@@ -372,10 +378,13 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     struct change_cycle cycle = {0};
     uint64_t token = atomic_load_explicit(&sync->token, memory_order_relaxed);
     rhei_status status = tell_followed(sync, error);
-    if (sync->awaited && source->ops->awaited != NULL)
-        source->ops->awaited(source);
+    bool names = atomic_exchange(&sync->names_wanted, false);
+    if ((sync->awaited || names) && source->ops->awaited != NULL)
+        source->ops->awaited(source, names);
+    atomic_store_explicit(&sync->asking, true, memory_order_relaxed);
     if (status == RHEI_OK)
         status = source->ops->begin(source, after, &cycle, &token, error);
+    atomic_store_explicit(&sync->asking, false, memory_order_relaxed);
     if (status != RHEI_OK && requested)
         atomic_store_explicit(&sync->request, true, memory_order_relaxed);
     if (status != RHEI_OK)

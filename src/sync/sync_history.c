@@ -4,7 +4,7 @@
  *
  *   1. NAME_history_open has the version of each row that is valid now, by the table's key; NAME_history_ended has every version
  *      that ended, whole, in the order of their ends (what mirror_sink hands over), and is only ever appended to. Both have the table's
- *      columns and those of HISTORY_COLUMNS. Together they are the history (A9).
+ *      columns and those of HISTORY_COLUMNS; where the key is a hidden rowid both have that, too. Together they are the history (A9).
  *   2. A change that leaves a row as it was makes no version: the one that is valid goes on. One that tells single columns makes a whole
  *      row, of what the version before it had.
  *   3. What ended a row (DELETE) is a version too, of operation D: the row as it was, valid for no time at all.
@@ -119,7 +119,7 @@ static void close_row(struct sync_history *history, size_t at, uint32_t version,
     own[OPERATION][at] = operation;
     own[SEQUENCE][at] = seq;
     own[ENDED_AT][at] = ended;
-    own[HISTORY_COLUMNS][at] = integer(history->next_row++);
+    history->rows[history->ended.column_count - 1][at] = integer(history->next_row++);
 }
 
 /* A version's own columns: as they are stored, or as they are made in this very batch. */
@@ -163,7 +163,7 @@ static void take_values(struct sync_history *history, const struct mirror_ended_
         in_order++;
     for (uint32_t c = 0; c < history->ended.column_count; c++) {
         history->ending[c] = history->rows[c];
-        if (c >= history->visible)
+        if (c >= history->visible && (!history->hidden_rowid || c != history->visible + HISTORY_COLUMNS))
             continue;
         if (in_order == rows)
             history->ending[c] = versions->columns[c];
@@ -185,19 +185,20 @@ static bool are_plain_updates(const struct mirror_ended_some *versions)
 /* All of them end, each once: their columns are those that there are, and what they become is in the batch. */
 static size_t end_updated(struct sync_history *history, const struct mirror_ended_some *versions)
 {
-    struct rhei_value *cells = history->cells + versions->change[0], **own = history->rows + history->visible;
+    uint32_t row = history->ended.column_count - 1;
+    struct rhei_value *cells = history->cells + versions->change[0];
     size_t room = history->room;
     BASE_INVARIANT(versions->change[0] + versions->count <= history->batch->row_count);
-    for (uint32_t c = 0; c < history->visible + HISTORY_COLUMNS; c++)
+    for (uint32_t c = 0; c < row; c++)
         history->ending[c] = versions->columns[c];
     history->ending[history->visible + UNTIL] = cells + SINCE * room;
     history->ending[history->visible + ENDED_AT] = cells + SEQUENCE * room;
-    history->ending[history->visible + HISTORY_COLUMNS] = own[HISTORY_COLUMNS];
+    history->ending[row] = history->rows[row];
     struct rhei_value updated = history_operation(HISTORY_UPDATED);
     for (size_t k = 0; k < versions->count; k++) {
         BASE_INVARIANT(versions->columns[history->visible + SINCE][k].as.integer <= cells[SINCE * room + k].as.integer);
         cells[OPERATION * room + k] = updated;
-        own[HISTORY_COLUMNS][k] = integer(history->next_row + (int64_t)k);
+        history->rows[row][k] = integer(history->next_row + (int64_t)k);
     }
     history->next_row += (int64_t)versions->count;
     return versions->count;
@@ -303,44 +304,6 @@ static void begin_lost_anew(struct sync *sync, const struct sync_history *histor
     }
 }
 
-static void open_gap(struct sync_generation *generation, int64_t us, int64_t seq)
-{
-    struct sync_gap *gaps = generation->gaps;
-    if (generation->gap_count == SYNC_GAPS_MOST) { /* the two oldest become one */
-        gaps[0].to_us = gaps[1].to_us;
-        gaps[0].to_seq = gaps[1].to_seq;
-        memmove(&gaps[1], &gaps[2], (SYNC_GAPS_MOST - 2) * sizeof *gaps);
-        generation->gap_count--;
-    }
-    gaps[generation->gap_count++] =
-        (struct sync_gap){.from_us = us, .to_us = INT64_MAX, .from_seq = seq, .to_seq = INT64_MAX};
-}
-
-static bool gap_is_open(const struct sync_generation *generation)
-{
-    return generation->gap_count > 0 && generation->gaps[generation->gap_count - 1].to_seq == INT64_MAX;
-}
-
-int64_t history_known_position(const struct sync *sync, const struct sync_history *history,
-                               const struct sync_generation *generation)
-{
-    if (gap_is_open(generation))
-        return generation->gaps[generation->gap_count - 1].from_seq;
-    return sync->config.histories_position >= 0 ? sync->config.histories_position : history->known_seq;
-}
-
-/* 6. The load goes on from the versions of that generation. */
-static void close_gap(struct sync *sync, const struct sync_history *history, struct sync_generation *generation)
-{
-    if (!gap_is_open(generation))
-        open_gap(generation, history->known_us > generation->began_us ? history->known_us : generation->began_us,
-                 history_known_position(sync, history, generation));
-    struct sync_gap *gap = &generation->gaps[generation->gap_count - 1];
-    gap->to_us = history->clock_us;
-    gap->to_seq = history->clock_seq;
-    generation->gap_count -= !history->logged && history_past_is_as_loaded(history->past, history->loaded);
-}
-
 /* Under `lock`. */
 static rhei_status enter_in_book(struct sync *sync, struct sync_history *history, const struct source_table *table,
                                  struct rhei_error *error)
@@ -374,7 +337,7 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         return status;
     struct sync_generation *goes_on = history->past == NULL ? NULL : sync_book_find(sync, history->past->number);
     if (goes_on != NULL)
-        close_gap(sync, history, goes_on);
+        history_gap_close(sync, history, goes_on);
     generation->current = true;
     generation->origin = table->origin;
     if (before != NULL) {
@@ -418,8 +381,8 @@ static bool parts_are(const struct sync_history *history, const struct source_ta
                       const struct source_table *ended, const struct source_table *table)
 {
     bool same = open->column_count == history->open.column_count &&
-                ended->column_count == history->ended.column_count && open->key_count == history->open.key_count &&
-                open->key_is_integer == history->open.key_is_integer;
+                ended->column_count == history->ended.column_count /* else of before `_rhei_rowid` */ &&
+                open->key_count == history->open.key_count && open->key_is_integer == history->open.key_is_integer;
     for (uint32_t k = 0; k < history->open.key_count && same; k++)
         same = open->key_columns[k] == history->open.key_columns[k];
     for (uint32_t c = 0; c < history->visible && same; c++)
@@ -538,8 +501,8 @@ void sync_history_tear(struct sync *sync, struct sync_history *history)
     struct sync_generation *generation = sync_book_find(sync, history->number);
     if (sync->config.source_number != 0) {
         status = sync_history_never(sync, history->name, &why);
-    } else if (generation != NULL && !gap_is_open(generation)) { /* 6. */
-        open_gap(generation, history->unshown_us - 1, shown);
+    } else if (generation != NULL && !history_gap_is_open(generation)) { /* 6. */
+        history_gap_open(generation, history->unshown_us - 1, shown);
         status = sync_book_store(sync, generation, &why); /* else the load stores it */
     }
     if (status != RHEI_OK)
@@ -547,27 +510,13 @@ void sync_history_tear(struct sync *sync, struct sync_history *history)
                        why.message);
 }
 
-/* 6. Up to when it is known what the table was. */
-static int64_t known_until(const struct sync *sync, const struct sync_history *history)
-{
-    int64_t looked_us = atomic_load_explicit(&sync->looked_us, memory_order_relaxed);
-    int64_t known = sync->config.source->ops->tells_later ? sync->told_us : looked_us;
-    return known > history->clock_us ? known : history->clock_us;
-}
-
-void sync_history_known(struct sync_history *history, int64_t until_us)
-{
-    if (history != NULL && history->attached && until_us > history->clock_us)
-        history->clock_us = until_us;
-}
-
 void sync_history_release(struct sync *sync, struct sync_history *history, int64_t applied)
 {
     if (history == NULL || !history->attached)
         return;
     struct sync_generation *generation = sync_book_find(sync, history->number);
-    if (generation != NULL && !gap_is_open(generation)) {
-        open_gap(generation, known_until(sync, history), applied);
+    if (generation != NULL && !history_gap_is_open(generation)) {
+        history_gap_open(generation, history_known_until(sync, history), applied);
         (void)sync_book_store(sync, generation, NULL); /* else the load stores it */
     }
     (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
@@ -584,6 +533,39 @@ void sync_history_drop(struct sync *sync, struct sync_history *history)
     mirror_drop(sync->config.mirror, history->open.id);
     mirror_drop(sync->config.mirror, history->ended.id);
     history->attached = history->failed = false;
+}
+
+/* Under `lock`, with the turn. */
+static rhei_status note_known(struct sync *sync)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < sync->table_count && status == RHEI_OK; i++) {
+        const struct sync_history *history = sync->tables[i]->history;
+        struct sync_generation *generation =
+            history != NULL && history->attached ? sync_book_find(sync, history->number) : NULL;
+        int64_t known = generation != NULL ? history_known_until(sync, history) : 0;
+        if (generation == NULL || history_gap_is_open(generation) || known <= generation->known_us)
+            continue;
+        generation->known_us = known;
+        status = sync_book_store(sync, generation, NULL);
+    }
+    return status;
+}
+
+/* As the owner, so that no cycle runs, and only where all that there is is shown. */
+void sync_note_known(struct sync *sync)
+{
+    sync_own(sync);
+    base_mutex_lock(&sync->lock);
+    sync_turn_take(sync);
+    bool clean = !sync->dirty;
+    if (clean)
+        sync->dirty = note_known(sync) != RHEI_OK;
+    sync_turn_give(sync);
+    base_mutex_unlock(&sync->lock);
+    if (clean)
+        sync_share_publish_again(sync);
+    sync_disown(sync);
 }
 
 /* ---- Tables that go. ----------------------------------------------------------------------------------------------- */

@@ -64,10 +64,14 @@ const char *sync_history_clash(const struct source_table *table)
 {
     struct source_column own[HISTORY_COLUMNS];
     own_columns(own);
-    for (uint32_t c = 0; c < table->column_count; c++)
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        const char *name = table->columns[c].name;
         for (int h = 0; h < HISTORY_COLUMNS; h++)
-            if (base_fold_compare(table->columns[c].name, own[h].name) == 0)
-                return table->columns[c].name;
+            if (base_fold_compare(name, own[h].name) == 0)
+                return name;
+        if (base_fold_compare(name, HISTORY_ROWID) == 0)
+            return name;
+    }
     return NULL;
 }
 
@@ -79,7 +83,7 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
     history->hidden_rowid = count > 0 && table->columns[count - 1].is_rowid;
     history->visible = count - history->hidden_rowid;
     struct source_column *columns = base_arena_zero(arena, history->visible + HISTORY_COLUMNS + 1, sizeof *columns);
-    struct source_column *ended = base_arena_zero(arena, history->visible + HISTORY_COLUMNS + 1, sizeof *ended);
+    struct source_column *ended = base_arena_zero(arena, history->visible + HISTORY_COLUMNS + 2, sizeof *ended);
     uint32_t *keys = base_arena_zero(arena, table->key_count + 1, sizeof *keys);
     uint32_t *row = base_arena_zero(arena, 1, sizeof *row);
     bool ok = columns != NULL && ended != NULL && keys != NULL && row != NULL;
@@ -95,9 +99,15 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
                                            .affinity = AFFINITY_INTEGER,
                                            .is_rowid = true};
     memcpy(ended, columns, (last + 1) * sizeof *columns);
+    uint32_t row_column = last + history->hidden_rowid;
+    ended[row_column] = columns[last];
+    if (history->hidden_rowid) {
+        ended[last].name = HISTORY_ROWID;
+        ended[last].is_rowid = false;
+    }
     for (uint32_t k = 0; k < table->key_count; k++)
         keys[k] = table->key_columns[k] == history->visible ? last : table->key_columns[k];
-    *row = last;
+    *row = row_column;
     history->open = (struct source_table){.id = sync_book_open_id(sync, history->number),
                                           .name = open != NULL ? base_arena_text(arena, open->name)
                                                                : suffixed(arena, root, HISTORY_OPEN),
@@ -111,7 +121,7 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
     history->ended = (struct source_table){.id = sync_book_ended_id(sync, history->number),
                                            .name = ended_before != NULL ? base_arena_text(arena, ended_before->name)
                                                                         : suffixed(arena, root, HISTORY_ENDED),
-                                           .column_count = last + 1,
+                                           .column_count = row_column + 1,
                                            .columns = ended,
                                            .key_count = 1,
                                            .key_columns = row,
@@ -338,6 +348,11 @@ static void note_newest(struct sync *sync, struct sync_history *history, int64_t
             (int64_t)high > history->known_seq)
             history->known_seq = (int64_t)high;
     }
+    base_mutex_lock(&sync->lock);
+    const struct sync_generation *generation = sync_book_find(sync, past->number);
+    if (generation != NULL && generation->known_us > history->known_us)
+        history->known_us = generation->known_us;
+    base_mutex_unlock(&sync->lock);
     history->clock_us = history->known_us > history->clock_us ? history->known_us : history->clock_us;
     begin_behind(sync, history, last_change);
     history->clock_seq = history->known_seq > history->clock_seq ? history->known_seq : history->clock_seq;
@@ -349,8 +364,10 @@ rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *hist
 {
     uint32_t count = table->column_count, visible = count - (count > 0 && table->columns[count - 1].is_rowid);
     rhei_status status = RHEI_OK;
-    if (history->past != NULL)
+    if (history->past != NULL) {
+        history->past->added = info->added;
         status = history_past_open(sync, table, visible, history->past, error);
+    }
     if (status == RHEI_OK)
         status = settle_generation(sync, history, table, error);
     if (status != RHEI_OK)

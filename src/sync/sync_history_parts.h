@@ -3,10 +3,21 @@
 #ifndef SYNC_SYNC_HISTORY_PARTS_H
 #define SYNC_SYNC_HISTORY_PARTS_H
 
+#include <string.h>
+
 #include "base/base_arena.h"
 #include "sync_history.h"
 
 enum { SINCE, UNTIL, OPERATION, SEQUENCE, ENDED_AT, HISTORY_COLUMNS }; /* behind the table's own */
+
+/* Behind them in the table of what ended, where the key is a hidden rowid. */
+#define HISTORY_ROWID "_rhei_rowid"
+/* False of a table without one, and in folders of before that was written. */
+static inline bool history_ended_has_rowid(const struct source_table *ended)
+{
+    return ended->column_count > HISTORY_COLUMNS + 1 &&
+           strcmp(ended->columns[ended->column_count - 2].name, HISTORY_ROWID) == 0;
+}
 
 struct history_past;
 struct loading;
@@ -16,11 +27,12 @@ struct sync_history {
     struct base_arena names;
     uint32_t number; /* of its generation */
     struct source_table open, ended;
-    uint32_t visible;  /* columns of the table that the history has: all but a hidden rowid, which is the last */
-    bool hidden_rowid; /* the open table has it, as its key */
-    int64_t clock_us;  /* newest time given */
-    int64_t clock_seq; /* and newest number */
-    int64_t known_us, known_seq; /* of a load: the newest ones of the versions that it goes on from */
+    uint32_t visible; /* columns of the table that the history has: all but a hidden rowid, which is the last */
+    bool
+        hidden_rowid; /* the open table has it, as its key, behind the history's columns; there the ended one has it, too */
+    int64_t clock_us;            /* newest time given */
+    int64_t clock_seq;           /* and newest number */
+    int64_t known_us, known_seq; /* of a load: the newest ones that the generation that it goes on from knows of */
     uint64_t loaded;             /* its rows */
     bool logged;                 /* the log has something behind what is known */
     int64_t next_row;
@@ -63,9 +75,17 @@ enum { HISTORY_INSERTED, HISTORY_UPDATED, HISTORY_DELETED };
 /* 'I', 'U', 'D'. */
 struct rhei_value history_operation(int which);
 
-/* ---- sync_history.c ------------------------------------------------------------------------------------------------ */
+/* ---- sync_history_gaps.c. Under `lock` ------------------------------------------------------------------------------ */
 
-/* Under `lock`: the position up to which it is known what the table was, before the load that goes on from that generation. */
+/* Nothing is known of the table from then on. It isn't stored yet. */
+void history_gap_open(struct sync_generation *generation, int64_t us, int64_t seq);
+bool history_gap_is_open(const struct sync_generation *generation);
+/* The load goes on from the versions of that generation: up to the load nothing is known, if anything may have happened. */
+void history_gap_close(struct sync *sync, const struct sync_history *history, struct sync_generation *generation);
+/* Up to when it is known what the table was, which is followed. */
+int64_t history_known_until(const struct sync *sync, const struct sync_history *history);
+
+/* The position up to which it is known what the table was, before the load that goes on from that generation. */
 int64_t history_known_position(const struct sync *sync, const struct sync_history *history,
                                const struct sync_generation *generation);
 

@@ -4,8 +4,8 @@
  *
  *   1. They are read in the published state, which has all that was applied to them: nobody changes the history of a table that
  *      isn't attached.
- *   2. A loaded row whose columns are as they were in the version of its key goes on as that version. A column that came meanwhile tells
- *      nothing, and one that went neither; a renamed one is the same.
+ *   2. A loaded row whose columns are as they were in the version of its key goes on as that version. A column that came meanwhile has to have what it
+ *      came with, if the source says what that is: another value was written since. One that went tells nothing; a renamed one is the same.
  *   3. Every other version ends at the load, and a row whose key isn't there any more was deleted then. What happened between isn't
  *      known: a load sees a state.
  *   4. Rows of a damaged segment are not looked at: nothing is said of them, but that the load has their rows.
@@ -258,8 +258,10 @@ rhei_status history_past_open(struct sync *sync, const struct source_table *tabl
     }
     map_columns(past, table->columns, visible);
     past->comparable = map_key(past, table, visible);
-    past->same_columns =
-        past->same_columns && past->comparable && (table->column_count > visible) == !past->definition->without_rowid;
+    const struct mirror_table_view *ended = mirror_view(&past->snapshot, sync_book_ended_id(sync, past->number));
+    bool hidden = table->column_count > visible;
+    past->same_columns = past->same_columns && past->comparable && hidden == !past->definition->without_rowid &&
+                         (!hidden || !ended || history_ended_has_rowid(mirror_view_definition(ended)));
     for (uint32_t s = 0; s < mirror_view_segment_count(past->open) && status == RHEI_OK; s++)
         status = enter_segment(past, s, error);
     return status == RHEI_OK ? make_index(past, error) : status;
@@ -315,8 +317,12 @@ static bool same_row(const struct history_past *past, const struct history_entry
 {
     for (uint32_t c = 0; c < visible; c++) {
         struct rhei_value value;
-        if (past->column[c] == HISTORY_NO_COLUMN)
+        if (past->column[c] == HISTORY_NO_COLUMN) {
+            const struct rhei_value *added = past->added != NULL ? past->added[c] : NULL;
+            if (added != NULL && !base_same_value(added, &batch->columns[c][row]))
+                return false;
             continue;
+        }
         mirror_view_value(past->open, entry->segment, entry->offset, past->column[c], &value);
         if (!base_same_value(&value, &batch->columns[c][row]))
             return false;
@@ -411,7 +417,7 @@ static void put(struct closing *closing, const struct history_entry *entry, bool
     const struct history_past *past = closing->past;
     uint32_t own = past->visible;
     BASE_INVARIANT(closing->rows < CLOSE_ROWS && entry->segment < mirror_view_segment_count(past->open));
-    for (uint32_t c = 0; c < own + HISTORY_COLUMNS; c++)
+    for (uint32_t c = 0; c + 1 < closing->column_count; c++)
         mirror_view_value(past->open, entry->segment, entry->offset, c, cell(closing, c));
     *cell(closing, own + UNTIL) = history_integer(closing->until_us);
     *cell(closing, own + ENDED_AT) = history_integer(closing->until_seq);
@@ -420,7 +426,7 @@ static void put(struct closing *closing, const struct history_entry *entry, bool
         *cell(closing, own + SEQUENCE) = history_integer(closing->until_seq);
         *cell(closing, own + OPERATION) = history_operation(HISTORY_DELETED);
     }
-    *cell(closing, own + HISTORY_COLUMNS) = history_integer((*closing->next_row)++);
+    *cell(closing, closing->column_count - 1) = history_integer((*closing->next_row)++);
     closing->rows++;
 }
 
@@ -470,7 +476,8 @@ rhei_status history_past_close(struct sync *sync, struct history_past *past, int
     struct closing closing = {.past = past, .until_us = until_us, .until_seq = until_seq, .next_row = next_row};
     if (!past->open)
         return RHEI_OK;
-    closing.column_count = past->visible + HISTORY_COLUMNS + 1;
+    const struct source_table *ended = mirror_definition(sync->config.mirror, sync_book_ended_id(sync, past->number));
+    closing.column_count = past->visible + HISTORY_COLUMNS + history_ended_has_rowid(ended) + 1;
     closing.values = base_alloc_zero((size_t)closing.column_count * CLOSE_ROWS, sizeof *closing.values);
     closing.columns = base_alloc_zero(closing.column_count, sizeof *closing.columns);
     for (uint32_t c = 0; closing.values && closing.columns && c < closing.column_count; c++)

@@ -23,7 +23,8 @@ struct history_past {
     const struct source_table *definition;
     char **names; /* [visible] of its columns, as they are named now */
     uint32_t visible;
-    uint32_t *column; /* [columns of the load] the same in the past */
+    uint32_t *column;                      /* [columns of the load] the same in the past */
+    const struct rhei_value *const *added; /* of the load: what rows of before a column show in it; NULL: unknown */
     uint32_t *old_key, *new_key;
     uint32_t key_count;
 

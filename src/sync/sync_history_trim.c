@@ -31,8 +31,8 @@ struct trimming {
     uint32_t number;                      /* of the generation */
     const struct mirror_table_view *view; /* NULL: nothing of it ended */
     const struct source_table *definition;
-    uint32_t visible;
-    const uint32_t *keys; /* [key_count] where the columns of the table's key are in it */
+    uint32_t visible, row; /* columns of the table itself; the one of the versions' own number */
+    const uint32_t *keys;  /* [key_count] where the columns of the table's key are in it */
     uint32_t key_count;
     struct rhei_value *rows; /* keys of the versions that go */
     size_t count, capacity;
@@ -54,8 +54,7 @@ static rhei_status mark(struct trimming *trimming, uint32_t segment, uint32_t of
         return error_no_memory(trimming->error);
     int64_t until = cell(trimming, segment, offset, trimming->visible + UNTIL);
     int64_t seq = cell(trimming, segment, offset, trimming->visible + ENDED_AT);
-    trimming->rows[trimming->count++] =
-        history_integer(cell(trimming, segment, offset, trimming->visible + HISTORY_COLUMNS));
+    trimming->rows[trimming->count++] = history_integer(cell(trimming, segment, offset, trimming->row));
     trimming->last_us = until > trimming->last_us ? until : trimming->last_us;
     trimming->last_seq = seq > trimming->last_seq ? seq : trimming->last_seq;
     return RHEI_OK;
@@ -128,8 +127,7 @@ static rhei_status list_versions(struct trimming *trimming, struct place **place
                     continue;
                 ok = base_grow((void **)places, &capacity, *count + 1, sizeof(struct place));
                 if (ok)
-                    (*places)[(*count)++] =
-                        (struct place){cell(trimming, s, offset, trimming->visible + HISTORY_COLUMNS), s, offset};
+                    (*places)[(*count)++] = (struct place){cell(trimming, s, offset, trimming->row), s, offset};
             }
         }
     }
@@ -263,7 +261,9 @@ static struct trimming begin(struct sync *sync, const struct mirror_snapshot *sn
     struct trimming trimming = {.sync = sync, .number = number, .error = error};
     trimming.view = mirror_view(snapshot, sync_book_ended_id(sync, number));
     trimming.definition = trimming.view ? mirror_view_definition(trimming.view) : NULL;
-    trimming.visible = trimming.view ? trimming.definition->column_count - HISTORY_COLUMNS - 1 : 0;
+    trimming.row = trimming.view ? trimming.definition->column_count - 1 : 0;
+    trimming.visible =
+        trimming.view ? trimming.row - HISTORY_COLUMNS - history_ended_has_rowid(trimming.definition) : 0;
     return trimming;
 }
 
@@ -294,11 +294,22 @@ struct line {
     struct rhei_error *error;
 };
 
+/* The hidden rowid is the key. */
+static bool find_rowid(const struct line *line, const struct sync_generation *generation, uint32_t *key)
+{
+    const struct mirror_table_view *ended =
+        mirror_view(&line->snapshot, sync_book_ended_id(line->sync, generation->number));
+    *key = generation->name_count + HISTORY_COLUMNS;
+    return ended && history_ended_has_rowid(mirror_view_definition(ended));
+}
+
 /* False: it hasn't all of the key's columns, so that none of its versions is known to be of a row of the others. */
-static bool find_keys(const struct sync_generation *newest, const struct source_table *open,
+static bool find_keys(const struct line *line, const struct sync_generation *newest, const struct source_table *open,
                       const struct sync_generation *generation, uint32_t *keys)
 {
     uint32_t found = 0;
+    if (open->key_columns[0] >= newest->name_count)
+        return find_rowid(line, generation, keys);
     for (uint32_t k = 0; k < open->key_count; k++)
         for (uint32_t n = 0; n < generation->name_count; n++)
             if (base_fold_compare(generation->names[n], newest->names[open->key_columns[k]]) == 0) {
@@ -309,14 +320,14 @@ static bool find_keys(const struct sync_generation *newest, const struct source_
     return found == open->key_count;
 }
 
-/* Under `lock`. A row without a key of its own can't be counted by. False: no memory. */
+/* Under `lock`. False: no memory. */
 static bool list_line(struct line *line)
 {
     const struct sync_book *book = &line->sync->book;
     const struct sync_generation *newest = sync_book_find(line->sync, line->newest);
     const struct mirror_table_view *view = mirror_view(&line->snapshot, sync_book_open_id(line->sync, line->newest));
     const struct source_table *open = view ? mirror_view_definition(view) : NULL;
-    if (!newest || !newest->current || !open || open->key_columns[0] >= newest->name_count)
+    if (!newest || !newest->current || !open)
         return true;
     line->key_count = open->key_count;
     line->numbers = base_alloc_zero(book->count, sizeof *line->numbers);
@@ -324,7 +335,7 @@ static bool list_line(struct line *line)
     for (size_t g = book->count; g-- > 0 && line->numbers && line->keys;) {
         const struct sync_generation *generation = book->generations[g];
         if (generation->line != newest->line ||
-            !find_keys(newest, open, generation, line->keys + line->count * open->key_count))
+            !find_keys(line, newest, open, generation, line->keys + line->count * open->key_count))
             continue;
         line->numbers[line->count++] = generation->number;
     }
@@ -339,7 +350,7 @@ static void measure(const struct line *line, uint64_t *rows, int64_t *last)
     for (size_t n = 0; n < line->count; n++) {
         double low = 0, high = 0;
         struct trimming part = begin(line->sync, &line->snapshot, line->numbers[n], line->error);
-        if (!part.view || !mirror_view_range(part.view, part.visible + HISTORY_COLUMNS, &low, &high))
+        if (!part.view || !mirror_view_range(part.view, part.row, &low, &high))
             continue;
         *rows += mirror_view_row_count(part.view);
         *last += (int64_t)high + 1;

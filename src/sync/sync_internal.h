@@ -109,6 +109,7 @@ struct sync {
     _Atomic uint64_t loaded; /* those of them that weren't taken over */
     atomic_bool closing;
     atomic_bool running; /* written under `lock`: somebody is the owner */
+    atomic_bool asking;  /* owner: the source was asked for a state, and hasn't given one */
     atomic_bool
         settled; /* written under `lock`: the last cycle succeeded, so nothing is left over from it or an earlier one */
     atomic_bool away; /* written under `lock`: the last cycle that nobody gave up found that its source can't be read */
@@ -123,7 +124,8 @@ struct sync {
     struct rhei_error failure;    /* of cycle `failed` */
     struct sync_report last_report;
     struct sync_status counters;
-    atomic_bool request; /* the owner has a rebuild or an attach to look at */
+    atomic_bool names_wanted; /* of the next cycle: the list of tables is to be as of its beginning (sync_wait_names) */
+    atomic_bool request;      /* the owner has a rebuild or an attach to look at */
 
     /* Owner; the array itself is changed under `lock`. Sorted by id. */
     struct sync_table **tables;
@@ -185,6 +187,7 @@ struct sync {
     base_mutex wake_lock;
     base_cond wake_cond;
     atomic_bool wake_wanted, loop_asleep;
+    atomic_bool asked; /* somebody waits for a cycle of the loop */
     base_cond upkeep_cond;
     bool upkeep_resting;       /* lock: waits without a time */
     int64_t unpruned_since_ns; /* lock; 0: nothing */
@@ -284,6 +287,9 @@ rhei_status sync_sift_gone(struct sync *sync, struct sync_table *table, const st
                            struct change_batch *gone, struct rhei_error *error);
 void sync_sweep_free(struct sync_sweep **sweep);
 void sync_sift_free(struct sync_sift **sift);
+
+/* sync_loop.c */
+void sync_ask(struct sync *sync); /* the loop runs its next cycle at once, whatever it rests for */
 
 /* sync_wait.c */
 bool sync_look(struct sync *sync);

@@ -3,8 +3,8 @@
  * The background loop: a cycle soon after each commit of ours, and within LOOK_NS after one of another process.
  *
  * Under constant commits it rests between two cycles at least as long as the last one took, so that it costs the writer
- * little; whoever needs the newest state runs a cycle of his own meanwhile (sync_wait.c). While it rests, `wake_wanted`
- * stays set and sync_wake is one load.
+ * little; whoever needs the newest state runs a cycle of his own meanwhile (sync_wait.c), or, of a remote source, has the loop run
+ * one at once. While it rests, `wake_wanted` stays set and sync_wake is one load.
  */
 #include "sync_internal.h"
 
@@ -32,19 +32,28 @@ void sync_wake(struct sync *sync)
     base_mutex_unlock(&sync->wake_lock);
 }
 
+void sync_ask(struct sync *sync)
+{
+    atomic_store(&sync->asked, true);
+    base_mutex_lock(&sync->wake_lock);
+    base_cond_signal(&sync->wake_cond);
+    base_mutex_unlock(&sync->wake_lock);
+}
+
 void sync_mend(struct sync *sync)
 {
     atomic_store(&sync->request, true); /* a cycle that doesn't see it looks at what is damaged before it ends */
     sync_wake(sync);
 }
 
-/* Until the time has come, or somebody stops the loop; or wakes it, if `wakeable`. */
+/* Until the time has come, or somebody stops the loop, or waits for it; or wakes it, if `wakeable`. */
 static void rest(struct sync *sync, int64_t until_ns, bool wakeable)
 {
     base_mutex_lock(&sync->wake_lock);
     if (wakeable)
         atomic_store(&sync->loop_asleep, true);
-    while (!atomic_load(&sync->stopping) && !(wakeable && atomic_load(&sync->wake_wanted)) &&
+    while (!atomic_load(&sync->stopping) && !atomic_load(&sync->asked) &&
+           !(wakeable && atomic_load(&sync->wake_wanted)) &&
            base_cond_wait_until(&sync->wake_cond, &sync->wake_lock, until_ns)) {
     }
     atomic_store(&sync->loop_asleep, false);
@@ -82,6 +91,7 @@ static void loop_main(void *argument)
     int64_t retry_ns = 0;
     while (!atomic_load(&sync->stopping)) {
         atomic_store(&sync->wake_wanted, false); /* before the look, so that a later commit sets it again */
+        atomic_store(&sync->asked, false);
         int64_t rest_ns = loop_turn(sync, &retry_ns);
         if (interval_ns) {
             rest(sync, base_now_ns() + (rest_ns > interval_ns ? rest_ns : interval_ns), false);

@@ -59,11 +59,11 @@ static void numbered_following(struct change_source *source, const uint32_t *tab
     under->ops->following(under, numbered->followed, count);
 }
 
-static void numbered_awaited(struct change_source *source)
+static void numbered_awaited(struct change_source *source, bool names)
 {
     struct change_source *under = self(source)->under;
     if (under->ops->awaited != NULL)
-        under->ops->awaited(under);
+        under->ops->awaited(under, names);
 }
 
 static rhei_status numbered_begin(struct change_source *source, int64_t after, struct change_cycle *cycle,

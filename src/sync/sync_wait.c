@@ -5,6 +5,7 @@
  * A cycle is run by whichever thread needs one, on that thread. Whoever finds one running needs the next (it may have
  * pinned its state before the caller's commit), unless the source's token says, once it is done, that nothing was left out.
  * A cycle that its own caller gave up counts for nobody: those who waited for it run their own.
+ * Of a remote source the loop's thread runs it, where there is one: its answers may be long in coming, and a caller's own time isn't.
  */
 #include "sync_internal.h"
 
@@ -29,6 +30,12 @@ bool sync_nothing_pending(const struct sync *sync)
     return !sync->config.source->ops->may_have_changes(sync->config.source, token);
 }
 
+bool sync_is_asking(const struct sync *sync)
+{
+    return !atomic_load_explicit(&sync->running, memory_order_relaxed) ||
+           atomic_load_explicit(&sync->asking, memory_order_relaxed);
+}
+
 bool sync_is_away(const struct sync *sync)
 {
     return sync_is_running(sync) && atomic_load_explicit(&sync->away, memory_order_acquire);
@@ -49,8 +56,8 @@ bool sync_look(struct sync *sync)
 
 static void count_time(struct sync_histogram *histogram, int64_t duration_ns)
 {
-    uint64_t ns = duration_ns > 0 ? (uint64_t)duration_ns : 1;
-    unsigned bucket = 63u - (unsigned)__builtin_clzll(ns);
+    uint64_t ns = duration_ns > 1 ? (uint64_t)duration_ns : 2;
+    unsigned bucket = 64u - (unsigned)__builtin_clzll(ns - 1);
     histogram->bucket[bucket < 48 ? bucket : 47]++;
     histogram->count++;
     histogram->sum_ns += ns;
@@ -126,6 +133,10 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
         failure = sync->failure;
         memcpy(sync->counters.last_error, failure.message,
                base_utf8_cut(failure.message, strlen(failure.message), sizeof sync->counters.last_error - 1) + 1);
+    } else if (sync->config.remote && limit != NULL && limit->background && status != RHEI_CANCELLED &&
+               status != RHEI_CLOSED) { /* those who left it to the loop don't run their own */
+        sync->failed = number;
+        sync->failure = failure;
     }
     if (status != RHEI_OK)
         error_set(error, status, "%s", failure.message);
@@ -155,6 +166,12 @@ static void tell_cycle(const struct sync *sync, const struct sync_limit *limit)
                           atomic_load_explicit(&sync->cycle_total, memory_order_relaxed));
 }
 
+/* Is the next cycle left to the loop? */
+static bool leaves_it(const struct sync *sync, const struct sync_limit *limit)
+{
+    return sync->config.remote && limit != NULL && !limit->background && sync_is_running(sync);
+}
+
 rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
                       struct rhei_error *error)
 {
@@ -162,7 +179,7 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
     bool spun = false;
     base_mutex_lock(&sync->lock);
     sync->inside++;
-    uint64_t target = sync->begun + 1;
+    uint64_t target = sync->begun + 1, asked = 0;
     for (;;) {
         status = sync_limit_check(sync, limit, error);
         if (status != RHEI_OK)
@@ -178,9 +195,14 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
         }
         if (pending_only && sync_nothing_pending(sync))
             break;
-        if (!atomic_load_explicit(&sync->running, memory_order_relaxed)) {
+        bool free = !atomic_load_explicit(&sync->running, memory_order_relaxed);
+        if (free && !leaves_it(sync, limit)) {
             status = run_cycle(sync, limit, report, error);
             break;
+        }
+        if (free && asked < sync->begun + 1) { /* once for each */
+            asked = sync->begun + 1;
+            sync_ask(sync);
         }
         if (spun)
             sync_wait_turn(sync, limit ? limit->deadline_ns : 0);
@@ -253,6 +275,13 @@ rhei_status sync_wait_latest(struct sync *sync, int64_t deadline_ns, const struc
     struct sync_limit limit = {.deadline_ns = deadline_ns, .stop = stop};
     struct sync_report report;
     return sync_join(sync, true, &limit, &report, error);
+}
+
+rhei_status sync_wait_names(struct sync *sync, int64_t deadline_ns, const struct sync_stop *stop,
+                            struct rhei_error *error)
+{
+    atomic_store(&sync->names_wanted, true);
+    return sync_wait_latest(sync, deadline_ns, stop, error);
 }
 
 rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t deadline_ns, const struct sync_stop *stop,

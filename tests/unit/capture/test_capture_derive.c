@@ -331,6 +331,42 @@ static void test_a11_triggers_that_stay_the_same_stay(void **state)
     test_close(&test);
 }
 
+static bool is_captured(struct oltp_test *test, const char *name)
+{
+    const struct capture_catalog *catalog = NULL;
+    bool captured = false;
+    assert_int_equal(capture_catalog_take(test->oltp, &catalog, NULL), RHEI_OK);
+    for (uint32_t i = 0; i < catalog->table_count; i++)
+        captured |= strcmp(catalog->tables[i].source.name, name) == 0 && catalog->tables[i].captured;
+    capture_catalog_release(&catalog);
+    return captured;
+}
+
+/*
+ * Where the log grows wider, its view is made anew. It was the last row of sqlite_schema, so that the triggers of the table that grew stand before
+ * where the schema ended when it was read; they are found there, and the next DDL of the table finds them.
+ */
+static void test_c6_triggers_before_where_the_schema_ended_are_found(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE p(id INTEGER PRIMARY KEY, a, b, c, d, e, f, g)");
+    _Static_assert(CAPTURE_LOG_MIN_COLUMNS == 8, "the log has room for just these");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    assert_int_equal(test_shell(&test, "ALTER TABLE p ADD COLUMN h DEFAULT 7"), 0);
+    test_mirror_check(mirror);
+    test_write(&test, "ALTER TABLE p ADD COLUMN i DEFAULT 7");
+    test_write(&test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+    test_write(&test, "CREATE UNIQUE INDEX pb ON p(b)");
+    test_script(&test, "INSERT INTO p(id, b) VALUES(1, 1), (2, 2); REPLACE INTO p(id, b) VALUES(3, 2)");
+    test_mirror_check(mirror);
+    assert_true(is_captured(&test, "p"));
+    test_mirror_free(&mirror);
+    test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_c6_virtual_tables_come_and_go),
         cmocka_unit_test(test_c6_ddl_in_transactions),
         cmocka_unit_test(test_a11_triggers_that_stay_the_same_stay),
+        cmocka_unit_test(test_c6_triggers_before_where_the_schema_ended_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,115 @@ static void test_a10_only_written_tables_are_touched(void **state)
     bench_close(&bench);
 }
 
+static uint64_t rows_sum(struct bench *bench, unsigned table)
+{
+    char sql[100];
+    sqlite3_stmt *stmt = NULL;
+    uint64_t sum = 14695981039346656037u;
+    snprintf(sql, sizeof sql, "SELECT quote(id) || quote(v) || quote(w) FROM t%u ORDER BY id, v, w", table);
+    assert_int_equal(sqlite3_prepare_v2(bench->writer, sql, -1, &stmt, NULL), SQLITE_OK);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        for (const unsigned char *at = sqlite3_column_text(stmt, 0); *at != 0; at++)
+            sum = (sum ^ *at) * 1099511628211u;
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+    return sum;
+}
+
+static bool is_same(struct bench *bench, unsigned table)
+{
+    char name[8];
+    snprintf(name, sizeof name, "t%u", table);
+    return was_touched(bench, name) &&
+           capture_watch_same(bench->watch, bench->connection, (uint32_t)root_of(bench, name));
+}
+
+/* A transaction; *kept gets the tables that it changed for good, *undone those of which it took something back. */
+static void random_savepoints(struct bench *bench, unsigned *kept, unsigned *undone)
+{
+    unsigned parts = 1 + (unsigned)(next_random(bench) % 4);
+    run(bench, next_random(bench) % 3 == 0 ? "PRAGMA cache_size = 5" : "PRAGMA cache_size = 2000");
+    run(bench, "BEGIN; UPDATE n SET i = i + 1");
+    for (unsigned part = 0; part < parts; part++) {
+        bool back = next_random(bench) % 5 != 0;
+        unsigned statements = 1 + (unsigned)(next_random(bench) % 3);
+        run(bench, "SAVEPOINT s");
+        for (unsigned i = 0; i < statements; i++)
+            random_statement(bench, back ? undone : kept);
+        run(bench, back ? "ROLLBACK TO s; RELEASE s" : "RELEASE s");
+    }
+    run(bench, "COMMIT");
+}
+
+/* Whatever goes back to a savepoint leaves every page as it was, and that is seen; what changed is never taken for the same. */
+static void test_a10_what_was_taken_back_is_the_same(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_open(&bench, SETUP "CREATE TABLE n(i); INSERT INTO n VALUES(0);");
+    unsigned shown = 0, hidden = 0;
+    for (int round = 0; round < 500; round++) {
+        uint64_t before[TABLES], kind = next_random(&bench) % 12;
+        unsigned kept = 0, undone = 0;
+        for (unsigned t = 0; t < TABLES; t++)
+            before[t] = rows_sum(&bench, t);
+        capture_watch_clear(bench.watch);
+        random_savepoints(&bench, &kept, &undone);
+        if (kind < 3) { /* a look in the middle, which forgets nothing */
+            pin(&bench);
+            assert_int_equal(capture_watch_follow(bench.watch, bench.connection), CAPTURE_WATCH_EXPLAINED);
+            unpin(&bench);
+        }
+        if (kind == 1) /* nothing was missed, but what was there before is gone */
+            start_log_anew(&bench);
+        if (kind < 3)
+            random_savepoints(&bench, &kept, &undone);
+        if (kind == 5) { /* another program copies the log, or the engine does just then, and goes on with it */
+            int rc = sqlite3_wal_checkpoint_v2(bench.writer, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+            assert_true(rc == SQLITE_OK || rc == SQLITE_BUSY);
+        }
+        pin(&bench);
+        assert_int_equal(capture_watch_follow(bench.watch, bench.connection), CAPTURE_WATCH_EXPLAINED);
+        for (unsigned t = 0; t < TABLES; t++) {
+            bool same = is_same(&bench, t), only_back = (undone >> t & 1) != 0 && (kept >> t & 1) == 0;
+            char name[8];
+            snprintf(name, sizeof name, "t%u", t);
+            if (same)
+                assert_int_equal(rows_sum(&bench, t), before[t]);
+            if (only_back && was_touched(&bench, name) && kind != 1 && kind != 5)
+                assert_true(same);
+            shown += same;
+            hidden += only_back && !same;
+        }
+        unpin(&bench);
+        if (round % 40 == 39)
+            start_log_anew(&bench);
+    }
+    print_message("%u tables shown to be the same, %u not\n", shown, hidden);
+    assert_true(shown > 100);
+    bench_close(&bench);
+}
+
+/* One byte, past every trigger and without moving a row. */
+static void test_a10_a_changed_byte_is_not_the_same(void **state)
+{
+    (void)state;
+    struct bench bench;
+    sqlite3_blob *blob = NULL;
+    bench_open(&bench, SETUP "INSERT INTO t0 VALUES(1, zeroblob(9000), 1), (2, zeroblob(20), 1);");
+    for (int row = 1; row <= 2; row++)
+        for (int same = 0; same < 2; same++) {
+            capture_watch_clear(bench.watch);
+            assert_int_equal(sqlite3_blob_open(bench.writer, "main", "t0", "v", row, 1, &blob), SQLITE_OK);
+            assert_int_equal(sqlite3_blob_write(blob, "\1", 1, row == 1 ? 8000 : 10), SQLITE_OK);
+            assert_int_equal(sqlite3_blob_close(blob), SQLITE_OK);
+            pin(&bench);
+            assert_int_equal(capture_watch_follow(bench.watch, bench.connection), CAPTURE_WATCH_EXPLAINED);
+            assert_int_equal(is_same(&bench, 0), same); /* the second time it is there already */
+            unpin(&bench);
+        }
+    bench_close(&bench);
+}
+
 static void test_a10_missed_commits_are_noticed(void **state)
 {
     (void)state;
@@ -354,6 +463,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a10_the_map_is_what_dbstat_says),
         cmocka_unit_test(test_a10_only_written_tables_are_touched),
+        cmocka_unit_test(test_a10_what_was_taken_back_is_the_same),
+        cmocka_unit_test(test_a10_a_changed_byte_is_not_the_same),
         cmocka_unit_test(test_a10_missed_commits_are_noticed),
         cmocka_unit_test(test_a10_a_long_run),
         cmocka_unit_test(test_a10_a_root_is_no_other_trees_page),

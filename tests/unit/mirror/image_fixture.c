@@ -121,9 +121,18 @@ void *image_encode(const struct segment_codec *codec, const struct mirror_table_
     return bytes;
 }
 
-static void let_go(void *bytes)
+/* What an adopted segment lies in: the bytes, or where the codec unpacks them, the image. */
+struct kept {
+    void *bytes;
+    struct segment_image image;
+};
+
+static void let_go(void *context)
 {
-    base_free(bytes);
+    struct kept *kept = context;
+    kept->image.release(&kept->image);
+    base_free(kept->bytes);
+    free(kept);
     atomic_fetch_sub(&held, 1);
 }
 
@@ -135,16 +144,18 @@ uint64_t image_held(void)
 rhei_status image_adopt(const struct segment_codec *codec, struct mirror_build *build, void *bytes, size_t len,
                         const uint64_t *dead, struct rhei_error *error)
 {
-    struct segment_image image;
-    rhei_status status = codec->open(bytes, len, &image, error);
+    struct kept *kept = calloc(1, sizeof *kept);
+    assert_non_null(kept);
+    kept->bytes = bytes;
+    rhei_status status = codec->open(bytes, len, &kept->image, error);
     if (status != RHEI_OK) {
         base_free(bytes);
+        free(kept);
         return status;
     }
     atomic_fetch_add(&held, 1);
-    status = mirror_segment_adopt(build, 0, &image, dead, let_go, bytes, error);
-    image.release(&image);
-    return status;
+    struct segment_image image = kept->image;
+    return mirror_segment_adopt(build, 0, &image, dead, let_go, kept, error);
 }
 
 struct mirror *image_copy(const struct segment_codec *codec, const struct fixture *f,

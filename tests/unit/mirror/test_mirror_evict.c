@@ -28,15 +28,21 @@ static void file_damaged(void *context, const char *why)
     atomic_fetch_add(&damaged, 1);
 }
 
-static rhei_status file_read(void *context, uint64_t offset, void *bytes, size_t len)
+static rhei_status file_read(void *context, uint32_t column, struct segment_column *wanted)
 {
     const struct file *file = context;
-    atomic_fetch_add(&reads, 1);
-    if (atomic_load(&file->gone))
-        return RHEI_NOT_FOUND;
-    if (offset > file->len || len > file->len - offset)
-        return RHEI_IO;
-    memcpy(bytes, file->bytes + offset, len);
+    const struct segment_buffer *buffer;
+    (void)column;
+    for (uint32_t i = 0; (buffer = segment_buffer_at(wanted, i)) != NULL; i++) {
+        if (buffer->bytes == NULL)
+            continue;
+        atomic_fetch_add(&reads, 1);
+        if (atomic_load(&file->gone))
+            return RHEI_NOT_FOUND;
+        if (buffer->offset > file->len || buffer->len > file->len - buffer->offset)
+            return RHEI_IO;
+        memcpy((void *)(uintptr_t)buffer->bytes, file->bytes + buffer->offset, buffer->len);
+    }
     return RHEI_OK;
 }
 
@@ -197,12 +203,13 @@ static void load_rows(struct fixture *f, struct mirror *mirror, uint64_t rows)
     assert_int_equal(mirror_publish(mirror, ++f->position, NULL), RHEI_OK);
 }
 
-static rhei_status spill(void *context, uint64_t lineage, const struct segment_image *image,
+static rhei_status spill(void *context, uint32_t table, uint64_t lineage, const struct segment_image *image,
                          struct segment_image *opened, struct mirror_keeper *keeper)
 {
     void *bytes;
     size_t len;
     (void)context;
+    (void)table;
     assert_true(lineage > 0);
     if (plain_codec.encode(image, &bytes, &len, NULL) != RHEI_OK)
         return RHEI_NO_MEMORY;

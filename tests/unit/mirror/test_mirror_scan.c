@@ -3,7 +3,7 @@
 #include "mirror_model.h"
 
 #include "base/base_thread.h"
-#include "mirror/mirror_scan.h"
+#include "mirror/mirror_executor.h"
 
 enum { COLUMNS = 4, ROWS = 150000, THREADS = 4 };
 
@@ -291,6 +291,39 @@ struct worker {
     uint64_t rows;
 };
 
+static void test_several_vectors_at_once_are_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct mirror_scan *one = open_scan(f, NULL), *some = open_scan(f, NULL);
+    struct mirror_scan_batch batch, batches[4];
+    uint32_t count;
+    while ((count = mirror_scan_next_some(some, batches, 4)) > 0) {
+        assert_in_range(count, 1, 4);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_true(mirror_scan_next(one, &batch));
+            assert_int_equal(batches[i].segment, batches[0].segment);
+            assert_int_equal(batches[i].segment, batch.segment);
+            assert_int_equal(batches[i].vector, batch.vector);
+            assert_int_equal(batches[i].count, batch.count);
+        }
+    }
+    assert_false(mirror_scan_next(one, &batch));
+    mirror_scan_close(&one);
+    mirror_scan_close(&some);
+}
+
+static void test_a_look_tells_how_many_rows_to_expect(void **state)
+{
+    struct fixture *f = *state;
+    struct executor_range half = {.scan = 3, .column = 2, .low = model_real(0), .high = model_real(125)};
+    uint64_t live = mirror_view_row_count(f->view);
+    assert_in_range(mirror_rows_expected(f->view, 3, &half, 1), live * 35 / 100, live * 50 / 100);
+    assert_int_equal(mirror_rows_expected(f->view, 2, &half, 1), live);
+    half.low = model_real(1000);
+    half.high = model_null();
+    assert_int_equal(mirror_rows_expected(f->view, 3, &half, 1), 0);
+}
+
 static void work(void *context)
 {
     struct worker *worker = context;
@@ -337,9 +370,14 @@ static void test_a_scan_without_memory_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_live_row_comes_once),     cmocka_unit_test(test_ranges_take_away_what_they_may),
-        cmocka_unit_test(test_zones_leave_segments_out),      cmocka_unit_test(test_any_row_within_a_range),
-        cmocka_unit_test(test_the_order_is_that_of_places),   cmocka_unit_test(test_threads_share_a_scan),
+        cmocka_unit_test(test_every_live_row_comes_once),
+        cmocka_unit_test(test_ranges_take_away_what_they_may),
+        cmocka_unit_test(test_zones_leave_segments_out),
+        cmocka_unit_test(test_any_row_within_a_range),
+        cmocka_unit_test(test_the_order_is_that_of_places),
+        cmocka_unit_test(test_threads_share_a_scan),
+        cmocka_unit_test(test_several_vectors_at_once_are_the_same),
+        cmocka_unit_test(test_a_look_tells_how_many_rows_to_expect),
         cmocka_unit_test(test_a_scan_without_memory_is_none),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

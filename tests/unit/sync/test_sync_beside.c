@@ -403,9 +403,24 @@ static void test_the_bridge_rests_when_all_is_moved_and_nothing_is_needed(void *
     close_world(&world);
 }
 
+/* Not when its thread has its first turn: what is committed behind the opening is in the buffer, on a busy machine too. */
+static void test_a7_a_buffer_begins_when_it_is_opened(void **state)
+{
+    (void)state;
+    struct world world;
+    struct change_buffer_state kept;
+    open_world(&world, test_seed());
+    if (!world.threaded)
+        assert_int_equal(feed_bridge_start(world.bridge, NULL), RHEI_OK);
+    world.buffer->ops->state(world.buffer, &kept);
+    assert_true(kept.last > kept.pruned);
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a7_a_buffer_begins_when_it_is_opened),
         cmocka_unit_test(test_a2_a_mirror_that_was_away_reads_the_buffer),
         cmocka_unit_test(test_a2_source_buffer_and_mirror_in_trouble),
         cmocka_unit_test(test_a10_a_damaged_buffer_is_emptied_and_its_tables_built_again),
