@@ -33,8 +33,6 @@ static rhei_status place_of(struct apply *apply, const struct toml_node *node, c
 
 /* ---- Unknown names ------------------------------------------------------------------------------------------------ */
 
-enum { MAX_NAMES = 40 };
-
 static void list_names(struct base_buffer *out, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -50,28 +48,10 @@ static const char *section_with(const char *name)
     return NULL;
 }
 
-enum { NAMES_MOST = 64 };
-
-/* Nobody is advised to set what this version would refuse. */
-static size_t offered_names(const char *section, const char *const *names, size_t count,
-                            const char *offered[NAMES_MOST])
-{
-    size_t made = 0;
-    bool engine = strcmp(section, "[engine]") == 0;
-    for (size_t i = 0; i < count && made < NAMES_MOST; i++) {
-        const struct config_key *key = config_find_key("engine", names[i]);
-        if (!engine || (key != NULL && key->effect != NULL))
-            offered[made++] = names[i];
-    }
-    return made;
-}
-
 /* `section` is "[engine]" or "the top level"; `names` are what it may hold. */
 static rhei_status unknown_key(struct apply *apply, const struct toml_node *node, const char *section,
-                               const char *const *all, size_t all_count)
+                               const char *const *names, size_t count)
 {
-    const char *names[NAMES_MOST];
-    size_t count = offered_names(section, all, all_count, names);
     const char *nearest = config_nearest(node->key, names, count);
     const char *elsewhere = section_with(node->key);
     struct base_buffer hint = {0};
@@ -212,6 +192,32 @@ struct apply_inner {
     rhei_status (*read)(struct apply *apply, const struct toml_node *node);
 };
 
+/* Nobody is advised to set what this version would refuse. */
+static bool is_offered(const struct config_key *key, const char *section)
+{
+    return strcmp(key->section, section) == 0 && (strcmp(section, "engine") != 0 || key->effect != NULL);
+}
+
+static rhei_status unknown_in_section(struct apply *apply, const struct toml_node *node, const char *section,
+                                      const char *title, const struct apply_inner *inner, size_t inner_count)
+{
+    size_t most = inner_count;
+    for (const struct config_key *key = config_keys; key->section != NULL; key++)
+        most += is_offered(key, section);
+    const char **names = base_alloc_zero(most, sizeof *names);
+    if (names == NULL)
+        return error_no_memory(apply->error);
+    size_t count = 0;
+    for (const struct config_key *key = config_keys; key->section != NULL; key++)
+        if (is_offered(key, section))
+            names[count++] = key->name;
+    for (size_t i = 0; i < inner_count; i++)
+        names[count++] = inner[i].name;
+    rhei_status status = unknown_key(apply, node, title, names, count);
+    base_free(names);
+    return status;
+}
+
 static rhei_status apply_section(struct apply *apply, const struct toml_node *table, const char *section,
                                  const struct apply_inner *inner, size_t inner_count)
 {
@@ -219,13 +225,6 @@ static rhei_status apply_section(struct apply *apply, const struct toml_node *ta
     snprintf(title, sizeof title, "[%s]", section);
     if (table->kind != TOML_TABLE)
         return wrong_kind(apply, table, title, "a table of keys");
-    const char *names[MAX_NAMES];
-    size_t count = 0;
-    for (const struct config_key *key = config_keys; key->section != NULL; key++)
-        if (strcmp(key->section, section) == 0)
-            names[count++] = key->name;
-    for (size_t i = 0; i < inner_count; i++)
-        names[count++] = inner[i].name;
     for (size_t i = 0; i < table->count; i++) {
         const struct toml_node *node = table->items[i];
         const struct config_key *key = config_find_key(section, node->key);
@@ -235,7 +234,7 @@ static rhei_status apply_section(struct apply *apply, const struct toml_node *ta
                 read = inner[j].read;
         rhei_status status = key != NULL    ? apply_key(apply, key, node)
                              : read != NULL ? read(apply, node)
-                                            : unknown_key(apply, node, title, names, count);
+                                            : unknown_in_section(apply, node, section, title, inner, inner_count);
         if (status != RHEI_OK)
             return status;
     }
@@ -249,6 +248,19 @@ static rhei_status apply_storage(struct apply *apply, const struct toml_node *no
 
 static rhei_status apply_detection(struct apply *apply, const struct toml_node *node)
 {
+    if (node->kind == TOML_STRING) { /* the mode, in one word */
+        const struct config_key *key = config_find_key("sidecar.delete_detection", "mode");
+        struct base_buffer modes = {0};
+        config_choices(key, &modes);
+        rhei_status status = modes.failed
+                                 ? error_no_memory(apply->error)
+                                 : error_set(apply->error, RHEI_CONFIG,
+                                             "delete_detection takes a section of its own, but this is a text: write "
+                                             "[sidecar.delete_detection] and under it mode = \"%.40s\" (%s)",
+                                             node->len == 0 ? "full_diff" : node->text, modes.data);
+        base_buffer_reset(&modes);
+        return at_line(apply, node, status);
+    }
     return apply_section(apply, node, "sidecar.delete_detection", NULL, 0);
 }
 
@@ -416,6 +428,10 @@ static rhei_status apply_sidecar_table(struct apply *apply, const struct toml_no
         const struct toml_node *item = node->items[i];
         if (strcmp(item->key, "table_name") == 0)
             status = copy_text(apply, item, "table_name", &table->table_name);
+        else if (strcmp(item->key, "name") == 0) /* as of [[tables]], and of the struct in C */
+            status = at_line(apply, item,
+                             error_set(apply->error, RHEI_CONFIG,
+                                       "unknown key \"name\" in [[sidecar.tables]]; the table is its \"table_name\""));
         else if (strcmp(item->key, "primary_key") == 0)
             status = apply_primary_key(apply, item, table);
         else if (strcmp(item->key, "created_at_column") == 0)

@@ -41,8 +41,7 @@ static rhei_status check_flight(const struct config_settings *settings, struct r
     return RHEI_OK;
 }
 
-/* Where a key of a sidecar was given, else where its section begins. */
-static const char *sidecar_origin(const struct config_settings *settings, const struct config_sidecar *sidecar,
+const char *config_sidecar_origin(const struct config_settings *settings, const struct config_sidecar *sidecar,
                                   const char *section, const char *name)
 {
     const struct config_key *key = config_find_key(section, name);
@@ -69,13 +68,13 @@ static rhei_status check_postgres(const struct config_settings *settings, const 
         return at(sidecar->origin,
                   error_set(error, RHEI_CONFIG, "[sidecar] publication and slot are for mode \"logical\" only"), error);
     if (config_has_password(sidecar->source_path))
-        return at(sidecar_origin(settings, sidecar, "sidecar", "source_path"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar", "source_path"),
                   error_set(error, RHEI_CONFIG,
                             "[sidecar] source_path has a password in it, which others would see: take password_file or "
                             "password_env"),
                   error);
     if (sidecar->password_file != NULL && sidecar->password_env != NULL)
-        return at(sidecar_origin(settings, sidecar, "sidecar", "password_file"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar", "password_file"),
                   error_set(error, RHEI_CONFIG, "[sidecar] has both password_file and password_env: take one"), error);
     return RHEI_OK;
 }
@@ -84,18 +83,18 @@ static rhei_status check_mode(const struct config_settings *settings, const stru
                               struct rhei_error *error)
 {
     if (sidecar->mode == CONFIG_SOURCE_LOGICAL && sidecar->source_type != CONFIG_SOURCE_POSTGRES)
-        return at(sidecar_origin(settings, sidecar, "sidecar", "mode"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar", "mode"),
                   error_set(error, RHEI_CONFIG, "[sidecar] mode \"logical\" is for source_type \"postgres\" only"),
                   error);
     if (sidecar->mode == CONFIG_SOURCE_SNAPSHOT && sidecar->source_type != CONFIG_SOURCE_SQLITE)
-        return at(sidecar_origin(settings, sidecar, "sidecar", "mode"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar", "mode"),
                   error_set(error, RHEI_CONFIG, "[sidecar] mode \"snapshot\" is for source_type \"sqlite\" only"),
                   error);
     if (sidecar->delete_mode == CONFIG_DELETE_SOFT && sidecar->delete_column == NULL)
-        return at(sidecar_origin(settings, sidecar, "sidecar.delete_detection", "mode"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar.delete_detection", "mode"),
                   error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] mode \"soft_delete\" needs column"), error);
     if (sidecar->delete_mode != CONFIG_DELETE_SOFT && sidecar->delete_column != NULL)
-        return at(sidecar_origin(settings, sidecar, "sidecar.delete_detection", "column"),
+        return at(config_sidecar_origin(settings, sidecar, "sidecar.delete_detection", "column"),
                   error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] column is for mode \"soft_delete\" only"),
                   error);
     return RHEI_OK;
@@ -114,7 +113,7 @@ static bool is_taken(const char *name)
 static rhei_status check_name(const struct config_settings *settings, size_t index, struct rhei_error *error)
 {
     const struct config_sidecar *sidecar = config_sidecar_at(settings, index);
-    const char *origin = sidecar_origin(settings, sidecar, "sidecar", "name");
+    const char *origin = config_sidecar_origin(settings, sidecar, "sidecar", "name");
     if (is_taken(sidecar->name))
         return at(
             origin,
@@ -137,7 +136,7 @@ static rhei_status check_watermarks(const struct config_settings *settings, size
     for (size_t s = 0; s < index && sidecar->watermark_path != NULL; s++) {
         const char *other = config_sidecar_at(settings, s)->watermark_path;
         if (other != NULL && strcmp(other, sidecar->watermark_path) == 0)
-            return at(sidecar_origin(settings, sidecar, "sidecar", "watermark_path"),
+            return at(config_sidecar_origin(settings, sidecar, "sidecar", "watermark_path"),
                       error_set(error, RHEI_CONFIG,
                                 "two sidecars have the watermark_path \"%s\": give each one a folder of its own",
                                 other),
@@ -207,16 +206,45 @@ static rhei_status check_log(const struct config_settings *settings, struct rhei
         error);
 }
 
-rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
+#define STORAGE "engine.datafusion_storage"
+
+/* A key of [engine] that says another thing than the section. */
+static rhei_status say_both(const struct config_settings *settings, const char *key, struct rhei_error *error)
+{
+    const char *origin = config_origin(settings, STORAGE, "mode"), *other = config_origin(settings, "engine", key);
+    return at(origin,
+              error_set(error, RHEI_CONFIG,
+                        "[" STORAGE
+                        "] mode \"vortex\" says how the column store is kept, and so does %s (%s): keep one "
+                        "of them",
+                        key, other == NULL ? "of [engine]" : other),
+              error);
+}
+
+static rhei_status check_storage(const struct config_settings *settings, struct rhei_error *error)
 {
     const struct config_storage *storage = &settings->storage;
-    if (storage->mode == CONFIG_STORAGE_VORTEX && (storage->path == NULL) == (storage->url == NULL))
-        return at(config_origin(settings, "engine.datafusion_storage", "mode"),
-                  error_set(error, RHEI_CONFIG,
-                            "[engine.datafusion_storage] mode \"vortex\" needs one of path and url%s",
+    bool kept = storage->mode == CONFIG_STORAGE_VORTEX;
+    if (!kept && (storage->path != NULL || storage->url != NULL))
+        return at(config_origin(settings, STORAGE, storage->path != NULL ? "path" : "url"),
+                  error_set(error, RHEI_CONFIG, "[" STORAGE "] %s is for mode \"vortex\" only",
+                            storage->path != NULL ? "path" : "url"),
+                  error);
+    if (kept && (storage->path == NULL) == (storage->url == NULL))
+        return at(config_origin(settings, STORAGE, "mode"),
+                  error_set(error, RHEI_CONFIG, "[" STORAGE "] mode \"vortex\" needs one of path and url%s",
                             storage->path == NULL ? "" : ", not both"),
                   error);
-    rhei_status status = check_log(settings, error);
+    if (kept && settings->engine.olap_path != NULL)
+        return say_both(settings, "olap_path", error);
+    return kept && settings->engine.olap_format != CONFIG_VORTEX ? say_both(settings, "olap_format", error) : RHEI_OK;
+}
+
+rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
+{
+    rhei_status status = check_storage(settings, error);
+    if (status == RHEI_OK)
+        status = check_log(settings, error);
     if (status == RHEI_OK)
         status = check_flight(settings, error);
     return status == RHEI_OK ? check_sidecars(settings, error) : status;
@@ -274,6 +302,14 @@ rhei_status config_offered(const struct config_settings *settings, struct rhei_e
 }
 
 /* ---- For others --------------------------------------------------------------------------------------------------- */
+
+const char *config_text(const struct config_settings *settings, const char *name)
+{
+    const struct config_key *key = config_find_key("engine", name);
+    if (key == NULL || (key->kind != CONFIG_KIND_TEXT && key->kind != CONFIG_KIND_SECRET))
+        return NULL;
+    return *(char *const *)((const char *)settings + key->offset);
+}
 
 bool config_limits(const char *name, uint64_t *least, uint64_t *most)
 {

@@ -95,6 +95,50 @@ static void explain_keys(const struct config_settings *settings, bool sidecar, b
     }
 }
 
+/* ---- One by one --------------------------------------------------------------------------------------------------- */
+
+static bool visit_keys(const struct config_settings *settings, bool sidecar, config_visitor visit, void *context)
+{
+    bool good = true;
+    for (const struct config_key *key = config_keys; key->section != NULL && good; key++) {
+        if ((strncmp(key->section, "sidecar", 7) == 0) != sidecar)
+            continue;
+        struct base_buffer value = {0};
+        bool shown = config_show(settings, key, &value);
+        good = !value.failed;
+        visit(context, &(struct config_effective){
+                           .section = key->section,
+                           .name = key->name,
+                           .value = shown ? value.data : NULL,
+                           .origin = settings->origins[key - config_keys],
+                           .effect = key->effect,
+                           .hidden = key->kind == CONFIG_KIND_SECRET &&
+                                     *(char *const *)((const char *)settings + key->offset) != NULL,
+                       });
+        base_buffer_reset(&value);
+    }
+    return good;
+}
+
+rhei_status config_each(const struct config_settings *settings, config_visitor visit, void *context,
+                        struct rhei_error *error)
+{
+    bool good = visit_keys(settings, false, visit, context);
+    for (size_t s = 0; config_sidecar_at(settings, s) != NULL && good; s++) {
+        struct config_settings one = *settings;
+        one.sidecar = *config_sidecar_at(settings, s);
+        one.origins = s < settings->sidecar_count ? one.sidecar.origins : settings->origins;
+        good = visit_keys(&one, true, visit, context);
+    }
+    for (size_t t = 0; t < settings->table_count && good; t++)
+        visit(context, &(struct config_effective){.section = "tables",
+                                                  .name = settings->tables[t].name,
+                                                  .origin = settings->tables[t].origin});
+    return good ? RHEI_OK : error_no_memory(error);
+}
+
+/* ---- As one text -------------------------------------------------------------------------------------------------- */
+
 rhei_status config_explain(const struct config_settings *settings, struct base_buffer *out, struct rhei_error *error)
 {
     base_buffer_text(out, "# Effective settings, and behind each where it came from.\n");

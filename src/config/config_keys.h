@@ -50,8 +50,6 @@ rhei_status config_store(struct config_settings *settings, const struct config_k
 rhei_status config_store_choice(int *field, const struct config_key *key, const char *text, struct rhei_error *error);
 /* Appends the offered names of a choice, "a, b or c". */
 void config_choices(const struct config_key *key, struct base_buffer *out);
-/* Where a key was given, "FILE:LINE"; NULL: nowhere. */
-const char *config_origin(const struct config_settings *settings, const char *section, const char *name);
 /* Remembers where a key's value came from; takes `origin`. */
 void config_set_origin(struct config_settings *settings, const struct config_key *key, char *origin);
 /* Appends the key's value as TOML; false where it is not set, or a secret. */

@@ -356,6 +356,6 @@ rhei_status scan_scalar(struct toml_scanner *scanner, struct toml_node *node, st
     else if (is_date(out->data, out->len))
         node->kind = TOML_DATE;
     else
-        return scan_error(scanner, "%.60s is no value; put a text in quotes", out->data);
+        return scan_error(scanner, "what is given for \"%.60s\" is no value; put a text in quotes", scanner->key);
     return RHEI_OK;
 }

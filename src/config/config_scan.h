@@ -11,6 +11,7 @@ struct toml_scanner {
     const char *end;
     const char *name;
     int line;
+    const char *key; /* whose value is read, for errors: that isn't shown, it may be a secret; NULL: none yet */
     struct rhei_error *error;
 };
 

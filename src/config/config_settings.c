@@ -193,6 +193,18 @@ void config_free(struct config_settings **settings)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------ */
 
+/* [engine.datafusion_storage] is other words for olap_format, too. */
+static rhei_status settle_format(struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_key *mode = config_find_key("engine.datafusion_storage", "mode");
+    char **format = &settings->origins[config_find_key("engine", "olap_format") - config_keys];
+    if (settings->storage.mode != CONFIG_STORAGE_VORTEX || *format != NULL)
+        return RHEI_OK;
+    settings->engine.olap_format = CONFIG_VORTEX;
+    *format = base_strdup(settings->origins[mode - config_keys]);
+    return *format == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
 rhei_status config_parse(const char *text, size_t len, const char *name, struct config_settings **settings,
                          struct rhei_error *error)
 {
@@ -202,6 +214,8 @@ rhei_status config_parse(const char *text, size_t len, const char *name, struct 
         status = toml_parse(text, len, name, &root, error);
     if (status == RHEI_OK)
         status = config_apply(*settings, root, name, error);
+    if (status == RHEI_OK)
+        status = settle_format(*settings, error);
     if (status == RHEI_OK)
         status = config_check(*settings, error);
     toml_free(&root);

@@ -12,6 +12,7 @@
 #include "rhei/rhei_types.h"
 
 enum config_backend { CONFIG_DUCKDB, CONFIG_DATAFUSION, CONFIG_NO_BACKEND };
+enum config_format { CONFIG_ARROW, CONFIG_VORTEX };
 enum config_sync_mode { CONFIG_DESTRUCTIVE, CONFIG_TEMPORAL };
 enum config_freshness_kind { CONFIG_LATEST, CONFIG_BOUNDED, CONFIG_EVENTUAL };
 enum config_synchronous { CONFIG_SYNC_OFF, CONFIG_SYNC_NORMAL, CONFIG_SYNC_FULL, CONFIG_SYNC_EXTRA };
@@ -31,6 +32,7 @@ struct config_freshness {
 struct config_engine {
     char *oltp_path;
     char *olap_path; /* NULL: memory only */
+    int olap_format; /* enum config_format */
     uint64_t checkpoint_interval_ms;
     char *rocksdb_cdc_path;
     int olap_backend;           /* enum config_backend */
@@ -60,9 +62,14 @@ struct config_engine {
     char *flight_listen;
     char *flight_auth_token;
     char *flight_auth_token_file;
+    char *flight_users_file;
     char *flight_tls_cert;
     char *flight_tls_key;
     char *metrics_listen;
+    char *http_listen;
+    uint64_t ready_lag_ms;
+    uint64_t slow_query_ms; /* 0: none is told */
+    char *trace_path;
 };
 
 /* [engine.datafusion_storage] */
@@ -196,10 +203,17 @@ rhei_status config_check(const struct config_settings *settings, struct rhei_err
 rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error);
 /* The sidecars in the order of the file; NULL: there are no more. */
 const struct config_sidecar *config_sidecar_at(const struct config_settings *settings, size_t index);
+/* Where a key of a sidecar was given, "FILE:LINE", else where its section begins; NULL: neither is in a file. */
+const char *config_sidecar_origin(const struct config_settings *settings, const struct config_sidecar *sidecar,
+                                  const char *section, const char *name);
 /* Their tables stand beside some of the engine's own; true where there is no sidecar. */
 bool config_has_local(const struct config_settings *settings);
 /* The nearest of the names if it is near enough to be meant, else NULL. */
 const char *config_nearest(const char *name, const char *const *names, size_t count);
+/* A text or secret of [engine]; NULL: it isn't set, or there is none of that name. Borrowed. */
+const char *config_text(const struct config_settings *settings, const char *name);
+/* Where a key was given, "FILE:LINE" or a word of the caller's; NULL: it wasn't. Borrowed. */
+const char *config_origin(const struct config_settings *settings, const char *section, const char *name);
 /* What a number or size of [engine] may be; false for a key that is none. */
 bool config_limits(const char *name, uint64_t *least, uint64_t *most);
 /* One row of the table of settings; all texts are static or in `range`, NULL where there is none. False past the end. */
@@ -213,6 +227,19 @@ void config_free(struct config_settings **settings);
 
 /* Appends every effective setting and where it came from, as TOML that gives the same settings; secrets are not shown. */
 rhei_status config_explain(const struct config_settings *settings, struct base_buffer *out, struct rhei_error *error);
+
+/* One setting as it is in force. All texts are borrowed for the call. */
+struct config_effective {
+    const char *section, *name; /* of [[tables]]: its name */
+    const char *value;          /* as TOML; NULL: it isn't set */
+    const char *origin;         /* "FILE:LINE", "the environment"...; NULL: the default */
+    const char *effect;         /* what it does; NULL: not of one key */
+    bool hidden;                /* a secret, and set */
+};
+typedef void (*config_visitor)(void *context, const struct config_effective *setting);
+/* Every setting in the order of the table, those of each sidecar, and the tables. */
+rhei_status config_each(const struct config_settings *settings, config_visitor visit, void *context,
+                        struct rhei_error *error);
 
 /* "latest", "bounded:100", "eventual". Returns false where it is none of them. */
 bool config_parse_freshness(const char *text, struct config_freshness *out);

@@ -6,9 +6,11 @@
 #include "config_keys.h"
 
 static const struct config_choice backends[] = {{"duckdb", CONFIG_DUCKDB, false},
+                                                {"datafusion", CONFIG_DATAFUSION, false},
                                                 {"none", CONFIG_NO_BACKEND, false},
-                                                {"datafusion", CONFIG_DATAFUSION, true},
                                                 {NULL, 0, false}};
+static const struct config_choice olap_formats[] = {
+    {"arrow", CONFIG_ARROW, false}, {"vortex", CONFIG_VORTEX, false}, {NULL, 0, false}};
 static const struct config_choice sync_modes[] = {
     {"destructive", CONFIG_DESTRUCTIVE, false}, {"mirror", CONFIG_DESTRUCTIVE, false},
     {"temporal", CONFIG_TEMPORAL, false},       {"scd2", CONFIG_TEMPORAL, false},
@@ -28,7 +30,7 @@ static const struct config_choice log_levels[] = {{"error", BASE_LOG_ERROR, fals
                                                   {"warning", BASE_LOG_WARN, false}, {"info", BASE_LOG_INFO, false},
                                                   {"debug", BASE_LOG_DEBUG, false},  {NULL, 0, false}};
 static const struct config_choice storage_modes[] = {
-    {"memory", CONFIG_STORAGE_MEMORY, false}, {"vortex", CONFIG_STORAGE_VORTEX, true}, {NULL, 0, false}};
+    {"memory", CONFIG_STORAGE_MEMORY, false}, {"vortex", CONFIG_STORAGE_VORTEX, false}, {NULL, 0, false}};
 static const struct config_choice source_types[] = {{"sqlite", CONFIG_SOURCE_SQLITE, false},
                                                     {"postgres", CONFIG_SOURCE_POSTGRES, false},
                                                     {"postgresql", CONFIG_SOURCE_POSTGRES, false},
@@ -64,7 +66,8 @@ const struct config_key config_keys[] = {
     {TEXT(ENGINE, "oltp_path", "rhei.db", engine.oltp_path), .field = "first argument of rhei_open",
      .effect = "the SQLite file; :memory: is one database shared by all threads of the handle"},
     {CHOICE(ENGINE, "olap_backend", "duckdb", engine.olap_backend, backends), .field = "olap_backend",
-     .effect = "the analytical engine; none: no column store, SQLite answers everything"},
+     .effect = "the analytical engine; datafusion needs its library (./dev setup --with datafusion); none: no column "
+               "store, SQLite answers everything"},
     {KEY(ENGINE, "olap_memory_limit", "half", CONFIG_KIND_BYTES, engine.olap_memory_limit), .least = 64 * MIB,
      .most = 1024 * TIB, .range = "64MiB to 1024TiB", .unit = "bytes", .field = "olap_memory_limit",
      .effect = "memory of mirror and executor together; half is half the machine's"},
@@ -130,8 +133,11 @@ const struct config_key config_keys[] = {
      .field = "history_max_versions",
      .effect = "with sync_mode temporal: of each row so many versions that ended are kept; 0: all"},
     {TEXT(ENGINE, "olap_path", NULL, engine.olap_path), .field = "olap_path",
-     .effect = "folder in which the column store is kept, so that the next opening takes it over; left out: in memory "
-               "alone, and built at open"},
+     .effect =
+         "folder, or bucket (s3://bucket/prefix), in which the column store is kept, so that the next opening takes "
+         "it over; left out: in memory alone, and built at open"},
+    {CHOICE(ENGINE, "olap_format", "arrow", engine.olap_format, olap_formats), .field = "olap_format",
+     .effect = "what is written to olap_path: Arrow files or Vortex files; what is there is read whichever it is"},
     {NUMBER(ENGINE, "checkpoint_interval_ms", "10000", engine.checkpoint_interval_ms, 1, 86400000),
      .unit = "milliseconds", .field = "checkpoint_interval_ms",
      .effect = "time between two checkpoints into olap_path while there are changes; one is made after a million "
@@ -141,15 +147,37 @@ const struct config_key config_keys[] = {
      .effect =
          "folder of a change buffer, into which changes are moved out of the database file; left out: they stay in its "
          "change log until they are applied"},
-    {TEXT(ENGINE, "flight_listen", NULL, engine.flight_listen)},
-    {KEY(ENGINE, "flight_auth_token", NULL, CONFIG_KIND_SECRET, engine.flight_auth_token), .range = "a text"},
-    {TEXT(ENGINE, "flight_auth_token_file", NULL, engine.flight_auth_token_file)},
-    {TEXT(ENGINE, "flight_tls_cert", NULL, engine.flight_tls_cert)},
-    {TEXT(ENGINE, "flight_tls_key", NULL, engine.flight_tls_key)},
-    {TEXT(ENGINE, "metrics_listen", NULL, engine.metrics_listen)},
-    {CHOICE(STORAGE, "mode", "memory", storage.mode, storage_modes)},
-    {TEXT(STORAGE, "path", NULL, storage.path)},
-    {TEXT(STORAGE, "url", NULL, storage.url)},
+    {TEXT(ENGINE, "flight_listen", NULL, engine.flight_listen),
+     .effect = "HOST:PORT on which rh serve answers Arrow Flight SQL; left out: nowhere"},
+    {KEY(ENGINE, "flight_auth_token", NULL, CONFIG_KIND_SECRET, engine.flight_auth_token), .range = "a text",
+     .effect = "secret that clients of rh serve show as a bearer token; better in a file of its own"},
+    {TEXT(ENGINE, "flight_auth_token_file", NULL, engine.flight_auth_token_file),
+     .effect = "file with that secret in its first line"},
+    {TEXT(ENGINE, "flight_users_file", NULL, engine.flight_users_file),
+     .effect = "file of users of rh serve, NAME:HASH in each line"},
+    {TEXT(ENGINE, "flight_tls_cert", NULL, engine.flight_tls_cert),
+     .effect = "PEM file of the certificate that rh serve shows"},
+    {TEXT(ENGINE, "flight_tls_key", NULL, engine.flight_tls_key), .effect = "PEM file of its key"},
+    {TEXT(ENGINE, "metrics_listen", NULL, engine.metrics_listen),
+     .effect = "HOST:PORT, or a PORT of 127.0.0.1, on which rh serve answers /metrics, /healthz and /readyz; left out: "
+               "nowhere"},
+    {TEXT(ENGINE, "http_listen", NULL, engine.http_listen),
+     .effect =
+         "HOST:PORT of a loopback address, or a PORT of 127.0.0.1, on which rh serve answers POST /sql to who has "
+         "the credentials of flight_; left out: nowhere"},
+    {NUMBER(ENGINE, "ready_lag_ms", "10000", engine.ready_lag_ms, 0, 86400000), .unit = "milliseconds",
+     .effect = "how old the column store of rh serve may be, sidecars included, for /readyz to say that it is ready; "
+               "0: as old as it is"},
+    {NUMBER(ENGINE, "slow_query_ms", "0", engine.slow_query_ms, 0, 86400000), .unit = "milliseconds",
+     .effect = "rh serve logs each statement that took as long: its text, never the values of its parameters; 0: none"},
+    {TEXT(ENGINE, "trace_path", NULL, engine.trace_path),
+     .effect = "file to which rh serve appends a span of each statement, as lines of OTLP in JSON; left out: nowhere"},
+    {CHOICE(STORAGE, "mode", "memory", storage.mode, storage_modes),
+     .effect =
+         "other words for olap_path and olap_format, whichever olap_backend there is: memory: neither; vortex: Vortex "
+         "files at path or url"},
+    {TEXT(STORAGE, "path", NULL, storage.path), .field = "olap_path", .effect = "of mode vortex: olap_path"},
+    {TEXT(STORAGE, "url", NULL, storage.url), .field = "olap_path", .effect = "the same"},
     {TEXT(SIDECAR, "name", "source", sidecar.name),
      .effect = "the schema that its tables are in: source.orders; each of several [[sidecar]] needs one of its own"},
     {CHOICE(SIDECAR, "source_type", "sqlite", sidecar.source_type, source_types),

@@ -224,7 +224,10 @@ static rhei_status parse_pair(struct toml_parser *parser, struct toml_node *tabl
         scanner->at++;
         scan_blanks(scanner);
         struct toml_node *node = add_child(table, TOML_STRING, scanner->line, key.data);
+        const char *outer = scanner->key;
+        scanner->key = key.data;
         status = node == NULL ? error_no_memory(scanner->error) : parse_value(parser, node, depth);
+        scanner->key = outer;
     }
     base_buffer_reset(&key);
     return status;

@@ -74,7 +74,6 @@ static const char everything[] =
     "[engine]\n"
     "oltp_path = \"shop.db\"\n"
     "olap_backend = \"datafusion\"\n"
-    "olap_path = 'mirror'\n"
     "olap_memory_limit = \"4GiB\"\n"
     "sync_mode = \"scd2\"\n"
     "sync_interval_ms = 250\n"
@@ -131,7 +130,7 @@ static void check_everything(const struct config_settings *settings)
     const struct config_engine *engine = &settings->engine;
     assert_string_equal(engine->oltp_path, "shop.db");
     assert_int_equal(engine->olap_backend, CONFIG_DATAFUSION);
-    assert_string_equal(engine->olap_path, "mirror");
+    assert_int_equal(engine->olap_format, CONFIG_VORTEX); /* of the storage's mode */
     assert_true(engine->olap_memory_limit == UINT64_C(4) << 30);
     assert_int_equal(engine->sync_mode, CONFIG_TEMPORAL);
     assert_int_equal(engine->sync_interval_ms, 250);
@@ -200,6 +199,10 @@ static void test_every_key_is_read(void **state)
     struct config_settings *settings = parse(everything);
     check_everything(settings);
     assert_string_equal(settings->engine.flight_auth_token, "s3cr3t-word");
+    assert_string_equal(config_text(settings, "flight_auth_token"), "s3cr3t-word");
+    assert_null(config_text(settings, "flight_users_file"));
+    assert_null(config_text(settings, "threads"));
+    assert_null(config_text(settings, "no_such"));
     config_free(&settings);
 }
 
@@ -259,6 +262,11 @@ static void test_unknown_keys_name_line_and_nearest(void **state)
     expect_error("[engin]\n", "rhei.toml:1: unknown key \"engin\" in the top level; did you mean \"engine\"?");
     expect_error("freshness = \"latest\"",
                  "rhei.toml:1: unknown key \"freshness\" in the top level; that key belongs in [engine]");
+    expect_error("[sidecar]\n[[sidecar.tables]]\nname = 'x'\n",
+                 "rhei.toml:3: unknown key \"name\" in [[sidecar.tables]]; the table is its \"table_name\"");
+    expect_error("[sidecar]\ndelete_detection = 'full_diff'\n",
+                 "rhei.toml:2: delete_detection takes a section of its own, but this is a text: write "
+                 "[sidecar.delete_detection] and under it mode = \"full_diff\" (disabled, soft_delete or full_diff)");
     expect_error("zzz = 1", "rhei.toml:1: unknown key \"zzz\" in the top level; it takes engine, tables or sidecar");
     expect_error("[engine.datafusion_storage]\nmod = \"memory\"",
                  "rhei.toml:2: unknown key \"mod\" in [engine.datafusion_storage]; did you mean \"mode\"?");
@@ -284,7 +292,7 @@ static void test_bad_values_say_what_is_taken(void **state)
         {"[engine]\nthreads = 1.5",
          "rhei.toml:2: threads takes a whole number from 1 to 1024, but this is a float: 1.5"},
         {"[engine]\nolap_backend = \"sqlite\"",
-         "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb or none"},
+         "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb, datafusion or none"},
         {"[engine]\nlog_level = 3", "rhei.toml:2: log_level takes a text in quotes: error, warn, warning, info or "
                                     "debug, but this is an integer: 3"},
         {"[engine]\nsync_mode = \"\"", "rhei.toml:2: sync_mode can't be empty"},
@@ -347,10 +355,35 @@ static void test_bad_values_say_what_is_taken(void **state)
          "once, and every write fail from then on; take \"detach\", which keeps as much as the limits allow"},
         {"[engine]\nlog_limit_policy = \"drop\"",
          "rhei.toml:2: log_limit_policy can't be \"drop\": it takes detach, grow or block"},
-        {"[engine]\noltp_path = x", "rhei.toml:2: x is no value; put a text in quotes"},
+        {"[engine]\noltp_path = x", "rhei.toml:2: what is given for \"oltp_path\" is no value; put a text in quotes"},
+        {"[engine]\nflight_auth_token = S3CRETunquoted",
+         "rhei.toml:2: what is given for \"flight_auth_token\" is no value; put a text in quotes"},
+        {"[engine]\nflight_auth_token = [S3CRETunquoted]",
+         "rhei.toml:2: what is given for \"flight_auth_token\" is no value; put a text in quotes"},
+        {"[engine]\nfligt_auth_tokn = S3CRETunquoted",
+         "rhei.toml:2: what is given for \"fligt_auth_tokn\" is no value; put a text in quotes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_error(cases[i][0], cases[i][1]);
+}
+
+/* [engine.datafusion_storage] and olap_path with olap_format say the same: both can't. */
+static void test_storage_is_said_once(void **state)
+{
+    (void)state;
+#define BOTH "[engine.datafusion_storage] mode \"vortex\" says how the column store is kept, and so does "
+    expect_error("[engine]\nolap_path = \"a\"\n[engine.datafusion_storage]\nmode = \"vortex\"\npath = \"b\"",
+                 "rhei.toml:4: " BOTH "olap_path (rhei.toml:2): keep one of them");
+    expect_error(
+        "[engine]\nolap_format = \"arrow\"\n[engine.datafusion_storage]\nmode = \"vortex\"\nurl = \"s3://b/p\"",
+        "rhei.toml:4: " BOTH "olap_format (rhei.toml:2): keep one of them");
+    expect_error("[engine.datafusion_storage]\nurl = \"s3://b/p\"",
+                 "rhei.toml:2: [engine.datafusion_storage] url is for mode \"vortex\" only");
+    struct config_settings *settings = parse("[engine]\nolap_path = 'mirror'\nolap_format = \"vortex\"\n"
+                                             "[engine.datafusion_storage]\nmode = \"memory\"\n");
+    assert_string_equal(settings->engine.olap_path, "mirror");
+    assert_int_equal(settings->engine.olap_format, CONFIG_VORTEX);
+    config_free(&settings);
 }
 
 /* Each key of a number, each way of writing one that can't be right: name, value, range and line are told. */
@@ -390,7 +423,7 @@ static void test_d5_numbers_are_checked_where_they_stand(void **state)
                 fail_msg("%s: %s", text, error.message);
         }
     }
-    assert_int_equal(numbers, 15);
+    assert_int_equal(numbers, 17);
 }
 
 /* What a range says is what is taken: its ends are, what is next to them isn't. */
@@ -442,16 +475,6 @@ static void expect_unoffered(const char *text, const char *message)
 static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
 {
     (void)state;
-    expect_unoffered(
-        "[engine]\nflight_auth_token = \"s3cr3t\"",
-        "rhei.toml:2: the setting flight_auth_token of [engine] isn't offered by this version: leave it out");
-    expect_unoffered(
-        "[engine.datafusion_storage]\nmode = \"memory\"",
-        "rhei.toml:2: the setting mode of [engine.datafusion_storage] isn't offered by this version: leave it "
-        "out");
-    expect_unoffered(
-        "[engine]\nthreads = 2\nolap_backend = \"datafusion\"",
-        "rhei.toml:3: olap_backend = \"datafusion\" isn't offered by this version: it takes duckdb or none");
     expect_unoffered(
         "[engine]\nsynchronous = \"extra\"",
         "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
@@ -666,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_s5_a_password_is_found_in_every_form_that_names_a_server),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_key_is_read),
+        cmocka_unit_test(test_storage_is_said_once),
         cmocka_unit_test(test_explained_settings_read_back),
         cmocka_unit_test(test_sync_mode_aliases),
         cmocka_unit_test(test_unknown_keys_name_line_and_nearest),
