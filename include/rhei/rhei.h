@@ -170,6 +170,27 @@ typedef rhei_status (*rhei_connect_function)(void *context, rhei_connection *con
 
 struct rhei_sidecar; /* rhei_sidecar.h */
 
+/** A setting of [engine] that wins over a file's, as text. */
+struct rhei_override {
+    const char *name;   /**< "sync_interval_ms" */
+    const char *value;  /**< "250" */
+    const char *origin; /**< what messages call the place that it is from: "the environment's RHEI_SYNC_INTERVAL_MS" */
+};
+
+/** A statement that is over: read to its end or closed, written, or failed. Texts are borrowed for the call. */
+struct rhei_statement_event {
+    size_t struct_size;
+    const char *sql;     /**< as it was given, so without the values of its parameters; not NUL-terminated */
+    size_t sql_length;   /**< in bytes */
+    const char *route;   /**< "oltp" or "olap" */
+    const char *rule;    /**< that decided the route; "" where it failed before */
+    int64_t begun_us;    /**< since 1970 */
+    int64_t duration_us; /**< up to its last row, or the end of its rows, or its commit */
+    rhei_status status;  /**< RHEI_OK, or how it failed */
+};
+/** Told of each statement of a handle. Any thread, several at once, before the call or the rows end; must not call Rhei. */
+typedef void (*rhei_statement_function)(void *context, const struct rhei_statement_event *event);
+
 /**
  * How a database is opened. Zero is the default of every field. A number outside of what rhei_setting_at() tells is RHEI_INVALID.
  */
@@ -199,7 +220,7 @@ struct rhei_config {
     uint64_t log_limit_rows;    /**< rows the change log may hold, see log_limit_policy; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
     const char *
-        olap_path; /**< folder in which the column store is kept; NULL: it is in memory alone, and built at open; "": the same, whatever config_file says */
+        olap_path; /**< folder, or s3://bucket/prefix, in which the column store is kept; NULL: it is in memory alone, and built at open; "": the same, whatever config_file says */
     rhei_log_function log;
     void *log_context;
     /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */
@@ -249,13 +270,30 @@ struct rhei_config {
     /** Databases of others that are followed (rhei_sidecar.h), behind those of config_file; an array of pointers. Copied by rhei_open(). */
     const struct rhei_sidecar *const *sidecars;
     size_t sidecar_count;
+    /** No statement names a file: ATTACH and DETACH of anything, ':memory:' too, and VACUUM INTO are RHEI_UNSUPPORTED. For handles whose statements come from others (rhei_flight.h). */
+    bool no_files;
+    /**
+     * Of the files in `olap_path`: "arrow", or "vortex", which is compressed and needs the DataFusion library (else RHEI_OLAP_UNAVAILABLE);
+     * NULL: arrow. Files that are there are read whatever they are.
+     */
+    const char *olap_format;
+    /**
+     * What config_file could say, as a text in TOML, for programs that have no such file; both are RHEI_INVALID. Errors name its lines, "config_text:3". NULL: nothing.
+     */
+    const char *config_text;
+    /** Over what config_file says, under the fields of this struct; copied by rhei_open(). */
+    const struct rhei_override *overrides;
+    size_t override_count;
+    rhei_statement_function on_statement; /**< may be NULL */
+    void *on_statement_context;
 };
 
 /**
  * Opens or creates a database. `path` NULL: the config file's `oltp_path`, else "rhei.db". ":memory:" is one database shared
  * by everything that uses this handle. Returns before the column store is built: SQLite answers until then.
  *
- * Errors: RHEI_CANT_OPEN, RHEI_NOT_A_DATABASE, RHEI_READ_ONLY, RHEI_BUSY, RHEI_TOO_NEW, RHEI_CONFIG, RHEI_UNSUPPORTED.
+ * Errors: RHEI_CANT_OPEN, RHEI_NOT_A_DATABASE, RHEI_READ_ONLY, RHEI_BUSY, RHEI_TOO_NEW, RHEI_CONFIG, RHEI_UNSUPPORTED; of a bucket
+ * (`olap_path`) also RHEI_NOT_FOUND.
  * The caller owns *db, NULL after an error; end with rhei_close(). Any thread.
  */
 RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db,

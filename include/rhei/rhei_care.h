@@ -24,6 +24,9 @@ struct rhei_repair_result {
     uint64_t
         history_lost; /**< 1: versions that the folder had are lost, as this handle found at its opening (RHEI_OK all
                                  the same); `kept_from` of `history.tables` tells from when on there are all. 0: none is */
+    uint64_t
+        sidecar_tables; /**< of `tables`, those of sidecars: their files were read, or they were loaded anew, and nothing was compared */
+    uint64_t sidecar_rows; /**< of `rows`, theirs */
 };
 /**
  * Waits for tables that are being built, compares as rhei_verify_with(), piece by piece, and mends what differs: up to a tenth of a table's rows are
@@ -40,7 +43,8 @@ RHEI_API rhei_status rhei_repair(rhei_db *db, const char *table, const struct rh
  * Writes what the column store shows to its folder (`olap_path`) now, and returns when it is there for good; by itself that is done every
  * `checkpoint_interval_ms` and at the close, where a failure is only logged. RHEI_OK also where the folder has it already. Errors: RHEI_OLAP_UNAVAILABLE
  * (no folder is named), RHEI_READ_ONLY; what kept the handle from having the folder, so RHEI_BUSY if another one has it, RHEI_UNSUPPORTED without change
- * capture; RHEI_IO, RHEI_FULL, RHEI_NO_MEMORY: the column store goes on in memory, and the next checkpoint tries again. Any thread.
+ * capture; RHEI_BUSY too where this is the folder's first and a transaction, this thread's for one, keeps the database from noting in time that its change
+ * log is kept for the folder; RHEI_IO, RHEI_FULL, RHEI_NO_MEMORY: the column store goes on in memory, and the next checkpoint tries again. Any thread.
  */
 RHEI_API rhei_status rhei_checkpoint(rhei_db *db, struct rhei_error *error);
 

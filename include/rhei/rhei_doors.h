@@ -67,6 +67,14 @@ RHEI_API bool rhei_is_complete(const char *text, size_t length);
  */
 RHEI_API rhei_status rhei_statement_schema(rhei_statement *statement, const struct rhei_query_options *options,
                                            struct ArrowSchema *schema, bool *settled, struct rhei_error *error);
+/**
+ * The Arrow types by which a client binds that has to be told one, as formats of the C data interface, into formats[rhei_statement_parameter_count()]: "l", "g",
+ * "u", "z", "b", "tdD", "ttm" or "tsm:". Static storage. A parameter takes a value of any class whatever is told: this is what it is compared with or written
+ * into goes by (a column by its declared type), or what `CAST(? AS REAL)`, `date(?)` and the like say; "u" where nothing does. The guide's page on
+ * Arrow Flight SQL has the table. Nothing is run. Errors: RHEI_INVALID, RHEI_NO_MEMORY. Owner thread of the statement.
+ */
+RHEI_API rhei_status rhei_statement_parameter_formats(rhei_statement *statement, const char **formats,
+                                                      struct rhei_error *error);
 /** @} */
 
 /** @name What is in the database
@@ -154,6 +162,15 @@ RHEI_API rhei_status rhei_catalog_read(rhei_db *db, const char *like, const stru
 RHEI_API void rhei_catalog_free(struct rhei_catalog **catalog);
 /** @} */
 
+/** @name Settings of doors
+ * @{ */
+/**
+ * What the handle's config_file, or an override, says of a setting that a door heeds and the engine doesn't: metrics_listen, http_listen, trace_path, flight_listen and the others that begin with flight_ (docs/guide/settings.md),
+ * secrets too. *value is NULL where it isn't set; the caller frees it with rhei_free(). Errors: RHEI_NOT_FOUND (no door's setting). Any thread.
+ */
+RHEI_API rhei_status rhei_door_setting(rhei_db *db, const char *name, char **value, struct rhei_error *error);
+/** @} */
+
 /** @name Taking in Arrow
  * @{ */
 
@@ -199,6 +216,8 @@ struct rhei_ingest_options {
      */
     bool (*reject)(void *context, const struct rhei_ingest_reject *row);
     void *reject_context;
+    /** Into a TEMP table, which belongs to the connection that writes: docs/guide/writing.md says who sees it. */
+    bool temporary;
 };
 /** What an ingest did. Numbers of rows are of those that are committed, also where the call failed after some chunks. */
 struct rhei_ingest_result {
@@ -225,6 +244,82 @@ struct rhei_ingest_result {
 RHEI_API rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayStream *stream,
                                        const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
                                        struct rhei_error *error);
+/**
+ * The same in a session: inside its transaction if one is open, which sees the rows and goes on after a failure, as after that of any
+ * statement; all rows (of a chunk) are taken in or none. The numbers of the result count what is in the transaction. Owner thread.
+ */
+RHEI_API rhei_status rhei_session_ingest_arrow(rhei_session *session, const char *table,
+                                               struct ArrowArrayStream *stream,
+                                               const struct rhei_ingest_options *options,
+                                               struct rhei_ingest_result *result, struct rhei_error *error);
+/** @} */
+
+/** @name Files of rows
+ * Where they lie is the caller's matter: no SQL text ever names a file. What Arrow's types become is told at rhei_ingest_arrow().
+ * @{ */
+
+/** Up to `length` bytes into `bytes`, *got of them; 0 at the end. Fails with the status it returns. */
+typedef rhei_status (*rhei_read_function)(void *context, void *bytes, size_t length, size_t *got,
+                                          struct rhei_error *error);
+/**
+ * The batches of Arrow's IPC format, stream or file, told apart by their first bytes; bodies may be compressed. Any bytes may be given: what isn't
+ * Arrow is an error, and a batch is checked in full before it is handed out. `read` is called, from its beginning to its end, by whoever uses the
+ * stream, which the caller owns.
+ *
+ * Errors: RHEI_INVALID (no Arrow), RHEI_UNSUPPORTED, RHEI_NO_MEMORY, those of `read`; some come with a batch only. Any thread.
+ */
+RHEI_API rhei_status rhei_arrow_read(rhei_read_function read, void *context, struct ArrowArrayStream *stream,
+                                     struct rhei_error *error);
+/**
+ * The rows of a Parquet file, in their order, some thousands at a time. `fd` is a regular file, open for reading, borrowed until the stream,
+ * which the caller owns, is released. A struct of `integer`, `real`, `text` and `blob` is the union that rhei_parquet_write() made it of.
+ *
+ * Errors: RHEI_IO (no Parquet, damaged, not to be read), RHEI_UNSUPPORTED (a type), RHEI_OLAP_UNAVAILABLE (DuckDB's library, which reads it,
+ * can't be loaded), RHEI_NO_MEMORY; some come with a batch only. Any thread.
+ */
+RHEI_API rhei_status rhei_parquet_read(int fd, struct ArrowArrayStream *stream, struct rhei_error *error);
+/**
+ * Writes the whole of a stream as Parquet, in groups of at most 64 MiB. `fd` is a regular file, open for writing; what it held goes. Takes
+ * ownership of the stream: it is released, also when this fails. A union, which Parquet has none of, is a struct of `integer`, `real`, `text`
+ * and `blob`, of which at most one isn't null; dates, decimals and nested values are the texts that rhei_ingest_arrow() makes of them.
+ *
+ * Errors: as of rhei_parquet_read(), and those of the stream. Owner thread of the stream.
+ */
+RHEI_API rhei_status rhei_parquet_write(struct ArrowArrayStream *stream, int fd, struct rhei_error *error);
+/** @} */
+
+/** @name Parameters as Arrow
+ * What clients that speak Arrow bind: a stream of rows, each of which holds the values of one run.
+ * @{ */
+
+/**
+ * Runs a statement once for each row of a stream of parameters, all or nothing: the first column is for ?1 and so on, and values are
+ * what rhei_ingest_arrow() makes of them. In its session where it was prepared in one, inside the transaction if one is open.
+ * *result counts the changes of all rows. Takes ownership of the stream, also when this fails.
+ *
+ * Errors: RHEI_INVALID where the stream has not as many columns as the statement has parameters, those of rhei_execute_batch() (the row
+ * counted over the whole stream) and of rhei_ingest_arrow()'s stream. Owner thread of the statement.
+ */
+RHEI_API rhei_status rhei_statement_execute_each(rhei_statement *statement, struct ArrowArrayStream *parameters,
+                                                 const struct rhei_call_options *options, struct rhei_result *result,
+                                                 struct rhei_error *error);
+/**
+ * Asks a statement once for each row of a stream of parameters, as rhei_statement_query_arrow(), and gives the rows of all one after
+ * another, as one stream. Each row's question is asked when its answer's first row is wanted, and each by its own freshness. Without a
+ * row there is no question, and a stream of no rows. A statement that writes (RETURNING) is run for all rows before this returns, all or nothing. Takes ownership of the
+ * parameters, also when this fails; they are held until the stream is released.
+ *
+ * The caller owns *stream, which outlives the statement, not its session. Errors: those of rhei_statement_execute_each() and of
+ * rhei_query_arrow(), some with the rows only. Owner thread of the statement.
+ */
+RHEI_API rhei_status rhei_statement_query_each(rhei_statement *statement, struct ArrowArrayStream *parameters,
+                                               const struct rhei_query_options *options,
+                                               struct ArrowArrayStream *stream, struct rhei_error *error);
+/**
+ * What a stream's call that gave `code` (an errno) failed with: of a stream of this library's the error itself, of any other
+ * the closest status and the stream's own words. Returns the error's code. Owner thread of the stream, before it is released.
+ */
+RHEI_API rhei_status rhei_stream_error(struct ArrowArrayStream *stream, int code, struct rhei_error *error);
 /** @} */
 
 /** @name The application's own functions and collations
@@ -414,7 +509,7 @@ struct rhei_change {
 /**
  * Begins to read, and registers the consumer if its name is new. Of two readers with one consumer's name each is told everything; the position is
  * what was acknowledged last. The caller owns *changes and closes it before the handle. Errors: RHEI_READ_ONLY (the handle captures
- * no changes), RHEI_INVALID, RHEI_BUSY; RHEI_BUSY, too, where what the consumer needs is in a change buffer (rocksdb_cdc_path) that another handle has
+ * no changes), RHEI_UNSUPPORTED (it has sidecars alone), RHEI_INVALID, RHEI_BUSY; RHEI_BUSY, too, where what the consumer needs is in a change buffer (rocksdb_cdc_path) that another handle has
  * open, and RHEI_STALE where this handle was opened without it: the consumer stays as it is. Any thread; the reader is its owner's.
  * @code
  * rhei_changes_open(db, &(struct rhei_changes_options){.struct_size = sizeof(struct rhei_changes_options), .consumer = "search"},

@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+struct rhei_override; /* rhei.h */
+
 enum rhei_table_state {
     RHEI_TABLE_WAITING = 0,
     RHEI_TABLE_BUILDING = 1,
@@ -148,6 +150,22 @@ struct rhei_setting {
  * thread.
  */
 RHEI_API rhei_status rhei_setting_at(size_t index, struct rhei_setting *setting, struct rhei_error *error);
+
+/** A setting as it would be in force. */
+struct rhei_effective {
+    const char *section; /**< "engine", "sidecar"...; "tables" for each of [[tables]] */
+    const char *name;    /**< of the setting, or of the table */
+    const char *value;   /**< as TOML writes it; "" where it isn't set; never a secret */
+    const char *origin;  /**< "rhei.toml:7", the origin of an override, or "default" */
+    const char *effect;  /**< what it does; "" of a table */
+};
+/**
+ * Every setting that rhei_open() would have from a file (NULL: none) and overrides over it, without opening anything: an array of pointers as of
+ * rhei_table_list(), freed with rhei_free(). Errors: RHEI_CONFIG, RHEI_CANT_OPEN, RHEI_UNSUPPORTED, as of rhei_open(). Any thread.
+ */
+RHEI_API rhei_status rhei_effective_list(const char *config_file, const struct rhei_override *overrides,
+                                         size_t override_count, struct rhei_effective ***settings, size_t *count,
+                                         struct rhei_error *error);
 
 #ifdef __cplusplus
 }
