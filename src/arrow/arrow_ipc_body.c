@@ -275,15 +275,72 @@ static rhei_status add_list_array(struct ipc_body *body, const struct ArrowArray
     return status == RHEI_OK ? add_children(body, view, first, last - first) : status;
 }
 
-/* The children of a dense union go out whole: the offsets of a range may point anywhere into them. */
+/* Slots first..last of a child, that is, which some row of the range has its value in; first > last: none. */
+struct member_range {
+    int64_t first, last;
+};
+
+/* The ranges of a dense union's members that its slots from..from+length point into. RHEI_INTERNAL: outside of a member. */
+static rhei_status member_ranges(struct ipc_body *body, const struct ArrowArrayView *view, int64_t from, int64_t length,
+                                 struct member_range *ranges)
+{
+    const int8_t *types = view->buffer_views[0].data.as_int8, *map = view->union_type_id_map;
+    const int32_t *offsets = view->buffer_views[1].data.as_int32;
+    for (int64_t i = 0; i < view->n_children; i++)
+        ranges[i] = (struct member_range){INT64_MAX, -1};
+    for (int64_t i = from; i < from + length; i++) {
+        int member = types[i] < 0 ? -1 : map == NULL ? types[i] : map[types[i]];
+        if (member < 0 || member >= view->n_children || offsets[i] < 0 || offsets[i] >= view->children[member]->length)
+            return error_set(body->error, RHEI_INTERNAL, "a union of a result batch points out of its members");
+        struct member_range *range = &ranges[member];
+        range->first = offsets[i] < range->first ? offsets[i] : range->first;
+        range->last = offsets[i] > range->last ? offsets[i] : range->last;
+    }
+    return RHEI_OK;
+}
+
+/* Offsets that count from the beginning of what goes out of each member. */
+static rhei_status add_member_offsets(struct ipc_body *body, const struct ArrowArrayView *view, int64_t from,
+                                      int64_t length, const struct member_range *ranges)
+{
+    const int8_t *types = view->buffer_views[0].data.as_int8 + from, *map = view->union_type_id_map;
+    const int32_t *offsets = view->buffer_views[1].data.as_int32 + from;
+    size_t bytes = (size_t)length * sizeof *offsets;
+    int32_t *moved = own_memory(body, bytes);
+    if (moved == NULL)
+        return error_no_memory(body->error);
+    for (int64_t i = 0; i < length; i++)
+        moved[i] = (int32_t)(offsets[i] - ranges[map == NULL ? types[i] : map[types[i]]].first);
+    return add_buffer(body, moved, bytes);
+}
+
+static rhei_status add_whole_members(struct ipc_body *body, const struct ArrowArrayView *view)
+{
+    rhei_status status = add_fixed_width(body, view, 1, 0, view->length);
+    for (int64_t i = 0; status == RHEI_OK && i < view->n_children; i++)
+        status = add_array(body, view->children[i], view->children[i]->offset, view->children[i]->length);
+    return status;
+}
+
+/* Of each member as much as the range has values in: pieces of a batch have together no more than the batch. */
 static rhei_status add_dense_union(struct ipc_body *body, const struct ArrowArrayView *view, int64_t from,
                                    int64_t length)
 {
     rhei_status status = add_fixed_width(body, view, 0, from, length);
+    if (status == RHEI_OK && from == 0 && length == view->length)
+        return add_whole_members(body, view);
+    struct member_range *ranges = own_memory(body, (size_t)view->n_children * sizeof *ranges + 1);
+    if (status == RHEI_OK && ranges == NULL)
+        status = error_no_memory(body->error);
     if (status == RHEI_OK)
-        status = add_fixed_width(body, view, 1, from, length);
-    for (int64_t i = 0; status == RHEI_OK && i < view->n_children; i++)
-        status = add_array(body, view->children[i], view->children[i]->offset, view->children[i]->length);
+        status = member_ranges(body, view, from, length, ranges);
+    if (status == RHEI_OK)
+        status = length == 0 ? add_buffer(body, NULL, 0) : add_member_offsets(body, view, from, length, ranges);
+    for (int64_t i = 0; status == RHEI_OK && i < view->n_children; i++) {
+        bool none = ranges[i].first > ranges[i].last;
+        status = add_array(body, view->children[i], view->children[i]->offset + (none ? 0 : ranges[i].first),
+                           none ? 0 : ranges[i].last - ranges[i].first + 1);
+    }
     return status;
 }
 

@@ -65,13 +65,22 @@ static bool add_field(flatcc_builder_t *builder, const struct arrow_raw_field *f
     return good && FB(Field_children_end)(builder) == 0 && add_note(builder, field->note);
 }
 
-static bool add_schema(flatcc_builder_t *builder, const struct arrow_raw_field *fields, uint32_t count)
+static bool add_table(flatcc_builder_t *builder, const char *table)
+{
+    return table == NULL ||
+           (FB(Schema_custom_metadata_start)(builder) == 0 && FB(Schema_custom_metadata_push_start)(builder) == 0 &&
+            FB(KeyValue_key_create_str)(builder, "rhei:table") == 0 &&
+            FB(KeyValue_value_create_str)(builder, table) == 0 &&
+            FB(Schema_custom_metadata_push_end)(builder) != NULL && FB(Schema_custom_metadata_end)(builder) == 0);
+}
+
+static bool add_schema(flatcc_builder_t *builder, const struct arrow_raw_schema *schema)
 {
     bool good = FB(Schema_endianness_add)(builder, FB(Endianness_Little)) == 0 && FB(Schema_fields_start)(builder) == 0;
-    for (uint32_t i = 0; good && i < count; i++)
-        good = FB(Schema_fields_push_start)(builder) == 0 && add_field(builder, &fields[i]) &&
+    for (uint32_t i = 0; good && i < schema->count; i++)
+        good = FB(Schema_fields_push_start)(builder) == 0 && add_field(builder, &schema->fields[i]) &&
                FB(Schema_fields_push_end)(builder) != NULL;
-    return good && FB(Schema_fields_end)(builder) == 0;
+    return good && FB(Schema_fields_end)(builder) == 0 && add_table(builder, schema->table);
 }
 
 /* ---- Batch. -------------------------------------------------------------------------------------------------------- */
@@ -158,12 +167,12 @@ static void put_body(struct arrow_raw_field *fields, uint32_t count, size_t star
     }
 }
 
-static bool put_footer(flatcc_builder_t *builder, const struct arrow_raw_field *fields, uint32_t count,
-                       const FB(Block_t) * block, struct base_buffer *out)
+static bool put_footer(flatcc_builder_t *builder, const struct arrow_raw_schema *schema, const FB(Block_t) * block,
+                       struct base_buffer *out)
 {
     bool good = FB(Footer_start_as_root)(builder) == 0 &&
                 FB(Footer_version_add)(builder, FB(MetadataVersion_V5)) == 0 && FB(Footer_schema_start)(builder) == 0 &&
-                add_schema(builder, fields, count) && FB(Footer_schema_end)(builder) == 0 &&
+                add_schema(builder, schema) && FB(Footer_schema_end)(builder) == 0 &&
                 FB(Footer_recordBatches_create)(builder, block, 1) == 0 && FB(Footer_end_as_root)(builder) != 0;
     size_t len = 0;
     void *footer = good ? flatcc_builder_finalize_aligned_buffer(builder, &len) : NULL;
@@ -178,12 +187,12 @@ static bool put_footer(flatcc_builder_t *builder, const struct arrow_raw_field *
     return !out->failed;
 }
 
-static bool put_messages(flatcc_builder_t *builder, struct arrow_raw_field *fields, uint32_t count, uint32_t rows,
+static bool put_messages(flatcc_builder_t *builder, const struct arrow_raw_schema *schema, uint32_t rows,
                          const struct batch *batch, FB(Block_t) * block, struct base_buffer *out)
 {
     base_buffer_append(out, file_magic, sizeof file_magic);
     if (FB(Message_start_as_root)(builder) != 0 || FB(Message_version_add)(builder, FB(MetadataVersion_V5)) != 0 ||
-        FB(Message_header_Schema_start)(builder) != 0 || !add_schema(builder, fields, count) ||
+        FB(Message_header_Schema_start)(builder) != 0 || !add_schema(builder, schema) ||
         FB(Message_header_Schema_end)(builder) != 0 || FB(Message_bodyLength_add)(builder, 0) != 0 ||
         FB(Message_end_as_root)(builder) == 0 || !put_message(builder, out))
         return false;
@@ -193,12 +202,12 @@ static bool put_messages(flatcc_builder_t *builder, struct arrow_raw_field *fiel
         return false;
     block->metaDataLength = (int32_t)((int64_t)out->len - block->offset);
     block->bodyLength = (int64_t)batch->body_len;
-    put_body(fields, count, out->len, out);
+    put_body(schema->fields, schema->count, out->len, out);
     base_buffer_append(out, end_of_stream, sizeof end_of_stream);
     return !out->failed;
 }
 
-rhei_status arrow_ipc_write_raw(struct arrow_raw_field *fields, uint32_t count, uint32_t rows,
+rhei_status arrow_ipc_write_raw(const struct arrow_raw_schema *schema, uint32_t rows,
                                 rhei_status (*extra)(void *context, struct base_buffer *out, struct rhei_error *error),
                                 void *context, struct base_buffer *out, struct rhei_error *error)
 {
@@ -208,13 +217,13 @@ rhei_status arrow_ipc_write_raw(struct arrow_raw_field *fields, uint32_t count, 
     rhei_status status = RHEI_OK;
     if (flatcc_builder_init(&builder) != 0)
         return error_no_memory(error);
-    place_fields(&batch, fields, count);
+    place_fields(&batch, schema->fields, schema->count);
     if (batch.nodes.failed || batch.buffers.failed || batch.variadic.failed ||
-        !put_messages(&builder, fields, count, rows, &batch, &block, out))
+        !put_messages(&builder, schema, rows, &batch, &block, out))
         status = error_no_memory(error);
     if (status == RHEI_OK)
         status = extra(context, out, error);
-    if (status == RHEI_OK && !put_footer(&builder, fields, count, &block, out))
+    if (status == RHEI_OK && !put_footer(&builder, schema, &block, out))
         status = error_no_memory(error);
     base_buffer_reset(&batch.nodes);
     base_buffer_reset(&batch.buffers);

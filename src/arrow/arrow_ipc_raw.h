@@ -34,11 +34,17 @@ struct arrow_raw_field {
     const char *note; /* value of the metadata key "rhei:class"; NULL: none */
 };
 
+struct arrow_raw_schema {
+    struct arrow_raw_field *fields;
+    uint32_t count;
+    const char *table; /* value of the metadata key "rhei:table"; NULL: none */
+};
+
 /*
  * Writes the file to the end of `out`, which must be empty. `extra`, called when all offsets are set, may append what it likes, in whole words of 8
  * bytes: it lies behind the end of the stream and in front of the footer, where no reader looks. RHEI_NO_MEMORY, or what extra returns.
  */
-rhei_status arrow_ipc_write_raw(struct arrow_raw_field *fields, uint32_t count, uint32_t rows,
+rhei_status arrow_ipc_write_raw(const struct arrow_raw_schema *schema, uint32_t rows,
                                 rhei_status (*extra)(void *context, struct base_buffer *out, struct rhei_error *error),
                                 void *context, struct base_buffer *out, struct rhei_error *error);
 /* Where the footer of a file begins, which is where `extra` ends; 0: these bytes aren't a whole file. */

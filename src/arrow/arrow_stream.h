@@ -95,6 +95,9 @@ enum { ARROW_SURELY_NULL = 0x80 };
 rhei_status arrow_settle_stream(struct ArrowArrayStream *inner, const uint8_t *usual, uint32_t count, bool strings_view,
                                 size_t most_bytes, struct ArrowArrayStream *out, struct rhei_error *error);
 
+/* Reads `inner` to its end, releases it, and gives what it read as a stream that depends on nothing. Takes `inner`, also when it fails. */
+rhei_status arrow_keep_stream(struct ArrowArrayStream *inner, struct ArrowArrayStream *out, struct rhei_error *error);
+
 /* ---- Failures ----------------------------------------------------------------------------------------------------- */
 
 /*

@@ -31,3 +31,21 @@ uint8_t arrow_usual_class(const char *declared_type)
             return rules[i].class;
     return RHEI_INTEGER;
 }
+
+const char *arrow_declared_format(const char *declared_type)
+{
+    static const char *const classes[] = {
+        [RHEI_INTEGER] = "l", [RHEI_REAL] = "g", [RHEI_TEXT] = "u", [RHEI_BLOB] = "z"};
+    static const struct {
+        const char *word, *format;
+    } formats[] = {{"BOOL", "b"},    {"TIMESTAMP", "tsm:"}, {"DATETIME", "tsm:"}, {"DATE", "tdD"}, {"TIME", "ttm"},
+                   {"DECIMAL", "g"}, {"NUMERIC", "g"},      {"NUMBER", "g"},      {"MONEY", "g"}};
+    size_t length = declared_type == NULL ? 0 : strlen(declared_type);
+    uint8_t class = arrow_usual_class(declared_type);
+    if (class != RHEI_INTEGER || has_word(declared_type, length, "INT"))
+        return classes[class];
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (has_word(declared_type, length, formats[i].word))
+            return formats[i].format;
+    return "u";
+}

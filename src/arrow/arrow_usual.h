@@ -12,4 +12,10 @@
  */
 uint8_t arrow_usual_class(const char *declared_type);
 
+/*
+ * Format of the Arrow type that a column's declared type names to a client that must be told one, whatever SQLite makes of its values: beside those of
+ * the classes BOOLEAN, DATE, TIME, TIMESTAMP and DATETIME their own, DECIMAL, NUMERIC and the like a double, and any other word, or none, utf8. Static storage.
+ */
+const char *arrow_declared_format(const char *declared_type);
+
 #endif

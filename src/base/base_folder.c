@@ -17,21 +17,32 @@ rhei_status base_folder_check(const char *path, struct rhei_error *error)
                 : RHEI_OK;
 }
 
+rhei_status base_folder_above(const char *path, rhei_status absent, struct rhei_error *error)
+{
+    struct stat facts;
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    char *above = len == 0 ? base_strdup(".") : base_strndup(path, len);
+    rhei_status status = above == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK && stat(above, &facts) != 0 && errno == ENOENT)
+        status = error_set(error, absent,
+                           "could not make the folder \"%s\": the one above it, \"%s\", isn't there: make that first",
+                           path, above);
+    base_free(above);
+    return status;
+}
+
 rhei_status base_folder_make(const char *path,
                              rhei_status (*fail)(struct rhei_error *error, const char *what, const char *name),
                              struct rhei_error *error)
 {
-    char *copy = base_strdup(path);
-    rhei_status status = copy == NULL ? error_no_memory(error) : RHEI_OK;
-    for (char *at = copy; status == RHEI_OK && *at != '\0';) {
-        at += strspn(at, "/");
-        at += strcspn(at, "/");
-        char end = *at;
-        *at = '\0';
-        if (copy[0] != '\0' && mkdir(copy, 0777) != 0 && errno != EEXIST)
-            status = fail(error, "make the folder", copy);
-        *at = end;
-    }
-    base_free(copy);
-    return status;
+    if (mkdir(path, 0777) == 0 || errno == EEXIST)
+        return RHEI_OK;
+    int why = errno;
+    rhei_status status = base_folder_above(path, RHEI_INVALID, error);
+    errno = why;
+    return status == RHEI_OK ? fail(error, "make the folder", path) : status;
 }

@@ -37,6 +37,21 @@ static inline const char *base_words_take_text(const char **at, const char *end,
     return text;
 }
 
+/* 8 bytes, the lowest first, whatever the machine. */
+static inline uint64_t base_words_get8(const unsigned char bytes[8])
+{
+    uint64_t number = 0;
+    for (int i = 7; i >= 0; i--)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+static inline void base_words_set8(unsigned char bytes[8], uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(number >> (8 * i));
+}
+
 static inline void base_words_put(struct base_buffer *out, uint64_t word)
 {
     base_buffer_append(out, &word, sizeof word);

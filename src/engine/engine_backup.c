@@ -12,10 +12,10 @@
 
 #include "capture/capture_backup.h"
 #include "checkpoint/checkpoint_copy.h"
-#include "codec_arrow/codec_arrow.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_sidecar_care.h"
+#include "engine/engine_store.h"
 #include "rhei/rhei_care.h"
 #include "store_local/store_backup.h"
 #include "store_local/store_local.h"
@@ -158,7 +158,7 @@ static rhei_status copy_mirror(struct backup *backup, struct rhei_error *error)
     base_progress_step(backup->stop.progress, "copying the column store", NULL, BASE_PROGRESS_BYTES, -1);
     struct checkpoint_export export = {.snapshot = backup->pinned ? &backup->snapshot : NULL,
                                        .to = to,
-                                       .codec = &codec_arrow,
+                                       .codec = db->codec,
                                        .stamp = backup->stamp,
                                        .check = engine_limits_check,
                                        .check_context = &backup->limits,
@@ -273,9 +273,8 @@ static rhei_status open_theirs(struct backup *backup, struct rhei_error *error)
     bool ours = !db->config.read_only && (db->disk_status == RHEI_OK || db->disk_status == RHEI_UNSUPPORTED);
     if (db->olap_path == NULL || ours)
         return RHEI_OK;
-    struct store_local_config config = {.folder = db->olap_path, .read_only = true, .log = &db->log};
-    rhei_status status = store_local_open(&config, &backup->theirs, &why);
-    if (status == RHEI_OK || status == RHEI_NOT_FOUND)
+    rhei_status status = engine_store_open(db, db->olap_path, ENGINE_STORE_READ, &backup->theirs, &why);
+    if (status == RHEI_OK || (status == RHEI_NOT_FOUND && !engine_store_is_bucket(db->olap_path)))
         return RHEI_OK;
     if (error != NULL)
         *error = why;
@@ -314,7 +313,8 @@ static rhei_status check_own(const struct rhei_db *db, struct rhei_error *error)
 static rhei_status run(struct backup *backup, const char *path, struct rhei_error *error)
 {
     struct rhei_db *db = backup->db;
-    const char *const apart[] = {db->olap_path, db->buffer_path};
+    const char *const apart[] = {db->olap_path != NULL && engine_store_is_bucket(db->olap_path) ? NULL : db->olap_path,
+                                 db->buffer_path};
     rhei_status status = oltp_check_file(db->oltp, error);
     if (status == RHEI_OK)
         status = check_own(db, error);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base_folder.h"
 #include "buffer_rocksdb/rocksdb_buffer.h"
 #include "capture/capture_bridge.h"
 #include "engine/engine_internal.h"
@@ -76,7 +77,7 @@ static rhei_status begin_anew(struct engine_buffer *own, const struct rocksdb_bu
     if (status != RHEI_OK)
         return status;
     (void)snprintf(db->buffer_message, sizeof db->buffer_message,
-                   "what was in the folder is set aside as \"%s\", and the buffer began anew: %.150s", name, why);
+                   "what was in the folder is set aside as \"%s\", and the buffer began anew: %.380s", name, why);
     base_log_write(&db->log, BASE_LOG_WARN, "engine", "the change buffer \"%s\": %s", db->buffer_path,
                    db->buffer_message);
     return rocksdb_buffer_open(config, &own->buffer, error);
@@ -190,8 +191,31 @@ static bool is_a_mistake(rhei_status status)
 
 static void without(struct rhei_db *db, const char *why)
 {
-    (void)snprintf(db->buffer_message, sizeof db->buffer_message, "%.250s", why);
+    (void)snprintf(db->buffer_message, sizeof db->buffer_message, "%.511s", why);
     base_log_write(&db->log, BASE_LOG_WARN, "engine", "changes stay in the database's own log: %s", why);
+}
+
+/* A command next to the service whose folder it is. */
+static bool goes_beside(const struct rhei_db *db)
+{
+    return db->config.manual_sync || db->config.capture_if_present;
+}
+
+rhei_status engine_buffer_may_begin(const struct rhei_db *db, struct rhei_error *error)
+{
+    const struct rocksdb_buffer_config config = folder_config(db, "");
+    if (db->buffer_path == NULL)
+        return RHEI_OK;
+    rhei_status status = base_folder_above(db->buffer_path, RHEI_INVALID, error);
+    if (status == RHEI_OK)
+        status = rocksdb_buffer_may_begin(&config, error);
+    if (status == RHEI_BUSY && goes_beside(db)) {
+        error_clear(error);
+        return RHEI_OK;
+    }
+    if (status != RHEI_OK)
+        error_context(error, "rocksdb_cdc_path: ");
+    return status;
 }
 
 rhei_status engine_buffer_open(struct rhei_db *db, struct rhei_error *error)
@@ -221,8 +245,7 @@ rhei_status engine_buffer_open(struct rhei_db *db, struct rhei_error *error)
         return RHEI_OK;
     engine_buffer_close(db);
     error_context(&why, "rocksdb_cdc_path: ");
-    bool beside = status == RHEI_BUSY && (db->config.manual_sync || db->config.capture_if_present);
-    if (is_a_mistake(status) && !beside) { /* beside: a command next to the service whose folder it is */
+    if (is_a_mistake(status) && !(status == RHEI_BUSY && goes_beside(db))) {
         if (error != NULL)
             *error = why;
         return status;
@@ -288,6 +311,13 @@ struct change_buffer *engine_buffer_of(const struct rhei_db *db)
     return db->buffer == NULL ? NULL : db->buffer->buffer;
 }
 
+void engine_buffer_damaged(void *context)
+{
+    struct rhei_db *db = context;
+    if (db->buffer != NULL && db->buffer->bridge != NULL)
+        feed_bridge_damaged(db->buffer->bridge);
+}
+
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */
 
 void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status)
@@ -309,10 +339,10 @@ void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status)
     status->buffer_position = bridge.position;
     status->buffer_horizon = bridge.horizon;
     status->buffer_moved = bridge.moved;
-    (void)snprintf(status->buffer_message, sizeof status->buffer_message, "%s",
-                   db->buffer == NULL && db->buffer_message[0] != '\0' ? db->buffer_message
-                   : bridge.error[0] != '\0'                           ? bridge.error
-                                                                       : db->buffer_message);
+    const char *message = db->buffer == NULL && db->buffer_message[0] != '\0' ? db->buffer_message
+                          : bridge.error[0] != '\0'                           ? bridge.error
+                                                                              : db->buffer_message;
+    engine_message_give(status->buffer_message, sizeof status->buffer_message, message);
 }
 
 uint64_t engine_buffer_failures(struct rhei_db *db)
@@ -336,6 +366,7 @@ void engine_buffer_json(struct base_buffer *out, struct rhei_db *db)
                        ", \"moved\": %" PRIu64 ", \"failures\": %" PRIu64 ", \"message\": ",
                        status.buffer_bytes, status.buffer_position, status.buffer_horizon, status.buffer_moved,
                        engine_buffer_failures(db));
-    engine_json_text(out, status.buffer_message);
+    engine_json_text(out,
+                     db->buffer == NULL && db->buffer_message[0] != '\0' ? db->buffer_message : status.buffer_message);
     base_buffer_char(out, '}');
 }

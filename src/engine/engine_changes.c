@@ -58,6 +58,16 @@ static int changes_watch_file(const char *path)
     return fd;
 }
 
+/* What sidecars change is their applications' to tell of. */
+static rhei_status has_feed(const struct rhei_db *db, struct rhei_error *error)
+{
+    return !db->no_local
+               ? RHEI_OK
+               : error_set(error, RHEI_UNSUPPORTED,
+                           "the settings name sidecars alone, and the change feed is of a file of one's own: there is "
+                           "nothing to follow (enable_local_oltp = true in [sidecar] puts one beside them)");
+}
+
 rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *options, rhei_changes **changes,
                               struct rhei_error *error)
 {
@@ -71,7 +81,11 @@ rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *op
     rhei_status status = engine_options_copy(&known, sizeof known, options, "rhei_changes_options", error);
     if (status == RHEI_OK)
         status = changes_config(&known, &config, error);
+    if (status == RHEI_OK)
+        status = has_feed(db, error);
     config.buffer = engine_buffer_of(db);
+    config.damaged = engine_buffer_damaged;
+    config.damaged_context = db;
     config.buffer_folder = db->buffer_status == RHEI_OK ? NULL : db->buffer_path;
     config.buffer_why = db->buffer_message;
     config.buffer_status = db->buffer_status;
@@ -208,7 +222,9 @@ rhei_status rhei_changes_drop(rhei_db *db, const char *consumer, struct rhei_err
     error_clear(error);
     if (db == NULL || consumer == NULL)
         return error_set(error, RHEI_INVALID, "rhei_changes_drop needs a handle and a consumer's name");
-    rhei_status status = oltp_check_file(db->oltp, error);
+    rhei_status status = has_feed(db, error);
+    if (status == RHEI_OK)
+        status = oltp_check_file(db->oltp, error);
     return status == RHEI_OK ? capture_consumer_drop(db->oltp, consumer, error) : status;
 }
 

@@ -24,35 +24,7 @@ enum {
     PACE_ROWS = 256, /* between two looks at the clock, in one piece */
     PIECES_A_SECOND = 4,
     PIECES_MOST = 64, /* of a table that is filtered from the mirror */
-    NAP_NS = 20000000,
 };
-
-static rhei_status say_ended(rhei_status status, struct rhei_error *error)
-{
-    return error_set(error, status,
-                     status == RHEI_TIMEOUT ? "the time limit ended the comparison" : "the comparison was cancelled");
-}
-
-void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits)
-{
-    *pace = (struct engine_pace){.limits = limits, .rate = limits->rows_per_second, .began_ns = base_now_ns()};
-}
-
-rhei_status engine_pace_keep(struct engine_pace *pace, uint64_t rows, struct rhei_error *error)
-{
-    pace->rows += rows;
-    if (pace->rate == 0)
-        return RHEI_OK;
-    int64_t due = pace->began_ns + (int64_t)((double)pace->rows / (double)pace->rate * 1e9);
-    rhei_status status = RHEI_OK;
-    while ((status = engine_limits_check(pace->limits)) == RHEI_OK) {
-        int64_t now = base_now_ns();
-        if (now >= due)
-            return RHEI_OK;
-        base_word_wait(&pace->nap, 0, due - now < NAP_NS ? due : now + NAP_NS);
-    }
-    return say_ended(status, error);
-}
 
 rhei_status engine_piece_scan(const struct engine_piece *piece, const struct source_table *table,
                               const struct mirror_table_view *view, struct engine_limits *limits,
@@ -69,7 +41,7 @@ rhei_status engine_piece_scan(const struct engine_piece *piece, const struct sou
                                    .column = table->key_columns[0],
                                    .zones = piece->zones};
     rhei_status status = sync_scan_part(view, &part, &stop, take, context, error);
-    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : say_ended(status, error);
+    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : engine_pace_ended(status, error);
 }
 
 /* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
@@ -297,7 +269,7 @@ static rhei_status pin_by(rhei_db *db, const char *sql, const struct engine_piec
     for (int tries = 0; tries < 400; tries++) {
         rhei_status stopped = engine_limits_check(limits);
         if (stopped != RHEI_OK)
-            return say_ended(stopped, error);
+            return engine_pace_ended(stopped, error);
         rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
         void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
                          ? oltp_native_lock_while(db->oltp, ends)

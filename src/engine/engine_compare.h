@@ -4,18 +4,7 @@
 #define ENGINE_COMPARE_H
 
 #include "engine/engine_internal.h"
-
-/* How many rows a second may be compared, and how many were. */
-struct engine_pace {
-    struct engine_limits *limits;
-    uint64_t rate; /* rows a second; 0: as fast as it goes */
-    uint64_t rows;
-    int64_t began_ns;
-    atomic_uint nap; /* 0; nobody wakes it */
-};
-void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits);
-/* Counts rows, and waits until they are due; what ends the call is noticed meanwhile. */
-rhei_status engine_pace_keep(struct engine_pace *pace, uint64_t rows, struct rhei_error *error);
+#include "engine/engine_pace.h"
 
 /* What was done to make a table equal. */
 struct engine_mended {

@@ -2,9 +2,11 @@
 /* Settings of a handle: the configuration file first, the caller's fields over it. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/base_map.h"
 #include "config/config_settings.h"
+#include "engine/engine_codec.h"
 #include "engine/engine_internal.h"
 
 static void merge_numbers(struct rhei_config *config, const struct config_engine *engine)
@@ -113,18 +115,58 @@ static rhei_status merge_no_local(struct rhei_db *db, const char **path, struct 
     return RHEI_OK;
 }
 
+/* [engine.datafusion_storage] is other words for olap_path, which isn't named then. */
+static void merge_storage(struct rhei_config *config, const struct config_settings *settings)
+{
+    const struct config_storage *storage = &settings->storage;
+    bool vortex = storage->mode == CONFIG_STORAGE_VORTEX;
+    const char *path = !vortex ? settings->engine.olap_path : storage->path != NULL ? storage->path : storage->url;
+    if (config->olap_path == NULL)
+        config->olap_path = path;
+    if (config->olap_format == NULL && settings->engine.olap_format == CONFIG_VORTEX)
+        config->olap_format = "vortex";
+}
+
+static rhei_status read_settings(const char *file, const char *text, struct config_settings **settings,
+                                 struct rhei_error *error)
+{
+    if (file != NULL && text != NULL)
+        return error_set(error, RHEI_INVALID, "settings are in config_file or in config_text, not in both");
+    return file != NULL   ? config_load(file, settings, error)
+           : text != NULL ? config_parse(text, strlen(text), "config_text", settings, error)
+                          : config_new(settings, error);
+}
+
+rhei_status engine_config_settings(const char *file, const char *text, const struct rhei_override *overrides,
+                                   size_t count, struct config_settings **settings, struct rhei_error *error)
+{
+    rhei_status status = read_settings(file, text, settings, error);
+    for (size_t o = 0; o < count && status == RHEI_OK; o++)
+        status = overrides[o].name == NULL || overrides[o].value == NULL || overrides[o].origin == NULL
+                     ? error_set(error, RHEI_INVALID, "the override %zu needs a name, a value and an origin", o)
+                     : config_set(*settings, overrides[o].name, overrides[o].value, overrides[o].origin, error);
+    if (status == RHEI_OK && count > 0)
+        status = config_check(*settings, error);
+    if (status == RHEI_OK)
+        status = config_offered(*settings, error); /* silence would be taken for consent */
+    if (status != RHEI_OK)
+        config_free(settings);
+    return status;
+}
+
 static rhei_status merge_file(struct rhei_db *db, struct rhei_error *error)
 {
-    rhei_status status = config_load(db->config.config_file, &db->settings, error);
-    if (status == RHEI_OK)
-        status = config_offered(db->settings, error); /* silence would be taken for consent */
+    const struct rhei_config *config = &db->config;
+    rhei_status status = engine_config_settings(config->config_file, config->config_text, config->overrides,
+                                                config->override_count, &db->settings, error);
+    db->config.overrides = NULL;
+    db->config.override_count = 0;
     if (status != RHEI_OK)
         return status;
     const struct config_engine *engine = &db->settings->engine;
     merge_numbers(&db->config, engine);
     merge_freshness(&db->config, &engine->freshness);
-    if (db->config.olap_path == NULL)
-        db->config.olap_path = engine->olap_path;
+    merge_storage(&db->config, db->settings);
     if (db->config.rocksdb_cdc_path == NULL)
         db->config.rocksdb_cdc_path = engine->rocksdb_cdc_path;
     for (size_t t = 0; t < db->settings->table_count; t++) /* those that say how, and no more, leave open which */
@@ -147,17 +189,13 @@ static rhei_status merge_path(struct rhei_db *db, const char **path, struct rhei
     return RHEI_OK;
 }
 
-/*
- * DataFusion isn't offered: random statements still find answers that differ (docs/design/datafusion.md). RHEI_BACKEND tries it all the same, in place of
- * duckdb: a whole test suite, or an application as it is.
- */
+/* RHEI_BACKEND in the place of duckdb, RHEI_OLAP_FORMAT where none is named: a whole test suite, or an application as it is. */
 static rhei_status merge_environment(struct rhei_config *config, struct rhei_error *error)
 {
+    const char *format = getenv("RHEI_OLAP_FORMAT");
+    if (config->olap_format == NULL && format != NULL && format[0] != '\0')
+        config->olap_format = format;
     const char *named = getenv("RHEI_BACKEND");
-    if (config->olap_backend == RHEI_OLAP_DATAFUSION)
-        return error_set(error, RHEI_UNSUPPORTED,
-                         "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
-                         "RHEI_OLAP_NONE for SQLite alone");
     if (named == NULL || named[0] == '\0' || config->olap_backend != RHEI_OLAP_DUCKDB || strcmp(named, "duckdb") == 0)
         return RHEI_OK;
     if (strcmp(named, "datafusion") != 0)
@@ -211,13 +249,29 @@ void engine_config_free(struct rhei_db *db)
     base_free(db->modes);
 }
 
+/* Not refused, as a file that is a secret itself isn't: one that is mounted into a container often is so. */
+void engine_config_tell_open_file(const struct rhei_db *db, const char *path)
+{
+    struct stat about;
+    const char *origin = db->settings == NULL ? NULL : config_origin(db->settings, "engine", "flight_auth_token");
+    if (path == NULL || origin == NULL || strncmp(origin, path, strlen(path)) != 0 || stat(path, &about) != 0)
+        return;
+    if ((about.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                       "%s has a secret, flight_auth_token, and can be %s by everybody on this machine: chmod 600 it",
+                       path, (about.st_mode & S_IWOTH) != 0 ? "written" : "read");
+}
+
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error)
 {
-    rhei_status status = db->config.config_file != NULL ? merge_file(db, error) : RHEI_OK;
+    bool given = db->config.config_file != NULL || db->config.config_text != NULL || db->config.override_count > 0;
+    rhei_status status = given ? merge_file(db, error) : RHEI_OK;
     if (status == RHEI_OK)
         status = merge_path(db, &path, error);
     if (status == RHEI_OK)
         status = merge_environment(&db->config, error);
+    if (status == RHEI_OK)
+        status = engine_codec(db->config.olap_format, &db->codec, error);
     if (status == RHEI_OK)
         status = take_modes(db, error);
     if (status != RHEI_OK)
@@ -243,9 +297,10 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
         base_free(db->olap_path);
         db->olap_path = NULL;
     }
+    db->config.olap_format = db->codec->name;
     db->config.olap_path = db->olap_path;
     db->config.rocksdb_cdc_path = db->buffer_path;
-    db->config.config_file = NULL;
+    db->config.config_file = db->config.config_text = NULL;
     return RHEI_OK;
 }
 

@@ -12,6 +12,11 @@ static rhei_status detach(const char *path, const char *config_file, const struc
     rhei_status status = config_load(config_file, &settings, error);
     if (status == RHEI_OK)
         status = config_offered(settings, error);
+    if (status == RHEI_OK && !config_has_local(settings))
+        status =
+            error_set(error, RHEI_UNSUPPORTED,
+                      "the settings name sidecars alone, so there is no file of one's own that change capture could "
+                      "be taken out of; nothing is ever put into a source");
     if (status == RHEI_OK)
         status = capture_detach(settings->engine.oltp_path, stop, error);
     config_free(&settings);

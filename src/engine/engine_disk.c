@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mirror's folder (olap_path): a local blob store, segments as Arrow files, checkpoints (docs/design/checkpoints.md).
+ * The mirror's folder or bucket (olap_path): a blob store, segments in files, checkpoints (docs/design/checkpoints.md). What is said of a folder here is said of
+ * either (engine_store.h).
  *
  * A folder that can't be used because of what it is (another handle has it, it isn't ours, a newer version's) refuses the opening, for its
- * name is a mistake. One that can't be written leaves the mirror in memory, with a message, for the database goes on without it.
+ * name is a mistake; so does a bucket that isn't there, or takes no credentials of ours. One that can't be reached or written leaves the mirror in memory, with a message, for the database goes on without it.
  *
  * A read-only handle looks at what another one's checkpoints left there, locked or not, and follows it in memory by the change log (checkpoint.h).
  * So it changes nothing, and whatever is wrong with the folder is a message.
@@ -11,36 +12,22 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/base_folder.h"
 #include "capture/capture_folder.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_copy.h"
-#include "codec_arrow/codec_arrow.h"
+#include "engine/engine_checking.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_sidecar.h"
+#include "engine/engine_store.h"
 #include "rhei/rhei_care.h"
-#include "store_local/store_local.h"
 
 static void in_memory(struct rhei_db *db, const char *why)
 {
-    (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why);
+    (void)snprintf(db->disk_message, sizeof db->disk_message, "%.511s", why);
     base_log_write(&db->log, BASE_LOG_WARN, "engine", "the mirror is kept in memory alone: %s", why);
-}
-
-static bool is_a_mistake(rhei_status status)
-{
-    return status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_EXISTS || status == RHEI_TOO_NEW ||
-           status == RHEI_NO_MEMORY;
-}
-
-static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)
-{
-    struct store_local_config store = {.folder = db->olap_path,
-                                       .read_only = db->config.read_only,
-                                       .log = &db->log,
-                                       .fault = db->config.fault,
-                                       .fault_context = db->config.fault_context};
-    return store_local_open(&store, &db->store, error);
 }
 
 static uint64_t lesser(uint64_t a, uint64_t b)
@@ -64,14 +51,6 @@ static void keep_log_within_limits(const struct rhei_config *limits, struct chec
 static bool lost_versions(void *context, uint32_t table)
 {
     return checkpoint_lost_versions(context, table);
-}
-
-/* The file names folders by where they are, and this one may not be there. */
-static rhei_status absolute(const char *path, char **out, struct rhei_error *error)
-{
-    if (store_local_resolve(path, out, NULL) != RHEI_OK)
-        *out = base_strdup(path);
-    return *out == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
 /* What a file tells of the folder that is there no more, or what the folder itself does. */
@@ -111,7 +90,7 @@ static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored
 {
     bool goes_on = (restored->any || restored->histories > 0) && restored->message[0] == '\0';
     char *path = NULL;
-    rhei_status status = absolute(db->olap_path, &path, error);
+    rhei_status status = engine_store_name(db->olap_path, &path, error);
     if (status != RHEI_OK)
         return status;
     db->history_lost = is_history_lost(db, restored, path);
@@ -139,12 +118,15 @@ static int64_t newest_change(struct rhei_db *db)
 static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
 {
     struct checkpoint_restored restored;
+    char owner[ENGINE_STORE_OWNER];
     struct checkpoint_config config = {.mirror = db->mirror,
                                        .source = db->source,
                                        .store = db->store,
-                                       .codec = &codec_arrow,
+                                       .codec = db->codec,
                                        .interval_ms = db->config.checkpoint_interval_ms,
                                        .look = db->config.read_only,
+                                       .owner = engine_store_owner(db, db->olap_path, db->store, owner),
+                                       .buffered = db->config.read_only && db->buffer_path != NULL,
                                        .log = &db->log,
                                        .fault = db->config.fault,
                                        .fault_context = db->config.fault_context};
@@ -152,6 +134,8 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
     rhei_status status = checkpoint_open(&config, &db->checkpoint, &restored, error);
     if (status != RHEI_OK)
         return status;
+    if (!db->config.read_only)
+        engine_store_claim(db, db->olap_path, db->store);
     sync->restored = restored.any;
     sync->restored_position = restored.position;
     if (restored.lost_deltas)
@@ -167,8 +151,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
 
 bool engine_disk_looks(const struct rhei_config *config)
 {
-    return config->read_only && config->olap_path != NULL &&
-           config->rocksdb_cdc_path == NULL; /* else a buffer may have the log's rows by then */
+    return config->read_only && config->olap_path != NULL;
 }
 
 static rhei_status look(struct rhei_db *db, struct sync_config *sync)
@@ -182,14 +165,55 @@ static rhei_status look(struct rhei_db *db, struct sync_config *sync)
         return RHEI_OK;
     }
     sync->no_verify = true;
-    rhei_status status = open_store(db, &why);
+    rhei_status status = engine_store_open(db, db->olap_path, ENGINE_STORE_READ, &db->store, &why);
     if (status == RHEI_OK)
         status = open_checkpoint(db, sync, &why);
     if (status == RHEI_NO_MEMORY)
         return status;
-    if (status != RHEI_OK && status != RHEI_NOT_FOUND) /* no folder yet is no trouble */
-        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why.message);
+    bool absent = status == RHEI_NOT_FOUND && !engine_store_is_bucket(db->olap_path); /* no folder yet is no trouble */
+    if (status != RHEI_OK && !absent)
+        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.511s", why.message);
     return RHEI_OK;
+}
+
+/* Of a bucket its own absence is another thing than that of a checkpoint in it. */
+static rhei_status look_for_others(struct rhei_db *db, bool *none, struct rhei_error *error)
+{
+    struct blob_store *store = NULL;
+    char owner[ENGINE_STORE_OWNER];
+    rhei_status opened = engine_store_open(db, db->olap_path, ENGINE_STORE_PEEK, &store, error);
+    *none = opened == RHEI_NOT_FOUND && !engine_store_is_bucket(db->olap_path);
+    struct rhei_error busy = RHEI_ERROR_INIT;
+    rhei_status status = opened;
+    if (!db->config.manual_sync && engine_store_is_free(db->olap_path, store, &busy) != RHEI_OK) {
+        status = RHEI_BUSY;
+        *error = busy;
+    } else if (opened == RHEI_OK) {
+        status = checkpoint_may_begin(store, engine_store_owner(db, db->olap_path, store, owner), error);
+        *none = status == RHEI_NOT_FOUND;
+    }
+    if (store != NULL)
+        store->ops->close(&store);
+    return status;
+}
+
+rhei_status engine_disk_may_begin(struct rhei_db *db, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    bool none = false;
+    if (db->olap_path == NULL)
+        return RHEI_OK;
+    rhei_status status = look_for_others(db, &none, &why);
+    if (none) { /* no folder yet, or nothing in it */
+        error_clear(&why);
+        status = engine_store_is_bucket(db->olap_path) ? RHEI_OK : base_folder_above(db->olap_path, RHEI_INVALID, &why);
+    }
+    if (!engine_store_is_mistake(db->olap_path, status)) /* in memory it goes on, or what is there is set aside */
+        return RHEI_OK;
+    error_context(&why, "olap_path: ");
+    if (error != NULL)
+        *error = why;
+    return status;
 }
 
 rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
@@ -205,7 +229,7 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
                       "change capture");
         return RHEI_OK;
     }
-    rhei_status status = open_store(db, &why);
+    rhei_status status = engine_store_open(db, db->olap_path, ENGINE_STORE_WRITE, &db->store, &why);
     if (status == RHEI_OK)
         status = open_checkpoint(db, sync, &why);
     if (status == RHEI_OK)
@@ -213,10 +237,10 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     db->disk_status = status;
     error_context(&why, "olap_path: ");
     if (status == RHEI_BUSY && db->config.manual_sync) { /* a command beside the service whose folder it is */
-        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why.message);
+        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.511s", why.message);
         return RHEI_OK;
     }
-    if (is_a_mistake(status)) {
+    if (engine_store_is_mistake(db->olap_path, status)) {
         if (error != NULL)
             *error = why;
         return status;
@@ -232,16 +256,16 @@ bool engine_disk_is_elsewhere(const struct rhei_db *db)
 }
 
 /* What another handle's checkpoints left in the folder, which this one only looks at. */
-static void peek(const struct rhei_db *db, struct checkpoint_status *status)
+static void peek(struct rhei_db *db, struct checkpoint_status *status)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
-    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
     struct blob_store *store = NULL;
-    rhei_status looked = store_local_open(&config, &store, &why);
-    if (looked == RHEI_OK)
+    rhei_status looked = engine_store_open(db, db->olap_path, ENGINE_STORE_PEEK, &store, &why);
+    bool opened = looked == RHEI_OK;
+    if (opened)
         looked = checkpoint_peek(store, status, &why);
-    if (looked != RHEI_OK && looked != RHEI_NOT_FOUND)
-        (void)snprintf(status->error, sizeof status->error, "%.250s", why.message);
+    if (looked != RHEI_OK && (looked != RHEI_NOT_FOUND || (!opened && engine_store_is_bucket(db->olap_path))))
+        (void)snprintf(status->error, sizeof status->error, "%.511s", why.message);
     if (store != NULL)
         store->ops->close(&store);
 }
@@ -251,7 +275,7 @@ static rhei_status check_begun(const struct rhei_db *db, struct rhei_error *erro
 {
     char folder[PATH_MAX], *path = NULL;
     bool is_known = false;
-    rhei_status status = absolute(db->olap_path, &path, error);
+    rhei_status status = engine_store_name(db->olap_path, &path, error);
     if (status != RHEI_OK)
         return status;
     status = capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL);
@@ -277,7 +301,7 @@ rhei_status engine_disk_without_history(const struct rhei_db *db, struct rhei_er
     bool is_known = false;
     if (db->olap_path != NULL && db->config.read_only)
         return check_begun(db, error);
-    rhei_status status = absolute(db->olap_path == NULL ? "" : db->olap_path, &path, error);
+    rhei_status status = engine_store_name(db->olap_path == NULL ? "" : db->olap_path, &path, error);
     if (status == RHEI_OK)
         status = capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL);
     base_free(path);
@@ -290,35 +314,84 @@ rhei_status engine_disk_without_history(const struct rhei_db *db, struct rhei_er
                      folder, folder);
 }
 
+void engine_disk_no_history(const struct rhei_db *db, char words[ENGINE_NO_HISTORY_BYTES])
+{
+    char folder[PATH_MAX];
+    bool is_known = false;
+    if (capture_folder_of_history(db->oltp, "", folder, sizeof folder, &is_known, NULL) == RHEI_OK && folder[0] != '\0')
+        (void)snprintf(words, ENGINE_NO_HISTORY_BYTES,
+                       "the history of this database is in the folder \"%.200s\": open it with olap_path = \"%.200s\" "
+                       "and sync_mode = \"temporal\" (of rh in the file that --config names)",
+                       folder, folder);
+    else
+        (void)snprintf(words, ENGINE_NO_HISTORY_BYTES,
+                       "this database keeps no history: open it with sync_mode = \"temporal\"");
+}
+
+/* What became of a table of the folder that isn't followed from there any more. */
+static const char *lost_why(const struct rhei_db *db, const struct checkpoint_restored *restored)
+{
+    bool of_buffer = strcmp(restored->message, CHECKPOINT_IN_BUFFER) == 0;
+    if (mirror_damages(db->mirror) > 0 && (of_buffer || !restored->damaged))
+        return "a file of it is damaged (the log names it)";
+    return restored->message[0] != '\0' ? restored->message
+                                        : "the change log doesn't tell all that happened since its checkpoint";
+}
+
+/* Where no look is possible (the schema changed, for one), nobody has read the files yet. RHEI_IO: one is damaged. */
+static rhei_status check_files(const struct segment_codec *codec, const struct checkpoint_newest *newest,
+                               struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    struct engine_pace pace = {.rate = 0};
+    struct engine_checking checking = {.pace = &pace};
+    const struct checkpoint_checking how = engine_checking_how(&checking, false);
+    uint32_t damaged = 0;
+    rhei_status status = checkpoint_newest_check(newest, codec, NULL, &how, &damaged, &why);
+    if (status == RHEI_OK && damaged > 0)
+        return error_set(error, RHEI_IO, "the file \"b-%s\" of it isn't as it was written", checking.first);
+    return status == RHEI_OK || status == RHEI_CANT_OPEN ? RHEI_OK : error_set(error, RHEI_IO, "%s", why.message);
+}
+
 /*
  * A question about the past leaves what is left of it as it is: an opening for writing sets aside what is damaged, and begins a history where there is
  * none. Whoever has the folder open knows better.
  */
-static rhei_status check_past(const struct rhei_db *db, struct rhei_error *error)
+static rhei_status check_past(struct rhei_db *db, struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
-    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
     struct blob_store *store = NULL;
     struct checkpoint_newest *newest = NULL;
     struct change_stamp stamp;
     int64_t position = -1;
-    if (store_local_is_in_use(db->olap_path))
+    rhei_status status = engine_store_open(db, db->olap_path, ENGINE_STORE_PEEK, &store, &why);
+    if (engine_store_is_free(db->olap_path, store, NULL) == RHEI_BUSY) {
+        if (store != NULL)
+            store->ops->close(&store);
         return RHEI_OK;
-    rhei_status status = store_local_open(&config, &store, &why);
+    }
     if (status == RHEI_OK)
         status = checkpoint_newest_read(store, &newest, &position, &stamp, &why);
+    if (status == RHEI_OK && db->checkpoint == NULL)
+        status = check_files(db->codec, newest, &why);
     checkpoint_newest_free(&newest);
+    bool away = store == NULL ? status != RHEI_OK && engine_store_is_bucket(db->olap_path)
+                              : status != RHEI_OK && blob_store_is_away(store, &why);
     if (store != NULL)
         store->ops->close(&store);
+    if (away)
+        return error_set(error, RHEI_IO, "the history is in \"%.200s\", and can't be had now: %s", db->olap_path,
+                         why.message);
     if (status == RHEI_NOT_FOUND)
         return check_begun(db, error);
     if (status == RHEI_OK && db->checkpoint != NULL && !checkpoint_is_overtaken(db->checkpoint)) {
         struct checkpoint_status disk;
         checkpoint_get_status(db->checkpoint, &disk);
         bool lost = sync_lost_versions(db->sync, why.message, sizeof why.message);
-        status = disk.restored.damaged || lost ? RHEI_IO : RHEI_OK;
-        if (disk.restored.damaged)
-            (void)snprintf(why.message, sizeof why.message, "%s", disk.restored.message);
+        bool found = mirror_damages(db->mirror) > 0; /* by a reader, of a table's own file too */
+        status = disk.restored.damaged || found || lost ? RHEI_IO : RHEI_OK;
+        if (disk.restored.damaged || !lost)
+            (void)snprintf(why.message, sizeof why.message, "%s", lost_why(db, &disk.restored));
     }
     if (status != RHEI_IO)
         return RHEI_OK; /* whatever it is, the opening for writing tells it, and changes nothing */
@@ -329,7 +402,7 @@ static rhei_status check_past(const struct rhei_db *db, struct rhei_error *error
         db->olap_path, why.message);
 }
 
-rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error)
+rhei_status engine_disk_history(struct rhei_db *db, struct rhei_error *error)
 {
     if (!engine_disk_is_elsewhere(db))
         return RHEI_OK;
@@ -393,6 +466,15 @@ static uint64_t built(void *context)
     return sync_loaded(context);
 }
 
+static rhei_status hold(void *context, int64_t position, struct rhei_error *error)
+{
+    struct rhei_db *db = context;
+    rhei_status status = capture_folder_hold(db->oltp, position, error);
+    if (status != RHEI_OK)
+        error_context(error, "the change log isn't kept for it yet: ");
+    return status;
+}
+
 static void durable(void *context, int64_t position)
 {
     struct rhei_db *db = context;
@@ -414,6 +496,7 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 {
     if (db->checkpoint == NULL)
         return RHEI_OK;
+    checkpoint_hold(db->checkpoint, hold, db);
     checkpoint_tell(db->checkpoint, durable, db);
     if (db->keeps_history)
         checkpoint_watch_builds(db->checkpoint, built, db->sync);
@@ -424,6 +507,12 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 
 void engine_disk_finish(struct rhei_db *db)
 {
+    struct checkpoint_status disk = {.error = ""};
+    if (db->checkpoint != NULL)
+        checkpoint_get_status(db->checkpoint, &disk);
+    if (disk.error[0] !=
+        '\0') /* it couldn't be written when that was tried last: a close doesn't wait for a server that is away */
+        atomic_store(&db->store_stop, true);
     checkpoint_close(&db->checkpoint);
 }
 
@@ -433,16 +522,7 @@ void engine_disk_close(struct rhei_db *db)
         db->store->ops->close(&db->store);
 }
 
-/* What became of a table of the folder that isn't followed from there any more. */
-static const char *lost_why(const struct rhei_db *db, const struct checkpoint_restored *restored)
-{
-    if (restored->message[0] != '\0')
-        return restored->message;
-    return mirror_damages(db->mirror) > 0 ? "a file of it is damaged (the log names it)"
-                                          : "the change log doesn't tell all that happened since its checkpoint";
-}
-
-static rhei_status overtaken(const struct rhei_db *db, struct rhei_error *error)
+rhei_status engine_disk_overtaken(const struct rhei_db *db, struct rhei_error *error)
 {
     return error_set(error, RHEI_BUSY, "another handle wrote to the folder \"%s\" while it was read: try again",
                      db->olap_path);
@@ -461,7 +541,8 @@ static rhei_status is_restored(struct rhei_db *db, uint32_t table, bool *restore
     return status;
 }
 
-void engine_disk_look_again(struct rhei_db *db)
+/* Every table that the folder has is followed from there. */
+static bool is_followed(const struct rhei_db *db)
 {
     struct sync_table_status *tables = NULL;
     size_t count = 0;
@@ -469,15 +550,23 @@ void engine_disk_look_again(struct rhei_db *db)
     for (size_t i = 0; whole && i < count; i++)
         whole = tables[i].restored || !checkpoint_names(db->checkpoint, tables[i].id);
     base_free(tables);
-    char lost[256];
-    if (!whole || sync_lost_versions(db->sync, lost, sizeof lost)) /* what is left isn't all that the folder may have */
+    return whole;
+}
+
+void engine_disk_look_again(struct rhei_db *db)
+{
+    char lost[RHEI_ERROR_MESSAGE_SIZE];
+    if (!is_followed(db) ||
+        sync_lost_versions(db->sync, lost, sizeof lost)) /* what is left isn't all that the folder may have */
         atomic_store(&db->look_history, false);
 }
 
-rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, struct rhei_error *error)
+rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, bool *by_sums,
+                              struct rhei_error *error)
 {
     struct checkpoint_status disk;
     bool restored = false;
+    *by_sums = false;
     if (db->checkpoint == NULL || !db->config.read_only)
         return RHEI_OK;
     checkpoint_get_status(db->checkpoint, &disk);
@@ -485,10 +574,18 @@ rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *tab
     if (!named) /* it isn't in the folder yet */
         return RHEI_OK;
     rhei_status status = is_restored(db, table->id, &restored, error);
+    if (status == RHEI_OK && !restored) { /* or no cycle came yet to take it over */
+        status = sync_cycle(db->sync, NULL, error);
+        if (status == RHEI_OK)
+            status = is_restored(db, table->id, &restored, error);
+    }
     if (status != RHEI_OK || restored)
         return status;
     if (checkpoint_is_overtaken(db->checkpoint))
-        return overtaken(db, error);
+        return engine_disk_overtaken(db, error);
+    *by_sums = db->buffer_path != NULL && !disk.restored.damaged && mirror_damages(db->mirror) == 0;
+    if (*by_sums)
+        return RHEI_OK;
     return error_set(error, RHEI_STALE,
                      "table \"%s\" can't be taken from the folder \"%s\": %s; rhei_repair mends the folder",
                      table->name, db->olap_path, lost_why(db, &disk.restored));
@@ -515,7 +612,7 @@ rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhe
 {
     if (db->checkpoint == NULL || !db->config.read_only || mirror_damages(db->mirror) == 0)
         return status;
-    return checkpoint_is_overtaken(db->checkpoint) ? overtaken(db, error) : status;
+    return checkpoint_is_overtaken(db->checkpoint) ? engine_disk_overtaken(db, error) : status;
 }
 
 void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
@@ -531,17 +628,21 @@ void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
         peek(db, status);
 }
 
-static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk, char lost[256])
+static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk,
+                              char lost[RHEI_ERROR_MESSAGE_SIZE])
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     if (db->disk_message[0] != '\0')
         return db->disk_message;
     if (db->config.read_only && db->olap_path != NULL && disk->position < 0 && disk->error[0] == '\0' &&
         check_begun(db, &why) != RHEI_OK) {
-        (void)snprintf(lost, 256, "%.255s", why.message); /* in a question's words */
+        (void)snprintf(lost, RHEI_ERROR_MESSAGE_SIZE, "%.511s", why.message); /* in a question's words */
         return lost;
     }
-    if (disk->error[0] == '\0' && db->sync != NULL && sync_lost_versions(db->sync, lost, 256))
+    bool beside = db->config.read_only && db->buffer_path != NULL && db->checkpoint != NULL && db->sync != NULL;
+    if (disk->error[0] == '\0' && beside && disk->restored.message[0] == '\0' && !is_followed(db))
+        return CHECKPOINT_IN_BUFFER;
+    if (disk->error[0] == '\0' && db->sync != NULL && sync_lost_versions(db->sync, lost, RHEI_ERROR_MESSAGE_SIZE))
         return lost;
     return disk->error[0] != '\0' ? disk->error : disk->restored.message;
 }
@@ -555,13 +656,13 @@ static int64_t age_ms(const struct checkpoint_status *disk)
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status)
 {
     struct checkpoint_status disk;
-    char lost[256];
+    char lost[RHEI_ERROR_MESSAGE_SIZE];
     engine_disk_get(db, &disk);
     (void)snprintf(status->disk_folder, sizeof status->disk_folder, "%s", db->olap_path == NULL ? "" : db->olap_path);
     status->disk_bytes = disk.bytes;
     status->disk_position = disk.position;
     status->disk_age_us = disk.made_ms > 0 ? age_ms(&disk) * 1000 : -1;
-    (void)snprintf(status->disk_message, sizeof status->disk_message, "%s", message_of(db, &disk, lost));
+    engine_message_give(status->disk_message, sizeof status->disk_message, message_of(db, &disk, lost));
 }
 
 static void mirror_json(struct base_buffer *out, struct rhei_db *db)
@@ -578,7 +679,7 @@ static void mirror_json(struct base_buffer *out, struct rhei_db *db)
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
 {
     struct checkpoint_status disk;
-    char lost[256];
+    char lost[RHEI_ERROR_MESSAGE_SIZE];
     if (db->olap_path == NULL)
         return;
     engine_disk_get(db, &disk);

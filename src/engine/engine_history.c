@@ -138,6 +138,7 @@ static rhei_status replace_by(struct rewriter *r, const char *from, const struct
     rhei_status status = check_no_index(r);
     if (status != RHEI_OK)
         return status;
+    r->place = r->asked;
     status = engine_histories_say_before(histories, r->db, name, past, r->error);
     if (status != RHEI_OK)
         return status;
@@ -396,6 +397,9 @@ static rhei_status take_table(struct rewriter *r, const char *from, const char *
     struct engine_past past = {0};
     bool found = false, far = false;
     rhei_status status = take_clause(r, &past, &found);
+    r->asked = r->place;
+    if (status == RHEI_OK) /* what may be wrong from here on is the table */
+        r->place = from;
     if (status == RHEI_OK && !r->deletes)
         status = take_far(r, from, schema, name, found, &past, &far);
     if (status == RHEI_OK && !far)
@@ -587,9 +591,11 @@ rhei_status engine_history_rewrite(const struct engine_history_text *text, char 
     const char *sql = text->sql, *as_of = text->as_of;
     *made = NULL;
     *own = NULL;
-    if (!db->keeps_history && as_of != NULL)
-        return error_set(error, RHEI_UNSUPPORTED,
-                         "this database keeps no history: open it with sync_mode = \"temporal\"");
+    if (!db->keeps_history && as_of != NULL) {
+        char words[ENGINE_NO_HISTORY_BYTES];
+        engine_disk_no_history(db, words);
+        return error_set(error, RHEI_UNSUPPORTED, "%s", words);
+    }
     if (!db->keeps_history || !may_be_rewritten(sql, as_of))
         return RHEI_OK;
     struct rewriter *r = base_alloc(sizeof *r); /* zeroed below */

@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine_history_check.h"
 
-#include <stdio.h>
-
 #include "base/base_map.h"
-#include "checkpoint/checkpoint.h"
+#include "engine/engine_checking.h"
 #include "engine/engine_history_parts.h"
 
-struct checking {
-    struct engine_pace *pace;
-    char first[CHECKPOINT_FILE_NAME];
-};
-
-static void note_damaged(void *context, const char *file)
-{
-    struct checking *checking = context;
-    if (checking->first[0] == '\0')
-        (void)snprintf(checking->first, sizeof checking->first, "%s", file);
-}
-
-static rhei_status goes_on(void *context, uint32_t rows, struct rhei_error *error)
-{
-    return engine_pace_keep(((struct checking *)context)->pace, rows, error);
-}
-
 static rhei_status check_part(struct rhei_db *db, const struct engine_histories *histories, uint32_t id,
-                              struct checking *checking, bool repair, uint32_t *damaged, struct rhei_error *error)
+                              struct engine_checking *checking, bool repair, uint32_t *damaged,
+                              struct rhei_error *error)
 {
-    const struct checkpoint_checking how = {note_damaged, goes_on, checking, repair};
+    const struct checkpoint_checking how = engine_checking_how(checking, repair);
     uint32_t found = 0;
     rhei_status status =
         checkpoint_check(db->checkpoint, &how, id, mirror_view(&histories->snapshot, id), &found, error);
@@ -41,8 +23,8 @@ static bool is_gone(const struct capture_catalog *catalog, const char *table)
 }
 
 static rhei_status check_parts(struct rhei_db *db, const struct engine_histories *histories,
-                               const struct capture_catalog *catalog, const char *table, struct checking *checking,
-                               bool repair, const char **of, struct rhei_error *error)
+                               const struct capture_catalog *catalog, const char *table,
+                               struct engine_checking *checking, bool repair, const char **of, struct rhei_error *error)
 {
     uint32_t open = 0, ended = 0, damaged = 0;
     rhei_status status = RHEI_OK;
@@ -66,7 +48,7 @@ static rhei_status check_parts(struct rhei_db *db, const struct engine_histories
 rhei_status engine_history_check(struct rhei_db *db, const char *table, struct engine_pace *pace, bool repair,
                                  bool *lost, struct rhei_error *error)
 {
-    struct checking checking = {.pace = pace};
+    struct engine_checking checking = {.pace = pace};
     struct engine_histories histories = {.held = false};
     const struct capture_catalog *catalog = NULL;
     const char *of = NULL;

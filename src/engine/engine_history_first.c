@@ -63,8 +63,10 @@ rhei_status engine_history_first(const struct engine_history_of_call *call, stru
     if (!asks && !changes)
         return RHEI_OK;
     rhei_status status = sync_wait_bounded(db->sync, 0, 0, &stop, error); /* which notes up to when all is known */
-    if (status == RHEI_OK && changes && db->checkpoint != NULL) /* nobody could tell it from the log after a crash */
+    if (status == RHEI_OK && changes && db->checkpoint != NULL) { /* nobody could tell it from the log after a crash */
+        sync_note_known(db->sync);
         (void)checkpoint_run(db->checkpoint, NULL);
+    }
     if (status == RHEI_OK || asks || engine_limits_check(limits) != RHEI_OK)
         return status;
     error_clear(error); /* the schema may be changed all the same */

@@ -95,14 +95,11 @@ static rhei_status explain_setting(struct rhei_db *db, const char *sql, struct r
     bool asks = asks_for_past(sql, error), named = len > 0 && is_table(db, name, len);
     if (!asks && !named)
         return RHEI_SQL;
+    char words[ENGINE_NO_HISTORY_BYTES];
+    engine_disk_no_history(db, words);
     error_clear(error);
-    rhei_status status =
-        asks ? error_set(error, RHEI_UNSUPPORTED,
-                         "this asks for the past, and this database keeps no history: open it with sync_mode = "
-                         "\"temporal\"")
-             : error_set(error, RHEI_SQL,
-                         "no such table: %.200s: this database keeps no history: open it with sync_mode = \"temporal\"",
-                         name);
+    rhei_status status = asks ? error_set(error, RHEI_UNSUPPORTED, "this asks for the past, and %s", words)
+                              : error_set(error, RHEI_SQL, "no such table: %.200s: %s", name, words);
     error->sql_offset = offset;
     return status;
 }

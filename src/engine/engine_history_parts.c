@@ -186,20 +186,45 @@ static bool is_range(const struct engine_past *past)
     return past->kind == PAST_RANGE || past->kind == PAST_BETWEEN;
 }
 
+/* Has anything of the table ended? */
+static bool any_ended(const struct engine_histories *histories, const char *table)
+{
+    const struct sync_generation *generation;
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
+        const struct mirror_table_view *ended = part(histories, generation, true);
+        if (ended != NULL && mirror_view_row_count(ended) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Is all of what is asked told of? One of a folder says where it begins to who asks for a time before that; one in memory begins with this handle, whatever was. */
+static bool is_untold(const struct engine_histories *histories, const char *table, const struct engine_past *past,
+                      bool kept, int64_t begin)
+{
+    bool range = is_range(past);
+    if (past->kind == PAST_ALL)
+        return !kept && !any_ended(histories, table);
+    if (!past->known || past->kind == PAST_POSITION)
+        return false;
+    if (range && past->begin_known && past->begin < (kept ? kept_from(histories, table, false) : begin))
+        return true;
+    return past->point < begin;
+}
+
 static void say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
                        const struct engine_past *past)
 {
     char begun[ENGINE_TIME_BYTES], given[ENGINE_TIME_BYTES];
     int64_t begin = engine_histories_begin(histories, table), from = 0;
-    bool position = past->kind == PAST_POSITION;
-    bool cut = is_range(past) && past->begin_known && past->begin < kept_from(histories, table, false);
-    if (past->kind == PAST_ALL || !past->known || atomic_load(&db->said_before))
+    bool position = past->kind == PAST_POSITION, known = past->known || past->kind == PAST_ALL;
+    bool kept = histories->sidecar != NULL ? histories->kept : db->checkpoint != NULL;
+    if (!known || atomic_load(&db->said_before))
         return;
-    if (position ? !is_before(histories, table, past->point, &from) : past->point >= begin && !cut)
+    if (position ? !is_before(histories, table, past->point, &from) : !is_untold(histories, table, past, kept, begin))
         return;
     if (atomic_exchange(&db->said_before, true))
         return;
-    bool kept = histories->sidecar != NULL ? histories->kept : db->checkpoint != NULL;
     const char *memory = kept ? "" : ": it is kept in memory, from when the database was opened";
     const char *schema = histories->sidecar != NULL ? histories->sidecar : "", *dot = schema[0] != '\0' ? "." : "";
     engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);

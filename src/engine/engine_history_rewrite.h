@@ -26,6 +26,7 @@ struct rewriter {
     int64_t as_of_us;
     bool as_of_number;
     const char *place;   /* what is being read, and so what may be wrong; NULL: no place of the text */
+    const char *asked;   /* the last of what the clause at hand asks for; without one: the table's name */
     int64_t operand;     /* what the last operand comes to: microseconds, or a position, */
     bool operand_known;  /* where that is known */
     bool operand_number; /* a time that was given as a number */

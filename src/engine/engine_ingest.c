@@ -3,8 +3,8 @@
  * Rows of an Arrow stream into a table.
  *
  * The stream's cells are gathered to blocks of rows, and a block is one batch INSERT of a session: so what a batch may do (wide
- * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk. A block of a big
- * batch borrows the batch's text and ends with it; of small ones it copies, because they end within it.
+ * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk; within a transaction of
+ * the caller's they are of a savepoint in its place. A block of a big batch borrows the batch's text and ends with it; of small ones it copies, because they end within it.
  *
  * A wrong row ends its block where it stands: the rows before it are in, so the ones behind it go on if the caller leaves it out.
  */
@@ -34,7 +34,10 @@ struct ingest {
     const struct oltp_stop *given; /* &stop, or NULL */
     struct arrow_cursor *cursor;
     uint32_t columns;
+    const char *schema;          /* of the table: "main" or "temp" */
+    struct rhei_session *caller; /* NULL: `session` is the ingest's own */
     struct oltp_session *session;
+    bool inside; /* the caller's transaction is open */
     struct base_buffer insert;
     struct rhei_value *values; /* [BLOCK_ROWS][columns] */
     struct base_buffer bytes; /* text that the block copied; values of `copied` columns hold offsets until it is full */
@@ -97,7 +100,7 @@ static rhei_status create_table(struct ingest *ingest, struct rhei_error *error)
     base_buffer_text(&sql, "CREATE TABLE ");
     if (ingest->options.mode == RHEI_INGEST_CREATE_APPEND)
         base_buffer_text(&sql, "IF NOT EXISTS ");
-    base_buffer_text(&sql, "main.");
+    base_buffer_format(&sql, "%s.", ingest->schema);
     base_buffer_identifier(&sql, ingest->table);
     const struct ArrowSchema *schema = arrow_cursor_schema(ingest->cursor);
     for (uint32_t c = 0; c < ingest->columns; c++) {
@@ -119,7 +122,7 @@ static rhei_status create_table(struct ingest *ingest, struct rhei_error *error)
 static rhei_status drop_table(struct ingest *ingest, struct rhei_error *error)
 {
     struct base_buffer sql = {0};
-    base_buffer_text(&sql, "DROP TABLE IF EXISTS main.");
+    base_buffer_format(&sql, "DROP TABLE IF EXISTS %s.", ingest->schema);
     base_buffer_identifier(&sql, ingest->table);
     rhei_status status = sql.failed ? error_no_memory(error) : run(ingest, sql.data, error);
     base_buffer_reset(&sql);
@@ -173,11 +176,11 @@ static void note_column(const struct ingest *ingest, struct ingest_columns *colu
 
 static rhei_status read_columns(struct ingest *ingest, struct ingest_columns *columns, struct rhei_error *error)
 {
-    static const char sql[] = "SELECT name, pk FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
-    struct rhei_value table = rhei_text(ingest->table);
+    static const char sql[] = "SELECT name, pk FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
+    const struct rhei_value names[] = {rhei_text(ingest->table), rhei_text(ingest->schema)};
     struct oltp_cursor *cursor = NULL;
     rhei_status status =
-        oltp_session_run(ingest->session, sql, sizeof sql - 1, &table, 1, ingest->given, NULL, &cursor, error);
+        oltp_session_run(ingest->session, sql, sizeof sql - 1, names, 2, ingest->given, NULL, &cursor, error);
     while (status == RHEI_OK && (status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
         struct rhei_value name, pk;
         oltp_cursor_value(cursor, 0, &name);
@@ -219,7 +222,8 @@ static rhei_status make_insert(struct ingest *ingest, const struct ingest_column
 {
     struct base_buffer *sql = &ingest->insert;
     int32_t conflict = ingest->options.on_conflict;
-    base_buffer_text(sql, conflict == RHEI_CONFLICT_REPLACE ? "INSERT OR REPLACE INTO main." : "INSERT INTO main.");
+    base_buffer_format(sql, conflict == RHEI_CONFLICT_REPLACE ? "INSERT OR REPLACE INTO %s." : "INSERT INTO %s.",
+                       ingest->schema);
     base_buffer_identifier(sql, ingest->table);
     for (uint32_t c = 0; c < ingest->columns; c++) {
         base_buffer_text(sql, c == 0 ? " (" : ", ");
@@ -245,14 +249,15 @@ static rhei_status make_insert(struct ingest *ingest, const struct ingest_column
  */
 static rhei_status note_clauses(struct ingest *ingest, struct rhei_error *error)
 {
-    static const char sql[] =
-        "SELECT 1 FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%'";
+    const char *sql = ingest->options.temporary
+                          ? "SELECT 1 FROM temp.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%'"
+                          : "SELECT 1 FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%'";
     struct rhei_value table = rhei_text(ingest->table);
     struct oltp_cursor *cursor = NULL;
     if (ingest->options.reject == NULL)
         return RHEI_OK;
     rhei_status status =
-        oltp_session_run(ingest->session, sql, sizeof sql - 1, &table, 1, ingest->given, NULL, &cursor, error);
+        oltp_session_run(ingest->session, sql, strlen(sql), &table, 1, ingest->given, NULL, &cursor, error);
     if (status == RHEI_OK)
         status = oltp_cursor_next(cursor, error);
     ingest->one_by_one = status == RHEI_ROW;
@@ -446,12 +451,12 @@ static bool block_is_full(const struct ingest *ingest)
 
 static rhei_status begin(struct ingest *ingest, struct rhei_error *error)
 {
-    return run(ingest, "BEGIN IMMEDIATE", error);
+    return run(ingest, ingest->inside ? "SAVEPOINT _rhei_ingest" : "BEGIN IMMEDIATE", error);
 }
 
 static rhei_status commit(struct ingest *ingest, struct rhei_error *error)
 {
-    rhei_status status = run(ingest, "COMMIT", error);
+    rhei_status status = run(ingest, ingest->inside ? "RELEASE _rhei_ingest" : "COMMIT", error);
     if (status == RHEI_OK)
         ingest->committed = ingest->now;
     return status;
@@ -484,9 +489,22 @@ static rhei_status take_rows(struct ingest *ingest, struct rhei_error *error)
     }
 }
 
+/* Of the caller's session. What failed may have ended its transaction, and the savepoint with it; nothing may stop this. */
+static void take_back(struct ingest *ingest)
+{
+    ingest->given = NULL;
+    if (!oltp_session_in_transaction(ingest->session))
+        return;
+    if (ingest->inside && run(ingest, "ROLLBACK TO _rhei_ingest", NULL) == RHEI_OK)
+        (void)run(ingest, "RELEASE _rhei_ingest", NULL);
+    else if (!ingest->inside)
+        (void)run(ingest, "ROLLBACK", NULL);
+}
+
 static rhei_status ingest_all(struct ingest *ingest, struct rhei_error *error)
 {
     rhei_status status = begin(ingest, error);
+    bool began = status == RHEI_OK;
     base_progress_step(engine_limits_counts(&ingest->limits), "taking in rows", ingest->table, BASE_PROGRESS_ROWS, -1);
     if (status == RHEI_OK)
         status = prepare_table(ingest, error);
@@ -494,6 +512,8 @@ static rhei_status ingest_all(struct ingest *ingest, struct rhei_error *error)
         status = take_rows(ingest, error);
     if (status == RHEI_OK)
         status = commit(ingest, error);
+    if (status != RHEI_OK && began && ingest->caller != NULL)
+        take_back(ingest);
     return status;
 }
 
@@ -524,12 +544,17 @@ static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *s
     ingest->copied = base_alloc_zero(ingest->columns, sizeof *ingest->copied);
     if (ingest->values == NULL || ingest->copied == NULL)
         return error_no_memory(error);
-    return oltp_session_open(ingest->db->oltp, &ingest->session, error);
+    if (ingest->caller == NULL)
+        return oltp_session_open(ingest->db->oltp, &ingest->session, error);
+    ingest->session = ingest->caller->oltp;
+    ingest->inside = oltp_session_in_transaction(ingest->session);
+    return RHEI_OK;
 }
 
 static void ingest_close(struct ingest *ingest)
 {
-    oltp_session_close(&ingest->session); /* rolls back what is open */
+    if (ingest->caller == NULL)
+        oltp_session_close(&ingest->session); /* rolls back what is open */
     arrow_cursor_close(&ingest->cursor);
     base_buffer_reset(&ingest->insert);
     base_buffer_reset(&ingest->bytes);
@@ -557,6 +582,7 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
                          ingest->options.on_conflict);
     if (ingest->options.mode == RHEI_INGEST_UPSERT)
         ingest->options.on_conflict = RHEI_CONFLICT_UPDATE;
+    ingest->schema = ingest->options.temporary ? "temp" : "main";
     const struct rhei_call_options call = {.struct_size = sizeof call,
                                            .timeout_ms = ingest->options.timeout_ms,
                                            .cancel = ingest->options.cancel,
@@ -568,6 +594,35 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
     return status;
 }
 
+static rhei_status take_in(struct ingest *ingest, struct ArrowArrayStream *stream,
+                           const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
+                           struct rhei_error *error)
+{
+    struct rhei_error own = RHEI_ERROR_INIT;
+    rhei_db *db = ingest->db;
+    if (error == NULL)
+        error = &own;
+    rhei_status status = ingest_check(ingest, options, error);
+    if (status == RHEI_OK) {
+        ingest->given = engine_stop(&ingest->limits, &ingest->stop);
+        status = ingest_open(ingest, stream, error);
+        if (status == RHEI_OK)
+            status = say_what_ended(ingest, ingest_all(ingest, error), error);
+        ingest_close(ingest);
+        engine_limits_reset(&ingest->limits);
+    } else {
+        stream->release(stream);
+    }
+    if (result != NULL)
+        engine_struct_give(result, &ingest->committed, sizeof ingest->committed, RESULT_FIRST_SIZE);
+    if (db != NULL)
+        atomic_fetch_add_explicit(status == RHEI_OK          ? &db->counters.writes
+                                  : status == RHEI_CANCELLED ? &db->counters.cancelled
+                                                             : &db->counters.errors,
+                                  1, memory_order_relaxed);
+    return status;
+}
+
 rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayStream *stream,
                               const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
                               struct rhei_error *error)
@@ -576,26 +631,16 @@ rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayS
     if (stream == NULL || stream->release == NULL)
         return error_set(error, RHEI_INVALID, "rhei_ingest_arrow needs a stream that isn't released");
     struct ingest ingest = {.db = db, .table = table};
-    struct rhei_error own = RHEI_ERROR_INIT;
-    if (error == NULL)
-        error = &own;
-    rhei_status status = ingest_check(&ingest, options, error);
-    if (status == RHEI_OK) {
-        ingest.given = engine_stop(&ingest.limits, &ingest.stop);
-        status = ingest_open(&ingest, stream, error);
-        if (status == RHEI_OK)
-            status = say_what_ended(&ingest, ingest_all(&ingest, error), error);
-        ingest_close(&ingest);
-        engine_limits_reset(&ingest.limits);
-    } else {
-        stream->release(stream);
-    }
-    if (result != NULL)
-        engine_struct_give(result, &ingest.committed, sizeof ingest.committed, RESULT_FIRST_SIZE);
-    if (db != NULL)
-        atomic_fetch_add_explicit(status == RHEI_OK          ? &db->counters.writes
-                                  : status == RHEI_CANCELLED ? &db->counters.cancelled
-                                                             : &db->counters.errors,
-                                  1, memory_order_relaxed);
-    return status;
+    return take_in(&ingest, stream, options, result, error);
+}
+
+rhei_status rhei_session_ingest_arrow(rhei_session *session, const char *table, struct ArrowArrayStream *stream,
+                                      const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
+                                      struct rhei_error *error)
+{
+    error_clear(error);
+    if (stream == NULL || stream->release == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_session_ingest_arrow needs a stream that isn't released");
+    struct ingest ingest = {.db = session == NULL ? NULL : session->db, .table = table, .caller = session};
+    return take_in(&ingest, stream, options, result, error);
 }

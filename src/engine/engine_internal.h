@@ -21,6 +21,7 @@
 #include "rhei/rhei.h"
 #include "rhei/rhei_native.h"
 #include "route/route.h"
+#include "store_s3/store_s3.h"
 
 struct arrow_builder;
 struct engine_progress;
@@ -29,10 +30,16 @@ struct engine_ticker;
 struct engine_watches;
 struct engine_sidecars;
 struct config_settings;
+struct segment_codec;
 
+struct engine_histogram { /* bucket i: of at most 2^i nanoseconds, and more than that of i - 1 */
+    atomic_uint_fast64_t bucket[48];
+    atomic_uint_fast64_t sum_ns;
+};
 struct engine_counters {
-    atomic_uint_fast64_t routed_oltp, routed_olap, writes, fallbacks, errors, cancelled;
-    atomic_uint_fast64_t query_ns, queries;
+    atomic_uint_fast64_t routed[2]; /* by SQLite, by the column store */
+    atomic_uint_fast64_t writes, fallbacks, errors, cancelled;
+    struct engine_histogram query_time[2]; /* of SQLite, of the column store */
 };
 
 struct rhei_db {
@@ -41,6 +48,7 @@ struct rhei_db {
     struct config_settings *settings; /* of the file; NULL: there was none */
     char *path;
     char *olap_path;
+    const struct segment_codec *codec; /* of files in it that are written */
     char *
         sidecar_path; /* olap_path as the settings have it, also without a file of our own; NULL: sidecars are in memory alone */
     bool no_local;       /* sidecars alone: there is no file of our own */
@@ -52,15 +60,17 @@ struct rhei_db {
     struct change_source *source;
     struct executor *executor;
     struct sync *sync;
-    struct blob_store *store; /* of olap_path; NULL, as the next, where the mirror is in memory alone */
+    atomic_bool store_stop;                  /* what asks a bucket ends now */
+    struct store_s3_patience store_patience; /* of what an opening, or a closing, asks of buckets (engine_store.h) */
+    struct blob_store *store;                /* of olap_path; NULL, as the next, where the mirror is in memory alone */
     struct checkpoint *checkpoint;
-    char disk_message[256];       /* why it is in memory alone though olap_path is set; "" */
-    rhei_status disk_status;      /* what the folder's opening came to then */
-    bool history_lost;            /* versions that the folder had are, as its opening found */
-    atomic_bool look_history;     /* a look's: the history in the folder is followed without a gap */
-    struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
-    rhei_status buffer_status;    /* why there is none, though one is set */
-    char buffer_message[256];     /* why, or what was set aside; "" */
+    char disk_message[RHEI_ERROR_MESSAGE_SIZE];   /* why it is in memory alone though olap_path is set; "" */
+    rhei_status disk_status;                      /* what the folder's opening came to then */
+    bool history_lost;                            /* versions that the folder had are, as its opening found */
+    atomic_bool look_history;                     /* a look's: the history in the folder is followed without a gap */
+    struct engine_buffer *buffer;                 /* of buffer_path; NULL: changes stay in the log */
+    rhei_status buffer_status;                    /* why there is none, though one is set */
+    char buffer_message[RHEI_ERROR_MESSAGE_SIZE]; /* why, or what was set aside; "" */
     struct route *route;
     struct engine_watches *watches;   /* NULL without a column store */
     struct engine_scrub *scrub;       /* the same */
@@ -84,6 +94,12 @@ static inline void engine_fault(const struct rhei_db *db, const char *point)
         db->config.fault(db->config.fault_context, point);
 }
 
+/* The database's name is a path of the file system: neither in memory, nor an URI. */
+static inline bool engine_is_path(const char *path)
+{
+    return strcmp(path, ":memory:") != 0 && strncmp(path, "file:", 5) != 0;
+}
+
 struct rhei_cancel {
     atomic_bool raised;
 };
@@ -95,6 +111,7 @@ struct engine_limits {
     struct engine_progress *progress; /* NULL: nobody wants to know */
     uint64_t rows_per_second;         /* of comparisons; 0: as fast as it goes */
     const struct sync_stop *within;   /* of what it is a part of; NULL: of nothing */
+    int64_t begun_ns;                 /* of a write */
 };
 rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
                               struct rhei_error *error);
@@ -142,8 +159,12 @@ struct rhei_rows {
     int64_t position;
     int64_t age_us;
     struct oltp_result result;
-    bool wrote; /* it was a statement that writes, and is committed */
+    bool wrote;    /* it was a statement that writes, and is committed */
+    bool is_query; /* an engine answers it: it is neither a write nor our own words */
     bool on_row;
+    int64_t begun_ns; /* 0: it is over, or nobody counts it */
+    char *told;       /* its text, for who listens */
+    size_t told_len;
     struct base_buffer *text;          /* [column_count], for rhei_rows_text */
     struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
     /* from here on nothing is set in a struct that is kept for the next rows (rhei_db.spare_rows) */
@@ -173,6 +194,8 @@ rhei_status engine_options_copy(void *known, size_t known_size, const void *give
  * The way back: fills a struct of the caller's as far as its struct_size goes, which then says how far. `first_size` is what the struct had
  * in its first version, which is all that is written where struct_size isn't set.
  */
+/* A message into a struct of the public API that has less room: what doesn't fit is left out visibly. The whole is in rhei_info_json. */
+void engine_message_give(char *to, size_t size, const char *message);
 void engine_struct_give(void *to, const void *known, size_t known_size, size_t first_size);
 
 rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error);
@@ -328,21 +351,27 @@ rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, 
 
 /* The mirror's folder (engine_disk.c). Puts what it holds into the mirror and says in `sync` what that is. */
 rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error);
+/* Before capture begins in a file that has nothing of it yet: what a folder that is there would refuse then. Changes nothing. */
+rhei_status engine_disk_may_begin(struct rhei_db *db, struct rhei_error *error);
+rhei_status engine_buffer_may_begin(const struct rhei_db *db, struct rhei_error *error);
 /* Once db->sync is there: changes are kept until a checkpoint has them. `background`: checkpoints are made from now on. */
 rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_error *error);
 /* There is a folder and this handle doesn't have it: it keeps no history then, for the one that counts is in there. */
 bool engine_disk_is_elsewhere(const struct rhei_db *db);
 /* RHEI_OK: it isn't. RHEI_READ_ONLY, RHEI_BUSY, or what else stood in the way of the folder: a question about the past can't be answered. */
-rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error);
+rhei_status engine_disk_history(struct rhei_db *db, struct rhei_error *error);
 /* Of a look, after a cycle: whether the history in the folder is followed still. */
 void engine_disk_look_again(struct rhei_db *db);
-/* The handle looks at what is in the folder: read-only, and the log has what the folder lacks. */
+/* The handle looks at what is in the folder. */
 bool engine_disk_looks(const struct rhei_config *config);
 /*
  * Whether a table's mirror is that of the folder, as verify wants it where a handle looks. RHEI_STALE: it should be, and isn't; RHEI_BUSY: another
- * handle made a checkpoint meanwhile.
+ * handle made a checkpoint meanwhile. *by_sums: a change buffer has what is between, so its files alone can be checked, and status says so.
  */
-rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, struct rhei_error *error);
+rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, bool *by_sums,
+                              struct rhei_error *error);
+/* RHEI_BUSY, in words. */
+rhei_status engine_disk_overtaken(const struct rhei_db *db, struct rhei_error *error);
 /* The same of a difference that a comparison found, which may be one of files that were taken away meanwhile. */
 rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhei_error *error);
 /* RHEI_STALE: a file that the table's view reads from is damaged, which the error names. After what was read of it. */
@@ -360,6 +389,9 @@ rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error);
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
 /* RHEI_NOT_FOUND: the file has a history in a folder that a copy without a column store would be without. */
 rhei_status engine_disk_without_history(const struct rhei_db *db, struct rhei_error *error);
+/* Why this handle, which keeps no history, can't tell of the past, and what to do about it: behind "..., and ". */
+enum { ENGINE_NO_HISTORY_BYTES = 600 };
+void engine_disk_no_history(const struct rhei_db *db, char words[ENGINE_NO_HISTORY_BYTES]);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
 
@@ -374,12 +406,24 @@ void engine_buffer_finish(struct rhei_db *db);
 void engine_buffer_close(struct rhei_db *db); /* after the sources */
 /* NULL: there is none. */
 struct change_buffer *engine_buffer_of(const struct rhei_db *db);
+void engine_buffer_damaged(void *db); /* as a reader of it found: it is emptied and begins anew */
 void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status);
 uint64_t engine_buffer_failures(struct rhei_db *db);
 /* "buffer": {...}, where rocksdb_cdc_path is set. */
 void engine_buffer_json(struct base_buffer *out, struct rhei_db *db);
 
 /* Fills db->config, path, olap_path and buffer_path from the file that config names, under what the caller set. */
+/* From a file or a text (NULL: none) and overrides. */
+rhei_status engine_config_settings(const char *file, const char *text, const struct rhei_override *overrides,
+                                   size_t count, struct config_settings **settings, struct rhei_error *error);
+/* A query was asked; of one that failed that is all. Takes nothing. */
+void engine_told_asked(struct rhei_db *db, const struct engine_ask *ask, int64_t begun_ns, rhei_status status,
+                       struct rhei_rows *rows);
+/* Its rows are at their end, whatever that is; once. */
+void engine_told_over(struct rhei_rows *rows, rhei_status status);
+void engine_told_statement(const struct rhei_db *db, const struct rhei_statement_event *event, int64_t duration_ns);
+/* A warning where the file of the settings has a secret and can be read by everybody. `path`: NULL: there is none. */
+void engine_config_tell_open_file(const struct rhei_db *db, const char *path);
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
 void engine_config_free(struct rhei_db *db);
 /* The caller's sidecars, behind those of a file: *settings is made where there was none. `has_file`: tables of the engine's own stand beside them. */

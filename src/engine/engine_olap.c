@@ -126,7 +126,7 @@ static rhei_status answered_by_stream(struct rhei_rows *rows, const struct engin
     rows->kind = ANSWER_STREAM;
     rows->position = engine_log_position(rows->db, mirror_snapshot_position(&rows->state.snapshot));
     rows->age_us = engine_age_us(rows, ask);
-    atomic_fetch_add_explicit(&rows->db->counters.routed_olap, 1, memory_order_relaxed);
+    rows->is_query = true;
     *answered = true;
     return route_statement_is_native(rows->statement) ? use_stream_columns(rows, error) : RHEI_OK;
 }
@@ -245,7 +245,5 @@ rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhe
                            "this handle keeps no column store (it is read-only, or olap_backend is none)");
     if (status == RHEI_OK)
         status = ask_native(db, &ask, &rows, error);
-    if (status == RHEI_OK)
-        atomic_fetch_add_explicit(&db->counters.routed_olap, 1, memory_order_relaxed);
     return engine_ask_stream(&ask, status, &rows, stream, error);
 }

@@ -11,6 +11,7 @@
 #include "engine/engine_internal.h"
 #include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
+#include "engine/engine_store.h"
 #include "exec_datafusion/datafusion_executor.h"
 #include "exec_duckdb/duckdb_executor.h"
 
@@ -26,15 +27,22 @@ enum { WARM_ROWS = 5000 };                        /* below that SQLite answers i
 #define WAL_LIMIT_DEFAULT (64u << 20)
 
 /* A slip that would be told as if one of the database's own files were a stranger there. */
-static bool is_folder_of_file(const char *path, const char *folder)
+static rhei_status explain_own_folder(const struct rhei_db *db, rhei_status status, struct rhei_error *error)
 {
     struct stat of_folder, of_file;
-    const char *slash = strrchr(path, '/');
-    char *above = slash == NULL ? base_strdup(".") : base_strndup(path, (size_t)(slash - path) + 1);
-    bool is = folder != NULL && above != NULL && stat(folder, &of_folder) == 0 && stat(above, &of_file) == 0 &&
+    const char *slash = strrchr(db->path, '/');
+    char *above = slash == NULL ? base_strdup(".") : base_strndup(db->path, (size_t)(slash - db->path) + 1);
+    bool is = status == RHEI_INVALID && db->olap_path != NULL && above != NULL &&
+              stat(db->olap_path, &of_folder) == 0 && stat(above, &of_file) == 0 &&
               of_folder.st_dev == of_file.st_dev && of_folder.st_ino == of_file.st_ino;
     base_free(above);
-    return is;
+    if (!is)
+        return status;
+    error_clear(error);
+    return error_set(error, RHEI_INVALID,
+                     "olap_path: \"%s\" is the folder that the database file itself is in: name one for the column "
+                     "store alone, which is empty or doesn't exist",
+                     db->olap_path);
 }
 
 /* Called on a committing thread: only wakes. */
@@ -137,6 +145,9 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
     bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL || any_temporal;
     if (temporal && config->olap_backend == RHEI_OLAP_NONE)
         return error_set(error, RHEI_UNSUPPORTED, "sync_mode temporal needs the column store, which has the history");
+    status = config->olap_path == NULL ? RHEI_OK : engine_store_check(config->olap_path, error);
+    if (status != RHEI_OK)
+        return status;
     if (config->olap_path != NULL && config->rocksdb_cdc_path != NULL &&
         strcmp(config->olap_path, config->rocksdb_cdc_path) == 0)
         return error_set(error, RHEI_INVALID,
@@ -148,6 +159,15 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
 static bool keeps_history(void *context, const char *table)
 {
     return engine_keeps_history(context, table);
+}
+
+/* Folders that can't be this file's, which is told before anything is done to it. */
+static rhei_status may_begin(void *context, struct rhei_error *error)
+{
+    struct rhei_db *db = context;
+    rhei_status status = db->config.olap_backend == RHEI_OLAP_NONE ? RHEI_OK : engine_disk_may_begin(db, error);
+    status = explain_own_folder(db, status, error);
+    return status == RHEI_OK ? engine_buffer_may_begin(db, error) : status;
 }
 
 static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
@@ -169,11 +189,14 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .must_exist = config->must_exist,
         .capture = !config->read_only,
         .capture_if_present = config->capture_if_present,
+        .begins = db->olap_path != NULL || db->buffer_path != NULL ? may_begin : NULL,
+        .begins_context = db,
         .follow = config->olap_backend != RHEI_OLAP_NONE && engine_disk_looks(config),
         .auto_register = !config->no_auto_register,
         .named = db->settings != NULL ? engine_config_names : NULL,
         .named_context = db->settings,
         .read_pool_size = config->read_pool_size,
+        .no_files = config->no_files,
         .busy_timeout_ms = config->busy_timeout_ms,
         .synchronous = levels[config->synchronous],
         .log_limit_rows = config->log_limit_rows,
@@ -264,18 +287,12 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .fault_context = config->fault_context,
         .built = built,
         .built_context = db,
+        .loses = !oltp_captures(db->oltp) && (!oltp_follows(db->oltp) || db->buffer_path != NULL),
     };
     status = engine_watches_open(db, &sync.observer, error);
     if (status == RHEI_OK)
         status = engine_disk_open(db, &sync, error);
-    if (status == RHEI_INVALID && is_folder_of_file(db->path, db->olap_path)) {
-        error_clear(error);
-        status =
-            error_set(error, RHEI_INVALID,
-                      "olap_path: \"%s\" is the folder that the database file itself is in: name one for the column "
-                      "store alone, which is empty or doesn't exist",
-                      db->olap_path);
-    }
+    status = explain_own_folder(db, status, error);
     sync.history_max_age_us = (int64_t)config->history_max_age_s * 1000000;
     sync.history_max_versions = config->history_max_versions;
     sync.keeps_history = db->keeps_history && !engine_disk_is_elsewhere(db) ? keeps_history : NULL;
@@ -292,8 +309,7 @@ static rhei_status rehearse(struct rhei_db *db, struct rhei_error *error)
 {
     struct stat info;
     bool makes_file = !db->config.read_only && !db->config.must_exist && !db->config.capture_if_present &&
-                      strcmp(db->path, ":memory:") != 0 && strncmp(db->path, "file:", 5) != 0 &&
-                      stat(db->path, &info) != 0;
+                      engine_is_path(db->path) && stat(db->path, &info) != 0;
     if (!makes_file || db->config.olap_backend == RHEI_OLAP_NONE || !engine_config_has_tables(db))
         return RHEI_OK;
     struct rhei_db *scratch = base_alloc_zero(1, sizeof *scratch);
@@ -357,6 +373,7 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
     if (made == NULL)
         return error_no_memory(error);
     rhei_status status = engine_options_copy(&made->config, sizeof made->config, config, "rhei_config", error);
+    const char *file = made->config.config_file; /* the caller's, so it isn't kept */
     if (status == RHEI_OK)
         status = engine_config_load(made, path, error);
     if (status == RHEI_OK) {
@@ -366,12 +383,15 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
     made->log = engine_log_of(made);
     if (status == RHEI_OK)
         status = engine_ticker_open(&made->ticker, error);
+    engine_config_tell_open_file(made, file);
+    engine_store_opens(made);
     if (status == RHEI_OK)
         status = open_rooms(made, error);
     if (status != RHEI_OK) {
         rhei_close(&made);
         return status;
     }
+    engine_store_opened(made);
     *db = made;
     return RHEI_OK;
 }
@@ -393,6 +413,7 @@ void rhei_close(rhei_db **db)
         return;
     struct rhei_db *closing = *db;
     *db = NULL;
+    engine_store_closes(closing);
     /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
     oltp_upkeep_ends(closing->oltp, true);
     keep_last_versions(closing);

@@ -2,6 +2,7 @@
 /* What a call is given beside its text: options and their limits, and parameters by number or name. */
 #include <string.h>
 
+#include "base/base_utf8.h"
 #include "engine/engine_internal.h"
 #include "sql/sql_lexer.h"
 #include "sql/sql_parameters.h"
@@ -33,6 +34,16 @@ void engine_struct_give(void *to, const void *known, size_t known_size, size_t f
         size = known_size;
     memcpy(to, known, size);
     memcpy(to, &size, sizeof size);
+}
+
+void engine_message_give(char *to, size_t size, const char *message)
+{
+    static const char more[] = "...";
+    size_t len = strlen(message);
+    bool fits = len < size;
+    len = base_utf8_cut(message, len, fits ? len : size - sizeof more);
+    memcpy(to, message, len);
+    memcpy(to + len, fits ? "" : more, fits ? 1 : sizeof more);
 }
 
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from)

@@ -193,7 +193,7 @@ static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *
         return status;
     use_cursor_columns(rows);
     rows->age_us = engine_age_us(rows, ask);
-    atomic_fetch_add_explicit(&rows->db->counters.routed_oltp, 1, memory_order_relaxed);
+    rows->is_query = true;
     return RHEI_OK;
 }
 
@@ -394,7 +394,7 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
         bool known = made->statement != NULL;
         bool eventual = ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL;
         /* of a known one, too: what it waited for may have told that a table has to be loaded again */
-        bool loaded = engine_sidecars_await(db, eventual, &ask->limits, &status, &why);
+        bool loaded = engine_sidecars_await(db, ask->sql, eventual, &ask->limits, &status, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && known && is_outdated(db, made->statement) &&
                 ++tries < SCHEMA_TRIES && settle(db);
         if (status == RHEI_OLAP_UNAVAILABLE && known && !again && ++builds < BUILD_TRIES) {
@@ -501,6 +501,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
 {
     size_t inner = 0;
     rhei_status status;
+    int64_t begun_ns = base_now_ns();
     if (is_blank(ask->sql, ask->len))
         status = ask_nothing(db, rows, error);
     else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL)
@@ -511,10 +512,10 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = ask->rewritten != NULL ? ask_of_past(db, ask, once, rows, error) : once(db, ask, rows, error);
     }
     status = engine_history_explain(db, ask->asked != NULL ? ask->asked : ask->sql, status, error);
-    atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_fetch_add_explicit(status == RHEI_CANCELLED ? &db->counters.cancelled : &db->counters.errors, 1,
                                   memory_order_relaxed);
+    engine_told_asked(db, ask, begun_ns, status, status == RHEI_OK ? *rows : NULL);
     return status;
 }
 

@@ -73,6 +73,7 @@ void rhei_rows_close(rhei_rows **rows)
         return;
     rhei_rows *closing = *rows;
     *rows = NULL;
+    engine_told_over(closing, RHEI_OK);
     bool plain = closing->kind == ANSWER_CURSOR;
     BASE_INVARIANT(!plain || !has_stream(closing));
     if (!plain)
@@ -116,6 +117,8 @@ rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error)
     rows->on_row = status == RHEI_ROW;
     if (status != RHEI_ROW && status != RHEI_DONE)
         atomic_fetch_add_explicit(&rows->db->counters.errors, 1, memory_order_relaxed);
+    if (status != RHEI_ROW)
+        engine_told_over(rows, status == RHEI_DONE ? RHEI_OK : status);
     return status;
 }
 

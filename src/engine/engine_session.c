@@ -123,7 +123,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
                                   &(*rows)->cursor, error);
     } while (past_again(session->db, ask, &anew, &elsewhere, &past, &status, error) ||
              engine_elsewhere_again(&elsewhere, &status, error) ||
-             engine_sidecars_await(session->db, eventual, &(*rows)->limits, &status, error));
+             engine_sidecars_await(session->db, anew.sql, eventual, &(*rows)->limits, &status, error));
     if (status != RHEI_OK)
         engine_history_place(ask->asked, past, error);
     engine_ask_anew_reset(&anew);

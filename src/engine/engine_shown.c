@@ -26,37 +26,51 @@ struct engine_shown {
     uint32_t count;
 };
 
-/* A moment between two looks at a source that is away; false: the call or the patience is over. */
-static bool rest(const struct table_freshness *freshness, int64_t patience_ns)
+bool engine_rest(rhei_status (*check)(void *context), void *context, int64_t patience_ns)
 {
     enum { REST_NS = 20000000 };
     atomic_uint never = 0;
     int64_t now = base_now_ns();
-    if (now >= patience_ns || (freshness->check != NULL && freshness->check(freshness->context) != RHEI_OK))
+    if (now >= patience_ns || (check != NULL && check(context) != RHEI_OK))
         return false;
     base_word_wait(&never, 0, now + REST_NS < patience_ns ? now + REST_NS : patience_ns);
     return true;
 }
 
-/* What was waited for in vain, with the reason, whoever ended the wait. */
-static rhei_status say_late(const struct shown_source *source, rhei_status status, const struct rhei_error *why,
-                            struct rhei_error *error)
+rhei_status engine_say_late(const char *name, struct sync *sync, rhei_status status, const struct rhei_error *why,
+                            bool there, struct rhei_error *error)
 {
     struct sync_status known;
     char since[ENGINE_TIME_BYTES] = "";
-    sync_get_status(source->sync, &known);
+    sync_get_status(sync, &known);
     bool away = known.away_ns > 0 && known.away_why[0] != '\0';
     if (away)
         engine_time_show((base_wall_ms() - known.away_ns / 1000000) * 1000, since);
-    return error_set(error, status, "source \"%.60s\"%s%s: %s%s; ask for less freshness to read what is there",
-                     source->name, away ? " is away since " : "", since, away ? known.away_why : why->message,
-                     status == RHEI_STALE ? "" : ", and the wait for it was ended");
+    return error_set(error, status, "source \"%.60s\"%s%s: %s%s%s", name, away ? " is away since " : "", since,
+                     away ? known.away_why : why->message,
+                     status == RHEI_STALE ? "" : ", and the wait for it was ended",
+                     there ? "; ask for less freshness to read what is there" : "");
+}
+
+/* A wait for one source. */
+struct waiting {
+    const struct table_freshness *freshness;
+    const struct sync *sync;
+    int64_t patience_ns; /* base_now_ns; what arrives is waited for beyond it */
+};
+
+static rhei_status may_wait(void *context)
+{
+    const struct waiting *waiting = context;
+    const struct table_freshness *freshness = waiting->freshness;
+    rhei_status status = freshness->check == NULL ? RHEI_OK : freshness->check(freshness->context);
+    bool over = status == RHEI_OK && sync_is_asking(waiting->sync) && base_now_ns() >= waiting->patience_ns;
+    return over ? RHEI_STALE : status;
 }
 
 static rhei_status wait_for(const struct shown_source *source, const struct table_freshness *freshness,
                             struct rhei_error *error)
 {
-    const struct sync_stop stop = {freshness->check, freshness->context, NULL};
     rhei_status status = RHEI_OK;
     if (source->given.fresh != NULL)
         status = source->given.fresh(source->given.context, freshness, error);
@@ -64,11 +78,14 @@ static rhei_status wait_for(const struct shown_source *source, const struct tabl
         return status;
     struct rhei_error why = RHEI_ERROR_INIT;
     int64_t patience_ns = base_now_ns() + (source->given.patient ? source->patience_ms * 1000000 : 0);
+    struct waiting waiting = {freshness, source->sync, source->given.patient ? patience_ns : INT64_MAX};
+    const struct sync_stop stop = {may_wait, &waiting, NULL};
     do {
         error_clear(&why);
         status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
                                             : sync_wait_latest(source->sync, 0, &stop, &why);
-    } while (status != RHEI_OK && source->given.patient && rest(freshness, patience_ns));
+    } while (status != RHEI_OK && source->given.patient &&
+             engine_rest(freshness->check, freshness->context, patience_ns));
     if (status == RHEI_OK)
         return RHEI_OK;
     rhei_status ended = freshness->check == NULL ? RHEI_OK : freshness->check(freshness->context);
@@ -76,7 +93,7 @@ static rhei_status wait_for(const struct shown_source *source, const struct tabl
         status = ended;
     else if (source->given.patient)
         status = RHEI_STALE;
-    return say_late(source, status, &why, error);
+    return engine_say_late(source->name, source->sync, status, &why, true, error);
 }
 
 static bool is_named(const struct oltp_facts *facts, const char *source)
@@ -145,6 +162,7 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
                                  .interval_ms = db->config.sync_interval_ms,
                                  .build_threads = source->load_threads,
                                  .prune = true,
+                                 .remote = source->remote,
                                  .keeps_history = source->histories != NULL ? keeps_every_history : NULL,
                                  .history_max_age_us = (int64_t)db->config.history_max_age_s * 1000000,
                                  .history_max_versions = db->config.history_max_versions,

@@ -22,6 +22,7 @@ struct engine_source {
         histories; /* the schema of its tables' histories, which are kept then; NULL: none are; lives as long as the handle */
     bool
         patient; /* one that is away is waited for as long as the call may last, or the busy time-out; RHEI_STALE then */
+    bool remote;                            /* sync_config.remote */
     uint32_t load_threads;                  /* of one table's load; 0: one per core */
     const struct engine_sidecar_disk *disk; /* what its cycles go on from; NULL: nothing */
     const struct base_log *log;             /* what its cycles say goes there; NULL: to the handle's */
@@ -29,5 +30,14 @@ struct engine_source {
 };
 /* Before the handle is used by others: RHEI_OLAP_UNAVAILABLE without a column store, RHEI_INVALID for a number that is taken. */
 rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error);
+
+/*
+ * What was waited for in vain, with the reason and since when, whoever ended the wait (`status`). `there`: of what is there anything is shown, and might be
+ * read with less freshness.
+ */
+rhei_status engine_say_late(const char *name, struct sync *sync, rhei_status status, const struct rhei_error *why,
+                            bool there, struct rhei_error *error);
+/* A moment between two looks at a source that is away; false: the call or the patience is over. */
+bool engine_rest(rhei_status (*check)(void *context), void *context, int64_t patience_ns);
 
 #endif

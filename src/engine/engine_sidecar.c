@@ -18,8 +18,12 @@
 #include "engine/engine_sidecar_disk.h"
 #include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
+#include "sql/sql_lexer.h"
 
-enum { LOAD_CONNECTIONS = 4 }; /* unless more are asked for: they are somebody else's server's */
+enum {
+    LOAD_CONNECTIONS = 4, /* unless more are asked for: they are somebody else's server's */
+    BARE_NAME_PATIENCE_MS = 1000,
+};
 
 struct sidecar {
     const struct config_sidecar *settings;
@@ -147,12 +151,30 @@ static rhei_status follow_postgres(const struct rhei_db *db, struct sidecar *sid
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
                                             .slot = settings->slot,
+                                            .seldom = db->config.manual_sync,
                                             .log = &sidecar->log,
                                             .wake = wake_sidecar,
                                             .wake_context = sidecar,
                                             .fault = db->config.fault,
                                             .fault_context = db->config.fault_context};
     return source_postgres_open(&config, &sidecar->source, error);
+}
+
+/* A mistake of the settings is told at once, with its place, where a server that is away is waited for. */
+static rhei_status check_target(const struct rhei_db *db, const struct config_sidecar *settings,
+                                struct rhei_error *error)
+{
+    const char *key = NULL;
+    struct postgres_target target = target_of(settings);
+    if (settings->source_type != CONFIG_SOURCE_POSTGRES)
+        return RHEI_OK;
+    rhei_status status = source_postgres_check(&target, &key, error);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    const char *origin = config_sidecar_origin(db->settings, settings, "sidecar", key);
+    error_context(error, "%s%s[sidecar] %s of \"%s\": ", origin == NULL ? "" : origin, origin == NULL ? "" : ": ", key,
+                  settings->name);
+    return status;
 }
 
 static rhei_status open_source(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
@@ -217,6 +239,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
                                    .number = number,
                                    .changes = sidecar->source,
                                    .patient = true,
+                                   .remote = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES,
                                    .load_threads = load_threads(sidecar->settings),
                                    .disk = &sidecar->disk,
                                    .log = &sidecar->log,
@@ -247,6 +270,9 @@ rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
     for (size_t s = 0; s < count && status == RHEI_OK; s++) {
         struct sidecar *sidecar = &db->sidecars->list[db->sidecars->count++];
         sidecar->settings = config_sidecar_at(db->settings, s);
+        status = check_target(db, sidecar->settings, error);
+        if (status != RHEI_OK)
+            return status;
         status = open_one(db, sidecar, (uint8_t)(s + 1), error);
         if (status != RHEI_OK)
             error_context(error, "%s: [sidecar] \"%s\": ", sidecar->settings->origin, sidecar->settings->name);
@@ -313,20 +339,38 @@ void engine_sidecars_free(struct rhei_db *db)
 
 /* ---- Tables that aren't there. ----------------------------------------------------------------------------------- */
 
+/* As a word of its own; in a comment or a text, too. */
+static bool is_named(const char *sql, const char *table)
+{
+    size_t len = strlen(table);
+    for (const char *at = sql; (at = strcasestr(at, table)) != NULL; at++)
+        if ((at == sql || !sql_is_name_byte((unsigned char)at[-1])) && !sql_is_name_byte((unsigned char)at[len]))
+            return true;
+    return false;
+}
+
+/* A column may be missed of any table that the text names. */
+static bool is_missed(const struct engine_absent *absent, const char *sql, const char *table)
+{
+    return absent->table != NULL ? base_fold_compare(table, absent->table) == 0 : is_named(sql, table);
+}
+
 /*
  * A table that the source changed is away while it is loaded anew. One that is here by now came between the statement's preparation and this look: once
- * for each build, so that a name that SQLite can't find isn't asked for for ever.
+ * for each build, so that a name that SQLite can't find isn't asked for for ever. *may: it is worth asking the source.
  */
-static bool comes_back(struct sidecar *sidecar, const char *table)
+static bool comes_back(struct sidecar *sidecar, const struct engine_absent *absent, const char *sql, bool *may)
 {
     struct sync_table_status *tables = NULL;
     size_t count = 0;
     bool comes = false;
+    *may = absent->table != NULL; /* it may be new */
     if (sync_get_tables(sidecar->sync, &tables, &count, NULL) != RHEI_OK)
         return false;
     for (size_t t = 0; t < count && !comes; t++) {
-        if (base_fold_compare(tables[t].name, table) != 0)
+        if (!is_missed(absent, sql, tables[t].name))
             continue;
+        *may = true;
         uint64_t built = sync_built(sidecar->sync);
         comes = tables[t].state == SYNC_TABLE_WAITING || tables[t].state == SYNC_TABLE_BUILDING ||
                 (tables[t].state == SYNC_TABLE_READY && atomic_exchange(&sidecar->asked_again, built) != built);
@@ -347,6 +391,65 @@ static rhei_status settle_one(struct sidecar *sidecar, const struct engine_limit
     return status;
 }
 
+/* As S5 has it of one that is away: tried again for as long as the call may last, or the busy time-out. */
+static rhei_status settle_patiently(const struct rhei_db *db, struct sidecar *sidecar,
+                                    const struct engine_limits *limits, struct rhei_error *why)
+{
+    int64_t patience_ns = base_now_ns() + (int64_t)db->config.busy_timeout_ms * 1000000;
+    struct sync_status known;
+    rhei_status status;
+    do {
+        error_clear(why);
+        status = settle_one(sidecar, limits, why);
+        sync_get_status(sidecar->sync, &known);
+    } while (status != RHEI_OK && known.away_ns > 0 &&
+             engine_rest(engine_limits_check, (void *)(uintptr_t)limits, patience_ns));
+    return status;
+}
+
+static void look_once(struct sidecar *sidecar)
+{
+    struct sync_report report;
+    if (!atomic_load(&sidecar->settled) && !atomic_exchange(&sidecar->looked, true))
+        (void)sync_cycle(sidecar->sync, &report, NULL);
+}
+
+/*
+ * `eventual` waits for nothing, but where nothing is done in the background nobody else asks the source whether what is in the folder is of it. True: so it is there
+ * now.
+ */
+static bool judged_now(const struct rhei_db *db, struct sidecar *sidecar)
+{
+    struct sync_status status;
+    if (!db->config.manual_sync || atomic_load(&sidecar->settled) || atomic_load(&sidecar->looked))
+        return false;
+    look_once(sidecar);
+    sync_get_status(sidecar->sync, &status);
+    return status.tables_ready > 0;
+}
+
+/*
+ * Whether there is something to wait for. Of a sidecar that is loaded the source itself is asked once which names there are: what it hasn't by then is nobody's.
+ * One that is known to be away isn't.
+ */
+static bool may_come(struct rhei_db *db, struct sidecar *sidecar, const struct engine_absent *absent, const char *sql,
+                     const struct engine_limits *limits)
+{
+    bool may = false;
+    if (!atomic_load(&sidecar->settled) || comes_back(sidecar, absent, sql, &may))
+        return true;
+    if (!may || sync_is_away(sidecar->sync))
+        return false;
+    struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)limits, NULL};
+    /* a name without a schema is most likely a slip, and anybody's: not for long */
+    int64_t patience_ms = db->config.busy_timeout_ms;
+    if (absent->schema == NULL && patience_ms > BARE_NAME_PATIENCE_MS)
+        patience_ms = BARE_NAME_PATIENCE_MS;
+    int64_t patience_ns = base_now_ns() + patience_ms * INT64_C(1000000);
+    return sync_wait_names(sidecar->sync, patience_ns, &stop, NULL) == RHEI_OK &&
+           comes_back(sidecar, absent, sql, &may);
+}
+
 static void explain_absent(const struct rhei_db *db, const struct engine_absent *absent, struct rhei_error *error)
 {
     struct engine_absent_place places[TABLE_SOURCES_MOST];
@@ -356,8 +459,8 @@ static void explain_absent(const struct rhei_db *db, const struct engine_absent 
     engine_absent_explain(places, count_of(db), !db->no_local, absent, error);
 }
 
-bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engine_limits *limits, rhei_status *status,
-                           struct rhei_error *error)
+bool engine_sidecars_await(struct rhei_db *db, const char *sql, bool eventual, const struct engine_limits *limits,
+                           rhei_status *status, struct rhei_error *error)
 {
     struct engine_absent absent;
     bool again = false;
@@ -369,25 +472,28 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
     for (size_t s = 0; s < db->sidecars->count; s++) {
         struct sidecar *sidecar = &db->sidecars->list[s];
         struct rhei_error why = RHEI_ERROR_INIT;
-        if (!engine_absent_may_be_of(&absent, sidecar->settings->name) || eventual ||
-            (atomic_load(&sidecar->settled) && !comes_back(sidecar, absent.table)))
+        bool named = absent.schema != NULL; /* a name alone may be anybody's */
+        if (!engine_absent_may_be_of(&absent, sidecar->settings->name))
             continue;
-        rhei_status settled = settle_one(sidecar, limits, &why);
+        if (eventual) {
+            again = judged_now(db, sidecar) || again;
+            continue;
+        }
+        if (!may_come(db, sidecar, &absent, sql, limits))
+            continue;
+        rhei_status settled = named ? settle_patiently(db, sidecar, limits, &why) : settle_one(sidecar, limits, &why);
         again = again || settled == RHEI_OK;
-        if (settled == RHEI_OK || absent.schema == NULL)
-            continue; /* a name alone may be anybody's */
-        bool ended = engine_limits_check((void *)(uintptr_t)limits) != RHEI_OK;
-        struct sync_status known;
-        sync_get_status(sidecar->sync, &known);
-        bool more = ended && known.away_why[0] != '\0'; /* why there was something to wait for */
+        if (settled == RHEI_OK || !named)
+            continue;
+        rhei_status ended = engine_limits_check((void *)(uintptr_t)limits);
         error_clear(error);
-        *status = error_set(error, ended ? settled : RHEI_STALE, "source \"%.60s\": %s%s%s", sidecar->settings->name,
-                            why.message, more ? ": " : "", more ? known.away_why : "");
+        *status = engine_say_late(sidecar->settings->name, sidecar->sync, ended != RHEI_OK ? ended : RHEI_STALE, &why,
+                                  false, error);
         return false;
     }
     if (again)
         error_clear(error);
-    else
+    else if (absent.table != NULL)
         explain_absent(db, &absent, error);
     if (!again)
         *status = error->code;
@@ -459,14 +565,17 @@ uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char 
 void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask)
 {
     struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
-    for (size_t s = 0; s < count_of(db) && ask->freshness.mode != RHEI_FRESHNESS_EVENTUAL; s++) {
+    bool eventual = ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL;
+    for (size_t s = 0; s < count_of(db); s++) {
         struct sidecar *sidecar = &db->sidecars->list[s];
         int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
         if (sidecar->histories == NULL || strcasestr(ask->sql, sidecar->settings->name) == NULL)
             continue;
         if (sidecar->disk.status != RHEI_OK && (ask->as_of != NULL || strcasestr(ask->sql, "SYSTEM_TIME") != NULL))
             continue; /* it is refused, whatever it has */
-        if (!atomic_load(&sidecar->settled))
+        if (eventual)
+            (void)judged_now(db, sidecar);
+        else if (!atomic_load(&sidecar->settled))
             (void)settle_one(sidecar, &ask->limits, NULL);
         else if (ask->freshness.mode == RHEI_FRESHNESS_BOUNDED)
             (void)sync_wait_bounded(sidecar->sync, ask->freshness.max_age_ms, deadline, &stop, NULL);
@@ -517,19 +626,15 @@ bool engine_sidecar_at(const struct rhei_db *db, size_t index, struct engine_sid
     if (index >= count_of(db))
         return false;
     struct sidecar *at = &db->sidecars->list[index];
-    *sidecar = (struct engine_sidecar){at->settings, at->source, at->sync, at->labels, &at->disk};
+    *sidecar = (struct engine_sidecar){db, at->settings, at->source, at->sync, at->labels, &at->disk};
     return true;
 }
 
 /* One that is away says why in its status. */
 void engine_sidecars_look_once(struct rhei_db *db)
 {
-    for (size_t s = 0; s < count_of(db) && db->config.manual_sync; s++) {
-        struct sidecar *sidecar = &db->sidecars->list[s];
-        struct sync_report report;
-        if (!atomic_load(&sidecar->settled) && !atomic_exchange(&sidecar->looked, true))
-            (void)sync_cycle(sidecar->sync, &report, NULL);
-    }
+    for (size_t s = 0; s < count_of(db) && db->config.manual_sync; s++)
+        look_once(&db->sidecars->list[s]);
 }
 
 /* Those of one that aren't shown, at the end of the list. */
@@ -621,7 +726,7 @@ void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
         json_text(out, "mode", shown.mode);
         base_buffer_format(out, ", \"running\": %s, \"away\": %s, \"away_ms\": %" PRId64,
                            status.running ? "true" : "false", shown.away ? "true" : "false", shown.away_us / 1000);
-        json_text(out, "message", shown.message);
+        json_text(out, "message", status.away_why[0] != '\0' ? status.away_why : shown.message);
         base_buffer_format(out,
                            ", \"position\": %" PRId64 ", \"age_ms\": %" PRId64 ", \"lag_ms\": %" PRId64
                            ", \"lag_bytes\": %" PRId64,

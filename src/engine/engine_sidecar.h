@@ -19,11 +19,11 @@ void engine_sidecars_finish(struct rhei_db *db);
 void engine_sidecars_close(struct rhei_db *db); /* behind engine_shown_stop */
 void engine_sidecars_free(struct rhei_db *db);  /* behind the mirror */
 /*
- * Of a statement that names a table which isn't there: waits until sidecars that are still being loaded have what they will have, as its limits
- * allow, unless it takes what is there (`eventual`). True: run it again. Else the error says more, where there is more to say.
+ * Of a statement that names a table or a column which isn't there: waits until sidecars that are still being loaded, or whose source by now has what is missed, have
+ * what they will have, as its limits allow, unless it takes what is there (`eventual`). True: run it again. Else the error says more, where there is more to say.
  */
-bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engine_limits *limits, rhei_status *status,
-                           struct rhei_error *error);
+bool engine_sidecars_await(struct rhei_db *db, const char *sql, bool eventual, const struct engine_limits *limits,
+                           rhei_status *status, struct rhei_error *error);
 /*
  * Tables that the column store doesn't show, as "schema.name" with the reason. Free *tables with base_free. A handle that does nothing in the
  * background looks at each sidecar once for it.
@@ -55,6 +55,7 @@ uint64_t engine_sidecars_histories_now(const struct rhei_db *db); /* of sync_his
 rhei_status engine_sidecars_start(struct rhei_db *db, struct rhei_error *error);
 void engine_sidecars_rest(struct rhei_db *db);
 struct engine_sidecar {
+    const struct rhei_db *db;
     const struct config_sidecar *settings;
     struct change_source *source;
     struct sync *sync;

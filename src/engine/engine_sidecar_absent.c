@@ -9,6 +9,7 @@
 #include "config/config_settings.h"
 #include "engine/engine_history.h"
 #include "engine/engine_history_parts.h"
+#include "engine/engine_shown.h"
 
 enum { TOLD_MOST = 8 };
 
@@ -34,8 +35,10 @@ bool engine_absent_of(const struct rhei_error *error, struct engine_absent *abse
 {
     static const char says[] = "no such table: ";
     const char *at = strstr(error->message, says);
+    *absent = (struct engine_absent){0};
     if (at == NULL)
-        return false;
+        return strstr(error->message, "no such column: ") != NULL ||
+               strstr(error->message, "cannot join using column ") != NULL;
     at += sizeof says - 1;
     const char *dot = strchr(at, '.');
     *absent = (struct engine_absent){.schema = dot == NULL ? NULL : at,
@@ -50,21 +53,35 @@ bool engine_absent_may_be_of(const struct engine_absent *absent, const char *sid
 }
 
 /* "no such table: NAME: MORE" */
-static void say_as(const struct explaining *now, rhei_status status, const char *sidecar, const char *table,
-                   const struct base_buffer *more)
+static void say(const struct explaining *now, const char *sidecar, const char *table, const struct base_buffer *more)
 {
     int32_t offset = now->error->sql_offset;
     if (more->failed || more->len == 0)
         return;
     error_clear(now->error);
-    error_set(now->error, status, "no such table: %.60s%s%.100s: %s", sidecar, sidecar[0] == '\0' ? "" : ".", table,
+    error_set(now->error, RHEI_SQL, "no such table: %.60s%s%.100s: %s", sidecar, sidecar[0] == '\0' ? "" : ".", table,
               more->data);
     now->error->sql_offset = offset;
 }
 
-static void say(const struct explaining *now, const char *sidecar, const char *table, const struct base_buffer *more)
+/* In place of what was said: nothing is wrong with the statement. */
+static void say_stale(const struct explaining *now, const struct engine_absent_place *place, const char *why_not)
 {
-    say_as(now, RHEI_SQL, sidecar, table, more);
+    struct rhei_error why = RHEI_ERROR_INIT;
+    int32_t offset = now->error->sql_offset;
+    error_set(&why, RHEI_STALE, "%s", why_not);
+    error_clear(now->error);
+    (void)engine_say_late(place->sidecar, place->sync, RHEI_STALE, &why, false, now->error);
+    now->error->sql_offset = offset;
+}
+
+static void say_not_loaded(const struct explaining *now, const struct engine_absent_place *place,
+                           const struct sync_table_status *table)
+{
+    char why[sizeof now->error->message];
+    (void)snprintf(why, sizeof why, "its table %.100s isn't loaded yet%s%.160s, and eventual waits for nothing",
+                   table->name, table->message[0] != '\0' ? ": " : "", table->message);
+    say_stale(now, place, why);
 }
 
 /* The table is there, and isn't shown; or it is the history of one that keeps none. False: neither. */
@@ -76,9 +93,11 @@ static bool explain_known(const struct explaining *now, const struct engine_abse
     size_t len = engine_history_name(name);
     bool same = base_fold_compare(table->name, name) == 0;
     bool history = !same && !place->histories && base_fold_equal(table->name, strlen(table->name), name, len);
-    if (same && table->state != SYNC_TABLE_READY)
+    if (same && (table->state == SYNC_TABLE_WAITING || table->state == SYNC_TABLE_BUILDING))
+        say_not_loaded(now, place, table);
+    else if (same && table->state != SYNC_TABLE_READY)
         base_buffer_format(&more, "it isn't mirrored: %s",
-                           table->message[0] != '\0' ? table->message : "it is being loaded");
+                           table->message[0] != '\0' ? table->message : "it can't be loaded");
     else if (history)
         base_buffer_text(&more, "no history is kept here: open it with sync_mode = \"temporal\"");
     say(now, place->sidecar, same ? table->name : name, &more);
@@ -131,30 +150,46 @@ static void list_names(const struct explaining *now, struct base_buffer *more)
         base_buffer_format(more, " and %zu more", left);
 }
 
-/* True: a source that is named is away and hasn't been had yet, so that nobody knows which tables it has. */
-static bool say_away(const struct explaining *now, struct base_buffer *more)
+/* A source that is named hasn't been had since the opening, so that nobody knows which tables it has. False: it was. */
+static bool say_unknown(const struct explaining *now)
 {
     struct sync_status status;
-    bool unknown = false;
+    for (size_t p = 0; now->absent->schema != NULL && p < now->place_count; p++) {
+        sync_get_status(now->places[p].sync, &status);
+        if (status.tables > 0 || sync_is_primed(now->places[p].sync) ||
+            !engine_absent_may_be_of(now->absent, now->places[p].sidecar))
+            continue;
+        say_stale(now, &now->places[p], "nothing of it was had since the opening, and eventual waits for nothing");
+        return true;
+    }
+    return false;
+}
+
+/* A name alone may be anybody's: who might have it, and why that isn't known. */
+static void say_away(const struct explaining *now, struct base_buffer *more)
+{
+    struct sync_status status;
     for (size_t p = 0; more->len == 0 && p < now->place_count; p++) {
         sync_get_status(now->places[p].sync, &status);
         if (!engine_absent_may_be_of(now->absent, now->places[p].sidecar))
             continue;
         if (status.away_why[0] != '\0')
             base_buffer_format(more, "source \"%s\" is away: %s", now->places[p].sidecar, status.away_why);
+        else if (now->count == 0 && sync_is_primed(now->places[p].sync))
+            base_buffer_format(more, "source \"%s\" has no tables", now->places[p].sidecar);
         else if (status.tables == 0)
             base_buffer_format(more, "nothing of source \"%s\" is loaded yet, and eventual waits for nothing",
                                now->places[p].sidecar);
-        unknown = status.tables == 0 && status.away_why[0] != '\0';
     }
-    return unknown && now->absent->schema != NULL; /* a name alone may be anybody's */
 }
 
 /* A view has no rows that anything tells of, and no source lists those that nobody named. */
 static void say_views(const struct explaining *now, struct base_buffer *more)
 {
     if (now->absent->schema != NULL && more->len > 0)
-        base_buffer_text(more, "; views aren't mirrored: ask the tables that they read");
+        base_buffer_text(more, "; tables that [[sidecar.tables]] leaves out aren't followed, and views aren't "
+                               "mirrored: ask the tables that "
+                               "they read");
 }
 
 /* Of the tables that there are, which is meant, or all. */
@@ -169,9 +204,13 @@ static void explain_by_names(const struct explaining *now, const char *schema)
         base_buffer_format(&more, "did you mean %s.%s?", now->names[found].sidecar, now->names[found].table);
     else if (now->absent->schema != NULL || !now->local)
         list_names(now, &more);
-    say_views(now, &more);
-    bool unknown = more.len == 0 && say_away(now, &more);
-    say_as(now, unknown ? RHEI_STALE : RHEI_SQL, schema, now->absent->table, &more);
+    if (found == now->count)
+        say_views(now, &more);
+    if (more.len > 0 || !say_unknown(now)) {
+        if (more.len == 0)
+            say_away(now, &more);
+        say(now, schema, now->absent->table, &more);
+    }
     base_free(words);
     base_buffer_reset(&more);
 }

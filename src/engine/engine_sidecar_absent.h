@@ -5,11 +5,11 @@
 
 #include "engine/engine_internal.h"
 
-/* The name in SQLite's "no such table: ", borrowed from the error. */
+/* The name in SQLite's "no such table: ", borrowed from the error; or it misses a column. */
 struct engine_absent {
     const char *schema; /* [schema_len]; NULL: none was given */
     size_t schema_len;
-    const char *table;
+    const char *table; /* NULL: a column, of whichever table */
 };
 
 /* False: the error is about something else. */

@@ -9,15 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base_folder.h"
 #include "buffer_rocksdb/rocksdb_store.h"
-#include "codec_arrow/codec_arrow.h"
-#include "store_local/store_local.h"
+#include "engine/engine_store.h"
+#include "store_local/store_local_file.h"
 
 char *engine_sidecar_disk_folder(const char *root, const char *name)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     struct base_buffer path = {0};
-    base_buffer_format(&path, "%s/sidecar-", root);
+    size_t len = strlen(root);
+    while (len > 1 && root[len - 1] == '/') /* the address of a bucket has no empty part */
+        len--;
+    base_buffer_format(&path, "%.*s/sidecar-", (int)len, root);
     for (; *name != '\0'; name++)
         if (strchr(plain, *name) != NULL)
             base_buffer_char(&path, *name);
@@ -58,12 +62,16 @@ static rhei_status open_store(struct rhei_db *db, const struct config_sidecar *s
                                              .fault_context = db->config.fault_context};
         return rocksdb_store_open(&rocks, store, error);
     }
+    rhei_status status =
+        engine_store_is_bucket(db->sidecar_path)
+            ? RHEI_OK
+            : base_folder_make(db->sidecar_path, store_io_error, error); /* the mirror may have none of its own there */
+    if (status != RHEI_OK)
+        return status;
     char *folder = engine_sidecar_disk_folder(db->sidecar_path, settings->name);
     if (folder == NULL)
         return error_no_memory(error);
-    struct store_local_config local = {
-        .folder = folder, .log = &db->log, .fault = db->config.fault, .fault_context = db->config.fault_context};
-    rhei_status status = store_local_open(&local, store, error);
+    status = engine_store_open(db, folder, ENGINE_STORE_WRITE, store, error);
     base_free(folder);
     return status;
 }
@@ -76,7 +84,7 @@ static rhei_status open_folder(struct rhei_db *db, const struct config_sidecar *
                                        .source_number = number,
                                        .ready = ready,
                                        .ready_context = disk,
-                                       .codec = &codec_arrow,
+                                       .codec = db->codec,
                                        .interval_ms = db->config.checkpoint_interval_ms,
                                        .most_changes = UINT64_MAX, /* positions don't count changes */
                                        .log = &db->log,
@@ -101,7 +109,7 @@ static rhei_status resume(struct engine_sidecar_disk *disk, struct rhei_error *e
 static void stay_out(struct engine_sidecar_disk *disk, rhei_status status, const char *why)
 {
     disk->status = status;
-    (void)snprintf(disk->message, sizeof disk->message, "%.250s", why);
+    (void)snprintf(disk->message, sizeof disk->message, "%.511s", why);
 }
 
 bool engine_sidecar_disk_has(const struct rhei_db *db, const struct config_sidecar *settings)
@@ -124,8 +132,9 @@ rhei_status engine_sidecar_disk_open(struct rhei_db *db, const struct config_sid
     if (status == RHEI_OK)
         return resume(disk, error);
     bool beside = status == RHEI_BUSY && db->config.manual_sync; /* a command beside the service whose folder it is */
-    bool mistake = status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_EXISTS || status == RHEI_TOO_NEW ||
-                   status == RHEI_UNSUPPORTED || status == RHEI_NO_MEMORY;
+    bool mistake = engine_store_is_mistake(
+                       settings->watermark_path != NULL ? settings->watermark_path : db->sidecar_path, status) ||
+                   status == RHEI_OLAP_UNAVAILABLE;
     if (mistake && !beside)
         return error_set(error, status, "%s: %s", settings->watermark_path != NULL ? "watermark_path" : "olap_path",
                          why.message);

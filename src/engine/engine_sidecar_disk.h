@@ -12,8 +12,8 @@ struct engine_sidecar_disk {
     struct checkpoint *checkpoint;
     struct checkpoint_restored restored;
     rhei_status status; /* what its opening came to, where the folder that the settings name isn't this handle's */
-    char message[256];  /* why it is in memory alone, though olap_path is set; "" */
-    struct sync *sync;  /* once it is followed */
+    char message[RHEI_ERROR_MESSAGE_SIZE]; /* why it is in memory alone, though olap_path is set; "" */
+    struct sync *sync;                     /* once it is followed */
     struct change_source *source;
     void (*kept)(struct change_source *source, int64_t position); /* told of positions that are durable; may be NULL */
 };

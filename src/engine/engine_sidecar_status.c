@@ -13,8 +13,19 @@ static bool is_logical(const struct engine_sidecar *sidecar)
     return sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES && sidecar->settings->mode == CONFIG_SOURCE_LOGICAL;
 }
 
+/* Between two commands nobody reads the slot of a sidecar beside this one either: it is kept for it. */
+static bool is_named(const struct rhei_db *db, const char *slot)
+{
+    struct engine_sidecar sidecar;
+    bool named = false;
+    for (size_t s = 0; !named && engine_sidecar_at(db, s, &sidecar); s++)
+        named = sidecar.settings->slot != NULL && strcmp(sidecar.settings->slot, slot) == 0;
+    return named;
+}
+
 /* The one that is read, and those that are left over. */
-static void fill_slots(const struct source_postgres_state *state, struct rhei_sidecar_status *status)
+static void fill_slots(const struct rhei_db *db, const struct source_postgres_state *state,
+                       struct rhei_sidecar_status *status)
 {
     size_t used = 0;
     for (size_t i = 0; i < state->slot_count; i++) {
@@ -24,7 +35,7 @@ static void fill_slots(const struct source_postgres_state *state, struct rhei_si
             snprintf(status->slot_state, sizeof status->slot_state, "%s", slot->wal_status);
             status->slot_held_bytes = slot->held_bytes;
             status->slot_safe_bytes = slot->safe_bytes;
-        } else if (used < sizeof status->slots_left) {
+        } else if (!is_named(db, slot->name) && used < sizeof status->slots_left) {
             int more = snprintf(status->slots_left + used, sizeof status->slots_left - used, "%s%s",
                                 used == 0 ? "" : ", ", slot->name);
             used += more > 0 ? (size_t)more : 0;
@@ -41,7 +52,7 @@ static void fill_logical(const struct engine_sidecar *sidecar, struct rhei_sidec
     status->reloads = state.reloads;
     if (!status->away && state.reloads > 0)
         snprintf(status->message, sizeof status->message, "every table was loaded again: %s", state.reloaded);
-    fill_slots(&state, status);
+    fill_slots(sidecar->db, &state, status);
 }
 
 void engine_sidecar_status(const struct engine_sidecar *sidecar, struct rhei_sidecar_status *status)
@@ -63,7 +74,7 @@ void engine_sidecar_status(const struct engine_sidecar *sidecar, struct rhei_sid
     snprintf(status->source_type, sizeof status->source_type, "%s",
              settings->source_type == CONFIG_SOURCE_POSTGRES ? "postgres" : "sqlite");
     snprintf(status->mode, sizeof status->mode, "%s", modes[settings->mode]);
-    memcpy(status->message, sync.away_why, sizeof status->message);
+    engine_message_give(status->message, sizeof status->message, sync.away_why);
     if (is_logical(sidecar))
         fill_logical(sidecar, status);
 }

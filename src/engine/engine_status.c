@@ -9,6 +9,7 @@
 #include "engine/engine_internal.h"
 #include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
+#include "port/segment_codec.h"
 
 enum { STATUS_FIRST_SIZE = 384 }; /* of rhei_sync_status in its first version */
 
@@ -66,7 +67,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------ */
 
-enum { METRICS_MAX = 112, SIDECAR_METRICS = 6 };
+enum { METRICS_MAX = 180, SIDECAR_METRICS = 6 };
 
 struct metric_list {
     struct rhei_metric *items;
@@ -83,6 +84,59 @@ static void metric(struct metric_list *list, const char *name, const char *label
 static double load(const atomic_uint_fast64_t *counter)
 {
     return (double)atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Upper ends of buckets: powers of four nanoseconds, from 16 microseconds to 17 seconds, and all. */
+#define TIME_BUCKETS(with)                                                                                     \
+    {                                                                                                          \
+        {14, with "le=\"1.6384e-05\""}, {16, with "le=\"6.5536e-05\""}, {18, with "le=\"0.000262144\""},       \
+            {20, with "le=\"0.001048576\""}, {22, with "le=\"0.004194304\""}, {24, with "le=\"0.016777216\""}, \
+            {26, with "le=\"0.067108864\""}, {28, with "le=\"0.268435456\""}, {30, with "le=\"1.073741824\""}, \
+            {32, with "le=\"4.294967296\""}, {34, with "le=\"17.179869184\""}, {47, with "le=\"+Inf\""},       \
+    }
+enum { TIME_BUCKET_COUNT = 12 };
+struct time_bucket {
+    unsigned last; /* of 48 buckets, that of 2^last nanoseconds */
+    const char *labels;
+};
+static const struct time_bucket time_buckets[TIME_BUCKET_COUNT] = TIME_BUCKETS("");
+static const struct time_bucket oltp_buckets[TIME_BUCKET_COUNT] = TIME_BUCKETS("route=\"oltp\",");
+static const struct time_bucket olap_buckets[TIME_BUCKET_COUNT] = TIME_BUCKETS("route=\"olap\",");
+
+struct histogram_of {
+    const char *bucket, *sum, *count, *labels, *help; /* names of its metrics */
+    const struct time_bucket *buckets;
+};
+
+/* The count is of the same reading as the buckets: they may never differ. */
+static void metrics_histogram(struct metric_list *list, const struct histogram_of *of, const uint64_t counts[48],
+                              uint64_t sum_ns)
+{
+    uint64_t so_far = 0;
+    unsigned at = 0;
+    for (size_t b = 0; b < TIME_BUCKET_COUNT; b++) {
+        for (; at <= of->buckets[b].last; at++)
+            so_far += counts[at];
+        metric(list, of->bucket, of->buckets[b].labels, of->help, true, (double)so_far);
+    }
+    metric(list, of->sum, of->labels, of->help, true, (double)sum_ns / 1e9);
+    metric(list, of->count, of->labels, of->help, true, (double)so_far);
+}
+
+static void metrics_queries(struct metric_list *list, const struct engine_counters *counters)
+{
+    static const struct histogram_of of[] = {
+        {"rhei_query_seconds_bucket", "rhei_query_seconds_sum", "rhei_query_seconds_count", "route=\"oltp\"",
+         "Time of queries, from the call to the last row", oltp_buckets},
+        {"rhei_query_seconds_bucket", "rhei_query_seconds_sum", "rhei_query_seconds_count", "route=\"olap\"",
+         "Time of queries, from the call to the last row", olap_buckets}};
+    for (size_t r = 0; r < 2; r++) {
+        const struct engine_histogram *time = &counters->query_time[r];
+        uint64_t counts[48];
+        for (size_t b = 0; b < 48; b++)
+            counts[b] = atomic_load_explicit(&time->bucket[b], memory_order_relaxed);
+        metrics_histogram(list, &of[r], counts, atomic_load_explicit(&time->sum_ns, memory_order_relaxed));
+    }
 }
 
 static void metrics_log(struct metric_list *list, const struct oltp_status *oltp, const struct rhei_config *config)
@@ -107,7 +161,14 @@ static void metrics_log(struct metric_list *list, const struct oltp_status *oltp
 
 static void metrics_oltp(struct metric_list *list, const struct oltp_status *oltp, const struct rhei_config *config)
 {
+    static const struct histogram_of commit = {"rhei_commit_seconds_bucket",
+                                               "rhei_commit_seconds_sum",
+                                               "rhei_commit_seconds_count",
+                                               "",
+                                               "Time of commits that wrote, in SQLite",
+                                               time_buckets};
     metric(list, "rhei_commits_total", "", "Commits of this handle", true, (double)oltp->commits);
+    metrics_histogram(list, &commit, oltp->commit_time, oltp->commit_ns);
     metric(list, "rhei_commit_group_statements_total", "", "Statements that shared commits", true,
            (double)oltp->grouped_statements);
     metric(list, "rhei_oltp_statements_total", "", "Statements run by the writer", true, (double)oltp->statements);
@@ -206,9 +267,13 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
         metric(list, "rhei_sync_lag_seconds", "", "Time since the mirror was known to show every commit", false,
                (double)sync.age_ns / 1e9);
     metric(list, "rhei_sync_cycles_total", "", "Sync cycles", true, (double)sync.cycles);
-    metric(list, "rhei_sync_cycle_seconds_sum", "", "Time spent in sync cycles", true,
-           (double)sync.cycle_time.sum_ns / 1e9);
-    metric(list, "rhei_sync_cycle_seconds_count", "", "Sync cycles timed", true, (double)sync.cycle_time.count);
+    static const struct histogram_of cycle = {"rhei_sync_cycle_seconds_bucket",
+                                              "rhei_sync_cycle_seconds_sum",
+                                              "rhei_sync_cycle_seconds_count",
+                                              "",
+                                              "Time of sync cycles",
+                                              time_buckets};
+    metrics_histogram(list, &cycle, sync.cycle_time.bucket, sync.cycle_time.sum_ns);
     metric(list, "rhei_sync_failures_total", "", "Cycles that failed", true, (double)sync.failures);
     metric(list, "rhei_sync_builds_total", "", "Tables built", true, (double)sync.builds);
     metric(list, "rhei_history_versions", "", "Versions of rows that histories have", false, (double)sync.versions);
@@ -281,12 +346,14 @@ rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t 
     struct metric_list list = {.items = (struct rhei_metric *)(made + most), .most = most};
     const struct engine_counters *counters = &db->counters;
     const char *routed = "Queries by the engine that answered";
+    double by_oltp = load(&counters->routed[0]), by_olap = load(&counters->routed[1]);
     metric(&list, "rhei_build_info", "version=\"" RHEI_VERSION "\"", "Always 1", false, 1);
-    metric(&list, "rhei_query_routed_total", "target=\"oltp\"", routed, true, load(&counters->routed_oltp));
-    metric(&list, "rhei_query_routed_total", "target=\"olap\"", routed, true, load(&counters->routed_olap));
+    metric(&list, "rhei_query_routed_total", "target=\"oltp\"", routed, true, by_oltp);
+    metric(&list, "rhei_query_routed_total", "target=\"olap\"", routed, true, by_olap);
     metric(&list, "rhei_query_fallbacks_total", "", "Queries that SQLite answered after the column store couldn't",
            true, load(&counters->fallbacks));
-    metric(&list, "rhei_queries_total", "", "Queries", true, load(&counters->queries));
+    metric(&list, "rhei_queries_total", "", "Queries", true, by_oltp + by_olap);
+    metrics_queries(&list, counters);
     metric(&list, "rhei_writes_total", "", "Writes", true, load(&counters->writes));
     metric(&list, "rhei_errors_total", "", "Calls that failed", true, load(&counters->errors));
     metric(&list, "rhei_cancelled_total", "", "Queries that were cancelled", true, load(&counters->cancelled));
@@ -329,6 +396,22 @@ static const char *folder_of(const struct rhei_db *db)
     return db->olap_path != NULL ? db->olap_path : db->sidecar_path;
 }
 
+/* What a door heeds, and the engine alone doesn't; a secret is never shown. */
+static void json_door_settings(struct base_buffer *out, const struct rhei_db *db)
+{
+    static const char *const names[] = {"flight_listen",     "flight_auth_token", "flight_auth_token_file",
+                                        "flight_users_file", "flight_tls_cert",   "flight_tls_key",
+                                        "metrics_listen",    "trace_path",        "http_listen"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = db->settings == NULL ? NULL : config_text(db->settings, names[i]);
+        base_buffer_format(out, ", \"%s\": ", names[i]);
+        if (value == NULL)
+            base_buffer_text(out, "null");
+        else
+            engine_json_text(out, strcmp(names[i], "flight_auth_token") == 0 ? "set, but never shown" : value);
+    }
+}
+
 /* Every setting of the table, under the name that it has in a file. */
 static void json_settings(struct base_buffer *out, const struct rhei_db *db)
 {
@@ -360,11 +443,16 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
         engine_json_text(out, folder_of(db));
     else
         base_buffer_text(out, "null");
+    base_buffer_format(out, ", \"olap_format\": \"%s\"", db->codec->name);
     base_buffer_format(out, ", \"rocksdb_cdc_path\": ");
     if (db->buffer_path != NULL)
         engine_json_text(out, db->buffer_path);
     else
         base_buffer_text(out, "null");
+    json_door_settings(out, db);
+    base_buffer_format(out, ", \"ready_lag_ms\": %" PRIu64 ", \"slow_query_ms\": %" PRIu64,
+                       db->settings != NULL ? db->settings->engine.ready_lag_ms : 10000,
+                       db->settings != NULL ? db->settings->engine.slow_query_ms : 0);
     base_buffer_format(out, ", \"scrub_rate\": %" PRIu64, config->scrub_rate);
     base_buffer_format(out, ", \"checkpoint_interval_ms\": %u, \"history_max_age\": %u, \"history_max_versions\": %u",
                        config->checkpoint_interval_ms, config->history_max_age_s, config->history_max_versions);

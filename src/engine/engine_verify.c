@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "checkpoint/checkpoint_copy.h"
+#include "engine/engine_checking.h"
 #include "engine/engine_compare.h"
 #include "engine/engine_history_check.h"
 #include "engine/engine_history_parts.h"
@@ -102,10 +104,48 @@ static rhei_status check_history(struct verify_call *call, const char *table, st
     return status;
 }
 
+/*
+ * Of a look at a table that couldn't be followed from the folder: its files as they are there. RHEI_STALE: one is damaged; RHEI_BUSY: another handle made
+ * a checkpoint meanwhile.
+ */
+static rhei_status check_sums(struct rhei_db *db, const struct source_table *table, struct engine_pace *pace,
+                              struct rhei_error *error)
+{
+    struct engine_checking checking = {.pace = pace};
+    const struct checkpoint_checking how = engine_checking_how(&checking, false);
+    struct checkpoint_newest *newest = NULL;
+    struct change_stamp stamp;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    int64_t position = -1;
+    uint32_t damaged = 0;
+    rhei_status status = checkpoint_newest_read(db->store, &newest, &position, &stamp, &why);
+    if (status == RHEI_OK)
+        status = checkpoint_newest_check(newest, db->codec, table->name, &how, &damaged, &why);
+    checkpoint_newest_free(&newest);
+    if (status == RHEI_OK && damaged == 0)
+        return RHEI_OK;
+    if (status != RHEI_OK && blob_store_is_away(db->store, &why)) /* nothing is known of it */
+        return error_set(error, RHEI_CANT_OPEN, "%s", why.message);
+    if ((status == RHEI_OK || status == RHEI_IO || status == RHEI_NOT_FOUND) && checkpoint_is_overtaken(db->checkpoint))
+        return engine_disk_overtaken(db, error);
+    if (status == RHEI_OK)
+        return error_set(
+            error, RHEI_STALE,
+            "table \"%s\": the file \"b-%s\" of the folder \"%.200s\" is damaged; rhei_repair mends the folder",
+            table->name, checking.first, db->olap_path);
+    if (status == RHEI_IO || status == RHEI_NOT_FOUND)
+        return error_set(error, RHEI_STALE, "table \"%s\": the folder \"%.200s\": %s; rhei_repair mends the folder",
+                         table->name, db->olap_path, why.message);
+    return error_set(error, status, "%s", why.message);
+}
+
 static rhei_status verify_table(struct verify_call *call, const struct source_table *table, struct rhei_error *error)
 {
     uint64_t rows = 0;
-    rhei_status status = engine_disk_check(call->db, table, error);
+    bool by_sums = false;
+    rhei_status status = engine_disk_check(call->db, table, &by_sums, error);
+    if (status == RHEI_OK && by_sums)
+        status = check_sums(call->db, table, &call->pace, error);
     if (status == RHEI_OK && call->repair)
         status = repair_table(call, table, &rows, error);
     else if (status == RHEI_OK)
@@ -146,6 +186,8 @@ static rhei_status care_for_sidecars(struct verify_call *call, const char *name,
     rhei_status status = engine_sidecars_care(call->db, name, call->repair, &call->pace, &cared, found, error);
     call->done.tables += cared.tables;
     call->done.rows += cared.rows;
+    call->done.sidecar_tables += cared.tables;
+    call->done.sidecar_rows += cared.rows;
     call->done.repaired += cared.loaded;
     call->done.rebuilt += cared.loaded;
     return status;

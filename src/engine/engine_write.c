@@ -8,7 +8,7 @@
 /* The start of every write: is there anything to work with, and what may end it? */
 static rhei_status write_begin(const struct engine_write *write, struct engine_limits *limits, struct rhei_error *error)
 {
-    *limits = (struct engine_limits){.deadline_ns = INT64_MAX};
+    *limits = (struct engine_limits){.deadline_ns = INT64_MAX, .begun_ns = base_now_ns()};
     error_clear(error);
     if (write->db == NULL || write->sql == NULL)
         return error_set(error, RHEI_INVALID, "a handle and an SQL text are needed");
@@ -16,15 +16,17 @@ static rhei_status write_begin(const struct engine_write *write, struct engine_l
 }
 
 /* Whether it is to be run again, for what it waited for is there. */
-static bool write_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error)
+static bool write_again(struct engine_elsewhere *elsewhere, const char *sql, rhei_status *status,
+                        struct rhei_error *error)
 {
     return engine_elsewhere_again(elsewhere, status, error) ||
-           engine_sidecars_await(elsewhere->db, false, elsewhere->limits, status, error);
+           engine_sidecars_await(elsewhere->db, sql, false, elsewhere->limits, status, error);
 }
 
 static rhei_status write_end(const struct engine_write *write, struct engine_limits *limits, rhei_status status,
                              const struct oltp_result *done, struct rhei_error *error)
 {
+    int64_t duration_ns = base_now_ns() - limits->begun_ns;
     engine_limits_reset(limits);
     status = engine_history_explain(write->db, write->sql, status, error);
     struct engine_counters *counters = &write->db->counters;
@@ -34,6 +36,11 @@ static rhei_status write_end(const struct engine_write *write, struct engine_lim
                               : status == RHEI_CANCELLED ? &counters->cancelled
                                                          : &counters->errors,
                               1, memory_order_relaxed);
+    if (write->db->config.on_statement != NULL) {
+        const struct rhei_statement_event event = {
+            .sql = write->sql, .sql_length = strlen(write->sql), .route = "oltp", .rule = "write", .status = status};
+        engine_told_statement(write->db, &event, duration_ns);
+    }
     return status;
 }
 
@@ -98,7 +105,7 @@ static rhei_status write_run(const struct engine_write *write, const struct engi
         again = engine_elsewhere_outdated(&elsewhere, &status, error);
         if (again)
             status = past_make(write, bound, &past, error);
-        again = again ? status == RHEI_OK : write_again(&elsewhere, &status, error);
+        again = again ? status == RHEI_OK : write_again(&elsewhere, write->sql, &status, error);
     }
     engine_history_place(write->sql, past.sql, error);
     past_reset(&past);
@@ -181,7 +188,7 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
                      ? oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given,
                                              &done, error)
                      : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
-    while (write_again(&elsewhere, &status, error));
+    while (write_again(&elsewhere, write->sql, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 
@@ -206,7 +213,7 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
         status = write->session != NULL
                      ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
                      : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
-    while (write_again(&elsewhere, &status, error));
+    while (write_again(&elsewhere, write->sql, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 

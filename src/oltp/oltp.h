@@ -29,10 +29,14 @@ struct oltp_config {
     bool read_only;          /* never writes, never creates, installs no capture */
     const char *no_writes;   /* with read_only: what writers are told; NULL: that it was opened so. Borrowed */
     bool must_exist;         /* don't create a missing file */
+    bool no_files;           /* no statement names a file: ATTACH, DETACH, VACUUM INTO */
     bool capture;            /* install triggers and log; false: leave the file as it is */
     bool capture_if_present; /* with capture: only where the file has it already */
-    bool follow;             /* with read_only: what others capture here is read, if their capture is as it must be */
-    bool auto_register;      /* every table with a usable key is captured when created or found */
+    /* With capture: before it is made in a file that has none of it, and before anything else of the file changes; else it isn't opened. May be NULL */
+    rhei_status (*begins)(void *context, struct rhei_error *error);
+    void *begins_context;
+    bool follow;        /* with read_only: what others capture here is read, if their capture is as it must be */
+    bool auto_register; /* every table with a usable key is captured when created or found */
     bool (*named)(void *context, const char *table); /* and so is one that this is true of; any thread. May be NULL */
     void *named_context;
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
@@ -368,6 +372,8 @@ uint64_t oltp_commit_token(const struct oltp *oltp);
 struct oltp_status {
     char path[4096];
     uint64_t commits, grouped_statements, statements, reads, errors, busy;
+    uint64_t commit_time[48]; /* commits that took at most 2^i nanoseconds, and more than 2^(i - 1) */
+    uint64_t commit_ns;       /* of all of them */
     uint64_t log_rows, log_limit_rows, changes_logged;
     uint64_t log_bytes;    /* of values, and 24 for each row; extrapolated where rows weren't measured yet */
     int64_t log_age_ms;    /* since the commit of the oldest row but one; 0: there is none */

@@ -138,6 +138,13 @@ void oltp_alive_drop(int64_t number)
         atomic_fetch_and(&open_handles[handle / WORD_BITS], ~(UINT64_C(1) << handle % WORD_BITS));
 }
 
+long oltp_alive_process(int64_t number)
+{
+    uint64_t value = (uint64_t)number, where = place();
+    bool here = number > 0 && where != 0 && value >> (63 - PLACE_BITS) == where;
+    return here ? (long)low_bits(value >> (HANDLE_BITS + BEGAN_BITS), PROCESS_BITS) : 0;
+}
+
 bool oltp_alive_is_gone(int64_t number)
 {
     if (number <= 0)
@@ -164,8 +171,19 @@ static void run_gone(sqlite3_context *context, int count, sqlite3_value **values
     sqlite3_result_int(context, oltp_alive_is_gone(sqlite3_value_int64(values[0])));
 }
 
+static void run_process(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    long process = oltp_alive_process(sqlite3_value_int64(values[0]));
+    if (process > 0)
+        sqlite3_result_int64(context, process);
+}
+
 int oltp_alive_register(sqlite3 *db)
 {
-    return sqlite3_create_function_v2(db, "_rhei_gone", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL, run_gone, NULL, NULL,
-                                      NULL);
+    int rc = sqlite3_create_function_v2(db, "_rhei_process", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL, run_process,
+                                        NULL, NULL, NULL);
+    return rc != SQLITE_OK ? rc
+                           : sqlite3_create_function_v2(db, "_rhei_gone", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
+                                                        run_gone, NULL, NULL, NULL);
 }

@@ -22,7 +22,9 @@ int64_t oltp_alive_new(void);
 /* Its handle is closed. */
 void oltp_alive_drop(int64_t number);
 bool oltp_alive_is_gone(int64_t number);
-/* The same in SQL: _rhei_gone(number), 0 or 1. SQLite's code. */
+/* The process that it is of, where numbers of processes mean the same as here; 0: it is of another machine or container, or can't be told. */
+long oltp_alive_process(int64_t number);
+/* The same in SQL: _rhei_gone(number), 0 or 1; _rhei_process(number), NULL for 0. SQLite's code. */
 int oltp_alive_register(struct sqlite3 *db);
 
 #endif

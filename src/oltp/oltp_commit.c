@@ -57,6 +57,15 @@ static void commit_limit(struct oltp *oltp, int64_t last)
     oltp_limit_due(oltp);
 }
 
+static void commit_time(struct oltp *oltp)
+{
+    int64_t took = base_now_ns() - oltp->commit_begun_ns;
+    uint64_t ns = took > 1 ? (uint64_t)took : 2;
+    unsigned bucket = 64u - (unsigned)__builtin_clzll(ns - 1);
+    atomic_fetch_add_explicit(&oltp->counters.commit_time[bucket < 48 ? bucket : 47], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&oltp->counters.commit_ns, ns, memory_order_relaxed);
+}
+
 void oltp_committed(struct oltp *oltp, uint64_t statements)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0); /* I2 */
@@ -74,6 +83,8 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
     }
     oltp->pending_seq = 0;
     oltp->pending_rows = 0;
+    if (oltp->commit_begun)
+        commit_time(oltp);
     oltp->commit_begun = false;
     atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
     atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);

@@ -177,7 +177,7 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
         sqlite3_create_module(db, "sqlite_dbpage", NULL, NULL);
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
-        bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
+        bool as_it_is = (oltp->config.capture_if_present || oltp->config.begins != NULL) && oltp->memory == NULL;
         status = as_it_is ? RHEI_OK : oltp_connection_prepare_capture(connection, error);
     }
     if (status == RHEI_OK && connection->role == OLTP_WRITER)
@@ -185,6 +185,8 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK ||
                               oltp_alive_register(db) != SQLITE_OK))
         status = error_no_memory(error);
+    if (oltp->config.no_files && connection->role != OLTP_DESCRIBER) /* whose own one asks us, too */
+        sqlite3_set_authorizer(db, oltp_authorize, connection);
     if (status == RHEI_OK)
         status = oltp_extend(connection, error);
     if (status == RHEI_OK &&
@@ -312,10 +314,12 @@ static void cache_add(struct oltp_connection *connection, struct oltp_statement 
 int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_t len, unsigned flags,
                       sqlite3_stmt **stmt, const char **tail)
 {
+    connection->preparing = true;
     int rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
     if ((rc & 0xFF) == SQLITE_ERROR &&
         sqlite3_exec(connection->db, "SELECT 1 FROM main.sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK)
         rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
+    connection->preparing = false;
     return rc;
 }
 
@@ -351,8 +355,7 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
         } while (copy[start] == ';');
         status = error_set(
             error, RHEI_SQL,
-            "there is a second statement at byte %zu: this call runs one statement; rhei_execute_script runs several",
-            start);
+            "one statement at a time: another one starts at byte %zu; run a script with rhei_execute_script", start);
         if (error != NULL && error->code == RHEI_SQL)
             error->sql_offset = (int32_t)start;
     }
@@ -383,14 +386,18 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
             cache_link(connection, statement);
         }
     } else {
+        bool of_schema = oltp_pragma_of_schema(sql, len);
         rhei_status status = oltp_pragma_check(connection, sql, len, error);
+        if (status == RHEI_OK && of_schema) /* reads the schema again where it has changed */
+            status = oltp_exec(connection, "SELECT 1 FROM main.sqlite_schema LIMIT 1", error);
         if (status == RHEI_OK)
             status = prepare_new(connection, sql, len, &statement, error);
         if (status != RHEI_OK)
             return status;
         BASE_INVARIANT(!statement->cached); /* until cache_add: its owner's alone (C2) */
         statement->in_use = true;
-        cache_add(connection, statement);
+        if (!of_schema)
+            cache_add(connection, statement);
     }
     statement->in_use = true;
     *result = statement;

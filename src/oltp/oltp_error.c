@@ -112,8 +112,10 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
         return error_fill(SQLITE_FULL, what,
                           system == EFBIG ? "the file may not grow any more" : "the disk quota is used up", -1, error);
     }
-    if (connection->face != NULL && (error == NULL || error->code == RHEI_OK) && oltp_face_error(connection, rc, error))
-        return RHEI_READ_ONLY;
+    bool file = connection->file_denied;
+    if ((file || connection->face != NULL) && (error == NULL || error->code == RHEI_OK) &&
+        oltp_face_error(connection, rc, error))
+        return file ? RHEI_UNSUPPORTED : RHEI_READ_ONLY;
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);
     const char *message = same ? sqlite3_errmsg(connection->db) : sqlite3_errstr(rc);

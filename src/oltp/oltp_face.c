@@ -19,8 +19,8 @@
 
 /* ---- Connections. ------------------------------------------------------------------------------------------------- */
 
-static int authorize(void *context, int action, const char *first, const char *second, const char *schema,
-                     const char *trigger)
+int oltp_authorize(void *context, int action, const char *first, const char *second, const char *schema,
+                   const char *trigger)
 {
     (void)trigger;
     return oltp_face_authorize(context, action, first, second, schema);
@@ -73,7 +73,7 @@ static int show(struct oltp_connection *connection, struct oltp_face_set *set)
             return rc;
         connection->face = face;
         if (connection->role != OLTP_DESCRIBER) /* whose own one asks us, too */
-            sqlite3_set_authorizer(connection->db, authorize, connection);
+            sqlite3_set_authorizer(connection->db, oltp_authorize, connection);
     }
     /* sets keep the order of schemas, so new ones are the last */
     for (uint32_t s = connection->face_schemas; s < set->schema_count && rc == SQLITE_OK; s++) {
@@ -117,7 +117,7 @@ static void face_know_main(struct oltp_connection *connection)
     int changes = 0;
     bool looked = look_at_main(connection, &changes);
     if (changes != connection->face_looks && connection->role != OLTP_DESCRIBER) { /* which keeps no statements */
-        sqlite3_set_authorizer(connection->db, authorize, connection);
+        sqlite3_set_authorizer(connection->db, oltp_authorize, connection);
         (void)look_at_main(connection, &connection->face_looks); /* itself, too */
     }
     connection->face_token = looked ? token : UINT64_MAX;

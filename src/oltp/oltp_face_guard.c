@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nothing of other sources' tables can be changed (F4): who refuses it, in what words, and which statements need care for it. */
+/* Nothing of other sources' tables can be changed (F4), nor is a file named where that isn't wished: who refuses it, in what words, and which statements need care for it. */
 #include "oltp/oltp_face.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/*
+ * A caller attaches nothing: what is in memory would be there for whoever has the connection next, too. What VACUUM attaches for itself, while
+ * it runs, has no name, and what we do is in memory; VACUUM INTO has the file's there, and where SQLite doesn't know the name yet, it may be any.
+ */
+static bool names_file(const struct oltp_connection *connection, int action, const char *name)
+{
+    bool asked = connection->preparing || connection->role == OLTP_DESCRIBER;
+    return (asked && (action == SQLITE_ATTACH || action == SQLITE_DETACH)) ||
+           (action == SQLITE_ATTACH && (name == NULL || (name[0] != '\0' && strcmp(name, ":memory:") != 0)));
+}
+
 int oltp_face_authorize(struct oltp_connection *connection, int action, const char *first, const char *second,
                         const char *schema)
 {
     const struct face_context *face = connection->face;
+    if (connection->oltp->config.no_files && names_file(connection, action, first)) {
+        connection->file_denied = true;
+        return SQLITE_DENY;
+    }
     if (face == NULL || action == SQLITE_READ || action == SQLITE_SELECT || action == SQLITE_FUNCTION ||
         action == SQLITE_PRAGMA || action == SQLITE_RECURSIVE || action == SQLITE_TRANSACTION ||
         action == SQLITE_SAVEPOINT || action == SQLITE_ATTACH)
@@ -36,6 +51,12 @@ bool oltp_face_error(struct oltp_connection *connection, int rc, struct rhei_err
         "its rows come from another source and can only be read here: change them there, or copy "
         "them with CREATE TABLE ... AS SELECT";
     const char *message = sqlite3_errmsg(connection->db);
+    if ((rc & 255) == SQLITE_AUTH && connection->file_denied) {
+        connection->file_denied = false;
+        error_set(error, RHEI_UNSUPPORTED,
+                  "statements of this handle name no files: no ATTACH, no DETACH, no VACUUM INTO");
+        return true;
+    }
     if (connection->face == NULL)
         return false;
     if ((rc & 255) == SQLITE_AUTH && connection->face_denied[0] != '\0') {

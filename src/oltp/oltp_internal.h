@@ -98,6 +98,8 @@ struct oltp_connection {
     bool pin_stays; /* it is that of a transaction or a batch: from the first statement that reads it to the end */
     const struct oltp_statement *pinned;
     char face_denied[128]; /* what the authorizer refused last */
+    bool file_denied;      /* and whether that was a file's name (oltp_config.no_files) */
+    bool preparing;        /* what a caller wrote, not what SQLite or we ask in between */
 };
 
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
@@ -199,6 +201,11 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at);
  */
 rhei_status oltp_pragma_check(const struct oltp_connection *connection, const char *sql, size_t len,
                               struct rhei_error *error);
+/*
+ * Whether SQLite answers it by the schema that the connection knows when it is prepared, which nothing compares with the file's: such a
+ * statement is prepared after a look at the file, and never kept.
+ */
+bool oltp_pragma_of_schema(const char *sql, size_t len);
 /* On a new connection: the tables pragma_busy_timeout and the like are refused as the PRAGMAs are. */
 int oltp_pragma_register(sqlite3 *db);
 /* After the writer ran it: a setting of all connections is remembered for the others. */
@@ -425,10 +432,13 @@ bool oltp_face_keep(struct oltp_connection *connection);
 void oltp_face_tell(const struct oltp_connection *connection, const struct oltp_statement *statement);
 /* When the statements are reset; what one still streams from is its own then. */
 void oltp_face_let_go(struct oltp_connection *connection);
-/* For an authorizer: SQLITE_DENY for what would change such a table. */
+/* The authorizer of all connections that have one; `context` is the connection. */
+int oltp_authorize(void *context, int action, const char *first, const char *second, const char *schema,
+                   const char *trigger);
+/* For an authorizer: SQLITE_DENY for what would change such a table, or names a file where that isn't wished. */
 int oltp_face_authorize(struct oltp_connection *connection, int action, const char *first, const char *second,
                         const char *schema);
-/* Is SQLite's error about writing to one? Then `error` says so: RHEI_READ_ONLY. */
+/* Is SQLite's error about writing to one, or naming a file? Then `error` says so: RHEI_READ_ONLY, RHEI_UNSUPPORTED. */
 bool oltp_face_error(struct oltp_connection *connection, int rc, struct rhei_error *error);
 /* What to run instead of a text that would fail because there are schemas of which nothing can be written; NULL: the text itself. */
 const char *oltp_face_instead(const struct oltp_connection *connection, const char *sql, size_t len);
@@ -473,6 +483,7 @@ void oltp_opening_reset(struct oltp *oltp);
 
 struct oltp_counters {
     atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged, refused;
+    atomic_uint_fast64_t commit_time[48], commit_ns; /* as of oltp_status */
 };
 
 /* A state of the file and its position (oltp_position.c). */
@@ -533,6 +544,7 @@ struct oltp {
     atomic_uint writer_begun, writer_made; /* commits of the writer; a failed one is begun again */
     atomic_bool writer_shared;             /* what oltp_writes_in_order is about may have happened */
     atomic_uint_fast64_t own_commits;
+    int64_t commit_begun_ns;
     bool commit_begun;            /* holder of the writer: a commit that nobody was told of yet, */
     uint64_t token_before;        /* and the state before it */
     atomic_int_fast64_t position; /* highest log row of our own commits and cycles */

@@ -134,13 +134,30 @@ static rhei_status open_check_path(const struct oltp *oltp, struct rhei_error *e
     return RHEI_OK;
 }
 
-/* Asked for only where it is present, capture is used where the file has it. */
+static rhei_status open_may_begin(const struct oltp *oltp, struct rhei_error *error)
+{
+    const struct oltp_config *config = &oltp->config;
+    return config->begins == NULL || config->capture_if_present ? RHEI_OK
+                                                                : config->begins(config->begins_context, error);
+}
+
+/* Asked for only where it is present, capture is used where the file has it; else it is made there, if it may be. */
 static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *error)
 {
     bool captured = false;
     rhei_status status = oltp->hooks->is_captured(oltp->writer, &captured, error);
-    oltp->config.capture = status == RHEI_OK && captured;
+    if (status == RHEI_OK && !captured)
+        status = open_may_begin(oltp, error);
+    oltp->config.capture = status == RHEI_OK && (captured || !oltp->config.capture_if_present);
     return oltp->config.capture ? oltp_connection_prepare_capture(oltp->writer, error) : status;
+}
+
+/* A file that isn't there isn't made either where capture may not begin in it. */
+static rhei_status open_check_new(const struct oltp *oltp, struct rhei_error *error)
+{
+    struct stat info;
+    bool is_new = oltp->memory == NULL && oltp->config.capture && stat(oltp->config.path, &info) != 0;
+    return is_new ? open_may_begin(oltp, error) : RHEI_OK;
 }
 
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
@@ -157,16 +174,32 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     oltp->config.capture = oltp->config.capture && !oltp->config.read_only;
     oltp->config.follow = oltp->config.follow && oltp->config.read_only;
     if (status == RHEI_OK)
+        status = open_check_new(oltp, error);
+    if (status == RHEI_OK)
         status = oltp_opening_settle(oltp, error);
     if (status == RHEI_OK && !oltp->config.read_only) {
         status = open_writer(oltp, error);
         oltp_opening_explain(oltp, status, error);
     }
-    if (status == RHEI_OK && oltp->config.capture && oltp->config.capture_if_present)
+    bool unsettled = oltp->config.capture_if_present || (oltp->config.begins != NULL && oltp->memory == NULL);
+    if (status == RHEI_OK && oltp->config.capture && unsettled)
         status = open_settle_capture(oltp, error);
     if (status == RHEI_OK)
         status = oltp_connection_open(oltp, OLTP_DESCRIBER, &oltp->describer, error);
     return status == RHEI_OK ? open_contents(oltp, error) : status;
+}
+
+/* SQLite's log is beside the name that the file was opened by: who opens it by another one doesn't know of what is in there. */
+static void tell_of_second_name(const struct oltp *oltp)
+{
+    struct stat about;
+    const char *path = sqlite3_db_filename(oltp->writer->db, "main");
+    if (path != NULL && path[0] != '\0' && stat(path, &about) == 0 && S_ISREG(about.st_mode) && about.st_nlink > 1)
+        base_log_write(
+            oltp->config.log, BASE_LOG_WARN, "oltp",
+            "%s is a file of %llu names (hard links): what is written by one of them can be lost by another, "
+            "as SQLite keeps its log beside the name that it was opened by",
+            oltp->config.path, (unsigned long long)about.st_nlink);
 }
 
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, struct rhei_error *error)
@@ -194,6 +227,8 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, st
         oltp_close(&oltp);
         return status;
     }
+    if (oltp->writer != NULL)
+        tell_of_second_name(oltp);
     base_log_write(oltp->config.log, BASE_LOG_INFO, "oltp", "opened %s with SQLite %s", oltp->config.path,
                    sqlite3_libversion());
     *result = oltp;
@@ -257,6 +292,9 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     snprintf(status->path, sizeof status->path, "%s", oltp->config.path);
     snprintf(status->sqlite_version, sizeof status->sqlite_version, "%s", sqlite3_libversion());
     status->commits = atomic_load(&oltp->counters.commits);
+    for (size_t b = 0; b < sizeof status->commit_time / sizeof status->commit_time[0]; b++)
+        status->commit_time[b] = atomic_load_explicit(&oltp->counters.commit_time[b], memory_order_relaxed);
+    status->commit_ns = atomic_load(&oltp->counters.commit_ns);
     status->grouped_statements = atomic_load(&oltp->counters.grouped);
     status->statements = atomic_load(&oltp->counters.statements);
     status->errors = atomic_load(&oltp->counters.errors);

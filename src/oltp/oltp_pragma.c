@@ -85,6 +85,10 @@ static const struct {
     {"temp_store", true, "each inner connection has its own until it is set for all"},
 };
 
+/* Of these, those that tell of the schema. */
+static const char *const pragma_of_schema[] = {"table_info", "table_xinfo",      "table_list",        "index_list",
+                                               "index_info", "foreign_key_list", "foreign_key_check", "index_xinfo"};
+
 struct pragma {
     char name[64];  /* folded; "": the text is none */
     char value[32]; /* folded, as far as it fits */
@@ -191,6 +195,13 @@ rhei_status oltp_pragma_check(const struct oltp_connection *connection, const ch
                          pragma.name);
     }
     return status;
+}
+
+bool oltp_pragma_of_schema(const char *sql, size_t len)
+{
+    struct pragma pragma;
+    pragma_read(sql, len, &pragma);
+    return pragma.name[0] != '\0' && PRAGMA_IN(pragma.name, pragma_of_schema);
 }
 
 /* ---- pragma_busy_timeout and the like, the tables of the same names. ---------------------------------------------- */

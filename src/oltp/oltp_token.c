@@ -25,6 +25,7 @@ int oltp_commit_begins(void *context)
 {
     struct oltp *oltp = context;
     oltp->commit_begun = true;
+    oltp->commit_begun_ns = base_now_ns();
     oltp->token_before = oltp_commit_token(oltp); /* the lock is held: nobody else's comes in between */
     atomic_store(&oltp->writer_begun, atomic_load_explicit(&oltp->writer_made, memory_order_relaxed) + 1);
     return oltp_identity_commit(oltp);

@@ -39,6 +39,18 @@ struct blob_map {
     void (*release)(struct blob_map *map);
 };
 
+/* The end of a blob: its last `room` bytes, or all of a smaller one; or a part of it: `room` bytes from `offset`, all of them. */
+struct blob_tail {
+    const char *name;
+    void *bytes; /* [room], at least one */
+    size_t room, len;
+    bool is_part;
+    uint64_t offset;
+    uint64_t size; /* of the blob; of a part not told */
+    rhei_status status;
+    struct rhei_error error;
+};
+
 struct blob_store_ops {
     const char *name; /* "local" */
 
@@ -52,6 +64,8 @@ struct blob_store_ops {
     /* `len` bytes from `offset` into `bytes`; RHEI_IO where the blob ends before. */
     rhei_status (*get)(struct blob_store *store, const char *name, uint64_t offset, void *bytes, size_t len,
                        struct rhei_error *error);
+    /* Ends of blobs, or parts, asked for side by side; each has its own status, as of size and get. NULL: one by one (blob_store_tails). */
+    void (*tails)(struct blob_store *store, struct blob_tail *tails, size_t count);
     /* The whole blob, read when it is touched. RHEI_UNSUPPORTED: this medium can't; then get. The map may outlive a remove. */
     rhei_status (*map)(struct blob_store *store, const char *name, struct blob_map *map, struct rhei_error *error);
     /* Every blob, in no order; the first status but RHEI_OK ends it and is returned. */
@@ -83,6 +97,12 @@ struct blob_store_ops {
      */
     rhei_status (*look)(struct blob_store *store, bool *lost, struct rhei_error *error);
 
+    /*
+     * Whether a call failed because the medium couldn't be asked: nothing is known of what it keeps then, which may be all right, and later it may say
+     * so. NULL: it can always be asked.
+     */
+    bool (*away)(const struct rhei_error *error);
+
     /* No call may be under way; maps may still be held. */
     void (*close)(struct blob_store **store);
 };
@@ -91,5 +111,29 @@ struct blob_store_ops {
 struct blob_store {
     const struct blob_store_ops *ops;
 };
+
+/* The error, of a call that failed, tells nothing of what is kept. */
+static inline bool blob_store_is_away(const struct blob_store *store, const struct rhei_error *error)
+{
+    return store->ops->away != NULL && store->ops->away(error);
+}
+
+static inline void blob_store_tails(struct blob_store *store, struct blob_tail *tails, size_t count)
+{
+    if (store->ops->tails != NULL) {
+        store->ops->tails(store, tails, count);
+        return;
+    }
+    for (struct blob_tail *tail = tails; tail < tails + count; tail++) {
+        tail->len = 0;
+        tail->error = (struct rhei_error)RHEI_ERROR_INIT;
+        tail->status = tail->is_part ? RHEI_OK : store->ops->size(store, tail->name, &tail->size, &tail->error);
+        if (tail->status != RHEI_OK)
+            continue;
+        tail->len = tail->is_part || tail->size > tail->room ? tail->room : (size_t)tail->size;
+        tail->status = store->ops->get(store, tail->name, tail->is_part ? tail->offset : tail->size - tail->len,
+                                       tail->bytes, tail->len, &tail->error);
+    }
+}
 
 #endif

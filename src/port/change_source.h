@@ -39,6 +39,11 @@ struct source_load_info {
     /* Of a source that tells later (tells_later): what its own clock said once the state was there, microseconds since 1970; 0: unknown. */
     int64_t time_us;
     int64_t told; /* the last position with a change, where those up to `position` have none; left alone: that */
+    /*
+     * By column of the table: what a row that was written before the column was there shows in it (a value that no row has: there was none); NULL: its other
+     * columns say what it is, or that isn't known. Lives until load_end; left alone: it isn't known of any.
+     */
+    const struct rhei_value *const *added;
 };
 
 /* What tells a state of a source from any other that may have the same position. */
@@ -68,8 +73,11 @@ struct change_source_ops {
      */
     void (*following)(struct change_source *source, const uint32_t *tables, size_t count);
 
-    /* Before begin: somebody waits for all that was committed by now, so nothing of it may be left to a later cycle. NULL: it never is. */
-    void (*awaited)(struct change_source *source);
+    /*
+     * Before begin: somebody waits for all that was committed by now, so nothing of it may be left to a later cycle. `names`: he misses a table or a column, so the
+     * list of tables isn't to be an earlier one. NULL: it never is.
+     */
+    void (*awaited)(struct change_source *source, bool names);
 
     /* Pins a state. Without new changes this should cost microseconds. `token` may be NULL. */
     rhei_status (*begin)(struct change_source *source, int64_t after, struct change_cycle *cycle, uint64_t *token,

@@ -6,6 +6,10 @@
  * An image is a segment as plain buffers. Whoever makes one states a checksum of each buffer, the codec carries it, and whoever takes one in
  * checks it: so a bit that turns anywhere between the two is told. A codec answers for its own bookkeeping alone: `open` must refuse
  * bytes in which a buffer doesn't lie within them, whatever they say; what is in a buffer is for the taker to check.
+ *
+ * An image has one form: numbers of NULLs and of rows that were dead are 0, strings of them empty; places count up in each class; long
+ * strings lie in their heap in the order of rows, without gaps, and a heap begins where the next one would not have fitted. So a codec may
+ * pack columns: what it unpacks has the same bytes, and the checksums that it was given.
  * Little-endian. Any thread.
  */
 #ifndef PORT_SEGMENT_CODEC_H
@@ -59,7 +63,7 @@ struct segment_string {
 
 struct segment_buffer {
     const void *bytes; /* at a multiple of 8; NULL: there is none, or it wasn't read (open_tail) */
-    uint64_t offset;   /* in the file, of one that was opened */
+    uint64_t offset;   /* in the file, of one that was opened and isn't packed */
     size_t len;
     uint64_t checksum; /* XXH64 with seed 0 */
 };
@@ -84,12 +88,28 @@ struct segment_column {
     struct segment_zone *zones; /* one for each vector of 2,048 rows */
 };
 
+/* Every buffer of a column, those in heaps too, one by one; NULL: there is no i-th. */
+static inline struct segment_buffer *segment_buffer_at(struct segment_column *column, uint32_t i)
+{
+    if (i < SEGMENT_PARTS)
+        return &column->part[i];
+    i -= SEGMENT_PARTS;
+    if (i < column->texts.count)
+        return &column->texts.buffers[i];
+    i -= column->texts.count;
+    return i < column->blobs.count ? &column->blobs.buffers[i] : NULL;
+}
+
 struct segment_image {
     uint32_t rows; /* slots, dead ones too: which are dead is not part of it, and what they hold is left out */
     uint32_t column_count;
-    uint32_t mark; /* tells the file of one segment from that of another; 0: it has none */
-    uint64_t sum;  /* of a file that was opened: its bookkeeping's, and so of all that is in it; 0: not known */
+    const char *table; /* as it is called, for other readers of the file; NULL: not told, or opened */
+    uint32_t mark;     /* tells the file of one segment from that of another; 0: it has none */
+    uint64_t sum;      /* of a file that was opened: its bookkeeping's, and so of all that is in it; 0: not known */
     struct segment_column *columns;
+    void *
+        packing; /* of one that open_tail made: what the codec's unpack needs to know; NULL: buffers lie in the file as they are.
+                    * Whoever takes it sets it to NULL, and ends it by the codec's packing_free */
     void *owner; /* of what the image is made of, but not of bytes it was opened from */
     void (*release)(struct segment_image *image);
 };
@@ -99,16 +119,22 @@ static inline uint32_t segment_vectors(uint32_t rows)
     return (rows + SEGMENT_VECTOR_ROWS - 1) / SEGMENT_VECTOR_ROWS;
 }
 
+/* Bytes of a file. */
+struct segment_bytes {
+    rhei_status (*get)(void *context, uint64_t offset, void *bytes, size_t len, struct rhei_error *error);
+    void *context;
+};
+
 struct segment_codec {
-    const char *name; /* "arrow" */
+    const char *name; /* "arrow"; of a file: what follows the point of its name */
 
     /* Free *bytes with base_free. RHEI_NO_MEMORY; RHEI_TOO_BIG: more than the format can say. */
     rhei_status (*encode)(const struct segment_image *image, void **bytes, size_t *len, struct rhei_error *error);
     /* The `sum` that opening these bytes, which encode made, will find. */
     uint64_t (*sum)(const void *bytes, size_t len);
     /*
-     * *image points into the bytes, which begin at a multiple of 8 and must outlive it. Reads the
-     * bookkeeping alone, not the buffers. RHEI_IO: not a segment of this format, or damaged. RHEI_TOO_NEW. RHEI_NO_MEMORY.
+     * *image points into the bytes, which begin at a multiple of 8 and must outlive it. Reads the bookkeeping alone, not the buffers; or it
+     * unpacks all of them, and they are the image's: whoever uses them ends it last. RHEI_IO: not a segment of this format, or damaged. RHEI_TOO_NEW. RHEI_NO_MEMORY.
      */
     rhei_status (*open)(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error);
     /*
@@ -117,6 +143,15 @@ struct segment_codec {
      */
     rhei_status (*open_tail)(const void *tail, size_t len, uint64_t size, struct segment_image *image, size_t *wanted,
                              struct rhei_error *error);
+    /*
+     * Reads what it needs and fills those buffers of column `number` that have bytes (room for `len`); the rest of *column is as open_tail had
+     * it. Several at a time. NULL: this codec packs nothing. RHEI_IO, and what the reader says.
+     */
+    rhei_status (*unpack)(const void *packing, const struct segment_bytes *file, uint32_t number,
+                          struct segment_column *column, struct rhei_error *error);
+    void (*packing_free)(void *packing); /* NULL is none */
+    /* Of an image with a packing: the bytes that unpack reads of the column; *len 0: they lie too far apart, or there are none. With unpack. */
+    void (*span)(const struct segment_image *image, uint32_t number, uint64_t *offset, size_t *len);
 };
 
 #endif

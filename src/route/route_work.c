@@ -93,6 +93,22 @@ static uint32_t table_called(const struct reader *reader, const char *line, size
     return found;
 }
 
+/* A table that the text names with its schema is called so in the plan, too: "history.t". *name: behind that; ROUTE_NO_TABLE: it isn't called so. */
+static uint32_t table_with_schema(const struct reader *reader, const char **name, size_t len)
+{
+    for (uint32_t t = 0; t < reader->statement->table_count; t++) {
+        const struct capture_table *table = table_at(reader, t);
+        const char *schema = table->schema != NULL ? table->schema : "main";
+        size_t schema_len = strlen(schema);
+        if (len > schema_len && (*name)[schema_len] == '.' && base_fold_equal(*name, schema_len, schema, schema_len) &&
+            goes_on_with(*name + schema_len + 1, len - schema_len - 1, table->source.name)) {
+            *name += schema_len + 1;
+            return t;
+        }
+    }
+    return ROUTE_NO_TABLE;
+}
+
 static uint32_t column_named(const struct source_table *table, const char *name, size_t len)
 {
     for (uint32_t c = 0; c < table->column_count; c++)
@@ -282,7 +298,10 @@ static void read_loop(struct reader *reader, struct route_node *node, const char
         node->kind = ROUTE_NODE_SEARCH;
     bool scan = node->kind == ROUTE_NODE_SCAN;
     size_t name_len;
-    node->table = table_called(reader, name, (size_t)(end - name), &name_len);
+    node->table = table_with_schema(reader, &name, (size_t)(end - name));
+    name_len = node->table != ROUTE_NO_TABLE ? strlen(table_at(reader, node->table)->source.name) : 0;
+    if (node->table == ROUTE_NO_TABLE)
+        node->table = table_called(reader, name, (size_t)(end - name), &name_len);
     node->name = name_hash(name, name_len);
     node->constant = text_has(line, len, "CONSTANT ROW");
     node->covering = text_has(line, len, "COVERING INDEX");

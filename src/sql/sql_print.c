@@ -11,6 +11,7 @@
 #include "base/base_invariant.h"
 #include "sql/sql.h"
 #include "sql/sql_number.h"
+#include "sql/sql_uses.h"
 
 static void print_select(struct base_buffer *out, const struct sql_select *select);
 static void print_expr(struct base_buffer *out, const struct sql_expr *expr);
@@ -627,6 +628,33 @@ static void print_view(struct base_buffer *out, const struct sql_view *view)
         print_names(out, view->columns);
     print_text(out, " AS ");
     print_select(out, view->select);
+}
+
+static void open_scopes(struct base_buffer *out, const struct sql_scope *scope)
+{
+    if (scope->outer)
+        open_scopes(out, scope->outer);
+    base_buffer_char(out, '(');
+    if (scope->with)
+        print_with(out, scope->with);
+    print_text(out, "SELECT ");
+}
+
+void sql_print_in_scope(struct base_buffer *out, const struct sql_expr *column, const struct sql_scope *scope)
+{
+    open_scopes(out, scope);
+    print_expr(out, column);
+    for (; scope; scope = scope->outer) {
+        if (scope->target || scope->from)
+            print_text(out, " FROM ");
+        if (scope->target)
+            print_source(out, scope->target);
+        if (scope->target && scope->from)
+            print_text(out, ", ");
+        if (scope->from)
+            print_from(out, scope->from);
+        base_buffer_char(out, ')');
+    }
 }
 
 rhei_status sql_print(const struct sql_tree *tree, struct base_buffer *out, struct rhei_error *error)

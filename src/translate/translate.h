@@ -112,7 +112,7 @@ struct translation {
      */
     int32_t assumes_scan_of; /* index in scans */
     /*
-     * Groups that tie in ORDER BY come in the order of their keys, as they do in SQLite if it sorts for GROUP BY: its plan
+     * Groups that tie in ORDER BY, or that have none under a LIMIT, come in the order of their keys, as they do in SQLite if it sorts for GROUP BY: its plan
      * must have "USE TEMP B-TREE FOR GROUP BY".
      */
     bool assumes_group_sort;

@@ -123,9 +123,16 @@ static const char *part_text(struct translator *t, const struct translate_query 
         struct translate_value value = part->columns[i];
         if (value.cls == TRANSLATE_CLASS_NULL)
             value.text = t->forms[TRANSLATE_FORM_NULL];
-        translate_put_item(t, &out, typed(t, value, whole->columns[i]));
+        /* some engines don't take two columns of one text */
+        translate_put_item(
+            t, &out,
+            translate_emit(t, TRANSLATE_FORM_AS, typed(t, value, whole->columns[i]), translate_label(t, 'c'), NULL));
     }
-    put_flags(t, &out, part->columns, whole->columns, part->count);
+    for (uint32_t i = 0; i < part->count; i++)
+        if (whole->columns[i].cls == TRANSLATE_CLASS_MIXED)
+            translate_put_item(t, &out,
+                               translate_emit(t, TRANSLATE_FORM_AS, translate_flag(t, part->columns[i]),
+                                              translate_label(t, 'f'), NULL));
     return translate_emit(t, TRANSLATE_FORM_SELECT_OF, translate_keep(t, &out), part->text, translate_label(t, 'q'));
 }
 

@@ -650,7 +650,7 @@ static struct translate_value scalar_query(struct translator *t, struct translat
         value.text = translate_emit(t, TRANSLATE_FORM_SUBQUERY_COLUMN, value.text, query.text, label);
     } else {
         value.text = query.result_columns == 1
-                         ? translate_emit(t, TRANSLATE_FORM_BRACKET, query.text, NULL, NULL)
+                         ? translate_emit(t, TRANSLATE_FORM_SUBQUERY_VALUE, query.text, NULL, NULL)
                          : translate_emit(t, TRANSLATE_FORM_SUBQUERY_COLUMN, value.text, query.text, label);
     }
     value.collation = NULL; /* its column's affinity is the subquery's, its collation isn't */

@@ -425,11 +425,11 @@ static void settle_order(struct translator *t, struct core *c)
             t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;
         }
         order_by_groups(t, c);
-        if (!ordered && c->limited) {
-            if (scope->source_count == 1)
-                translate_assume_scan(t, &scope->sources[0], c->tree->offset);
-            else
-                c->open_order = true;
+        if (!ordered && c->limited && scope->source_count == 1) {
+            translate_assume_scan(t, &scope->sources[0], c->tree->offset);
+            t->out->assumes_group_sort = true; /* groups of the rowid come in its order */
+        } else if (!ordered && c->limited) {
+            c->open_order = true;
         }
     } else if ((ordered || c->limited) && !translate_rows_unique_by(scope, c->keys, c->key_count)) {
         struct translate_source_scope *source = &scope->sources[0];

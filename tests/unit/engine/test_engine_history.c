@@ -218,6 +218,13 @@ static void test_d5_what_is_no_time_is_told_alike_at_its_place(void **state)
     must_point_at(db, "SELECT * FROM t AS OF POSITION ^?", RHEI_PARAMS(rhei_integer(-7)), "and not -7");
     must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME ^SOMETIME", NULL, "stands AS OF, FROM, BETWEEN or ALL");
     must_point_at(db, "SELECT * FROM other JOIN ^absent FOR SYSTEM_TIME ALL", NULL, "no such table: absent");
+    must_point_at(db, "SELECT * FROM ^absent FOR SYSTEM_TIME AS OF '2020-01-01'", NULL, "no such table: absent");
+    must_point_at(db, "SELECT * FROM t, ^absent FOR SYSTEM_TIME BETWEEN 1 AND 2 AS x", NULL, "no such table: absent");
+    must_point_at(db, "SELECT * FROM ^absent AS OF POSITION 1", NULL, "no such table: absent");
+    must_point_at(db, "SELECT * FROM ^elsewhere.t FOR SYSTEM_TIME AS OF 1", NULL,
+                  "tables of schema \"elsewhere\" keep no history");
+    must_execute(db, "CREATE VIEW shown AS SELECT 1");
+    must_point_at(db, "SELECT * FROM ^shown FOR SYSTEM_TIME AS OF 1", NULL, "is a view");
     /* and what SQLite finds wrong, behind the clause and before it */
     must_point_at(db, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE ^nope = 1", NULL, "no such column: nope");
     must_point_at(db, "SELECT ^nope FROM t FOR SYSTEM_TIME AS OF 1", NULL, "no such column: nope");
@@ -343,6 +350,32 @@ static void test_all_tables_as_of_a_time(void **state)
         assert_int_equal(rhei_rows_int64(rows, 1), 3);
         assert_int_equal(rhei_rows_int64(rows, 2), 1);
         rhei_rows_close(&rows);
+    }
+}
+
+/* The router knows how many versions a question is about. */
+static void test_q9_a_question_about_the_past_costs_what_it_reads(void **state)
+{
+    static const char *const questions[] = {"SELECT v %% 10, sum(v) FROM t AS OF POSITION %" PRId64 " GROUP BY 1",
+                                            "SELECT v, count(*) FROM t_history WHERE v > %" PRId64
+                                            " - 10000 GROUP BY 1",
+                                            "SELECT o.id, sum(p.v) FROM other o JOIN t AS OF POSITION %" PRId64
+                                            " AS p ON p.v %% 2 = o.t_id %% 2 GROUP BY 1"};
+    static const char visited[] = "rows SQLite would visit|t";
+    enum { ROWS = 5000 };
+    rhei_db *db = ((struct fixture *)*state)->db;
+    int64_t position = write_at(db, "WITH k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 5000) "
+                                    "INSERT INTO t SELECT i, i, 'x' FROM k");
+    must_execute(db, "UPDATE t SET s = 'y'");
+    for (size_t q = 0; q < sizeof questions / sizeof questions[0]; q++) {
+        char sql[256] = "EXPLAIN ROUTE ";
+        size_t len = strlen(sql);
+        snprintf(sql + len, sizeof sql - len, questions[q], position);
+        char *got = must_rows(db, sql, NULL, RHEI_ROUTE_AUTO);
+        const char *at = strstr(got, visited);
+        if (at == NULL || strtoll(at + strlen(visited), NULL, 10) < ROWS)
+            fail_msg("%s:\n%s", sql, got);
+        rhei_free(got);
     }
 }
 
@@ -802,6 +835,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_d5_a_distance_from_now_is_told_apart_from_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statements_about_all_tables_beside_a_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q9_a_question_about_the_past_costs_what_it_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_names_stand_for_what_they_did_then, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_displaced_rows_end_where_they_did, setup, teardown),

@@ -166,6 +166,61 @@ static void test_a9_versions_are_kept_by_their_number(void **state)
     fixture_end(&fixture);
 }
 
+/* Of tables whose key isn't one that the row's own columns are found by, too. */
+static void test_a9_versions_are_counted_by_the_rows_of_every_kind_of_table(void **state)
+{
+    static const char *const tables[] = {
+        "id TEXT PRIMARY KEY", "id TEXT NOT NULL PRIMARY KEY",  "id BIGINT PRIMARY KEY",  "id INTEGER UNIQUE",
+        "id INTEGER",          "id TEXT COLLATE NOCASE UNIQUE", "id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY"};
+    enum { TABLES = sizeof tables / sizeof *tables };
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_versions = 2};
+    char sql[SQL_BYTES];
+    (void)state;
+    start(&config);
+    for (int t = 0; t < TABLES; t++) {
+        snprintf(sql, sizeof sql, "CREATE TABLE kind_%d (%s, v)%s", t, tables[t],
+                 t == TABLES - 1 ? " WITHOUT ROWID" : "");
+        must_execute(fixture.db, sql);
+    }
+    must_be_built(fixture.db);
+    for (int t = 0; t < TABLES; t++) {
+        snprintf(sql, sizeof sql, "INSERT INTO kind_%d VALUES (1, 0), (2, 0), (3, 0)", t);
+        must_execute(fixture.db, sql);
+        for (int v = 1; v <= 5; v++) {
+            snprintf(sql, sizeof sql, "UPDATE kind_%d SET v = %d WHERE v = %d AND id <> 2", t, v, v - 1);
+            must_execute(fixture.db, sql);
+        }
+        snprintf(sql, sizeof sql, "DELETE FROM kind_%d WHERE id = 3", t);
+        must_execute(fixture.db, sql);
+    }
+    for (int t = 0; t < TABLES; t++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM kind_%d_history", t);
+        await(sql, 7); /* the valid one and two of row 1, the one of row 2, two of row 3 and what ended it */
+        snprintf(sql, sizeof sql, "SELECT id + 0, v, _rhei_operation FROM kind_%d_history ORDER BY 1, 2, 3 DESC", t);
+        must_be(sql, "i1|i3|tU\ni1|i4|tU\ni1|i5|tU\ni2|i0|tI\ni3|i4|tU\ni3|i5|tU\ni3|i5|tD\n");
+    }
+    fixture_end(&fixture);
+}
+
+/* A table that is loaded again in another form goes on counting its rows. */
+static void test_a9_versions_of_hidden_rowids_are_counted_across_a_change_of_columns(void **state)
+{
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_versions = 2};
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "CREATE TABLE k (id TEXT PRIMARY KEY, v)");
+    must_be_built(fixture.db);
+    must_execute(fixture.db, "INSERT INTO k VALUES ('a', 0), ('b', 0)");
+    must_execute(fixture.db, "UPDATE k SET v = 1");
+    must_execute(fixture.db, "UPDATE k SET v = 2 WHERE id = 'a'");
+    must_execute(fixture.db, "ALTER TABLE k ADD COLUMN w");
+    must_be_built(fixture.db);
+    must_execute(fixture.db, "UPDATE k SET w = 1 WHERE id = 'a'");
+    await("SELECT count(*) FROM k_history", 5);
+    must_be("SELECT id, v, w FROM k_history ORDER BY id, _rhei_seq", "ta|i1|n\nta|i2|n\nta|i2|i1\ntb|i0|n\ntb|i1|n\n");
+    fixture_end(&fixture);
+}
+
 /* Asked in a handle of its own. */
 static void must_warn(const char *sql, const struct rhei_value *parameter, const char *answer, const char *words)
 {
@@ -263,6 +318,8 @@ int main(void)
         cmocka_unit_test(test_a9_old_versions_are_forgotten),
         cmocka_unit_test(test_a9_a_copy_of_a_history_keeps_none),
         cmocka_unit_test(test_a9_versions_are_kept_by_their_number),
+        cmocka_unit_test(test_a9_versions_are_counted_by_the_rows_of_every_kind_of_table),
+        cmocka_unit_test(test_a9_versions_of_hidden_rowids_are_counted_across_a_change_of_columns),
         cmocka_unit_test(test_a9_what_was_before_the_history_is_said_with_how_it_was_read),
         cmocka_unit_test(test_one_table_keeps_a_history),
         cmocka_unit_test(test_a_file_gives_tables_modes),

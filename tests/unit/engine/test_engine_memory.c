@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base_memory.h"
+#include "rhei/rhei_async.h"
 #include "rhei/rhei_doors.h"
 #include "rhei/rhei_native.h"
 
@@ -145,6 +146,74 @@ static rhei_status step_session(struct rhei_error *error)
     return status;
 }
 
+/* Rows for what takes a stream. */
+static rhei_status with_rows(const char *rows, struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = RHEI_ROUTE_OLTP};
+    return rhei_query_arrow(fixture.db, rows, NULL, &options, stream, error);
+}
+
+static rhei_status run_each(const char *sql, const char *rows, bool reads, struct rhei_error *error)
+{
+    rhei_statement *statement = NULL;
+    struct ArrowArrayStream stream, answer = {0};
+    struct ArrowArray batch;
+    rhei_status status = rhei_prepare(fixture.db, sql, &statement, error);
+    if (status == RHEI_OK && (status = with_rows(rows, &stream, error)) == RHEI_OK)
+        status = reads ? rhei_statement_query_each(statement, &stream, NULL, &answer, error)
+                       : rhei_statement_execute_each(statement, &stream, NULL, NULL, error);
+    int code = 0;
+    while (status == RHEI_OK && reads && (code = answer.get_next(&answer, &batch)) == 0 && batch.release != NULL)
+        batch.release(&batch);
+    if (status == RHEI_OK && code != 0)
+        status = rhei_stream_error(&answer, code, error);
+    if (answer.release != NULL)
+        answer.release(&answer);
+    rhei_statement_close(&statement);
+    return status;
+}
+
+static rhei_status step_execute_each(struct rhei_error *error)
+{
+    return run_each("UPDATE t SET n = n + 1 WHERE id = ?", "SELECT id FROM t LIMIT 1200", false, error);
+}
+
+static rhei_status step_query_each(struct rhei_error *error)
+{
+    return run_each("SELECT word FROM t WHERE id = ?", "SELECT id FROM t LIMIT 3", true, error);
+}
+
+static rhei_status step_returning_each(struct rhei_error *error)
+{
+    return run_each("UPDATE t SET n = n + 1 WHERE id = ? RETURNING word", "SELECT id FROM t LIMIT 3", true, error);
+}
+
+static rhei_status step_session_ingest(struct rhei_error *error)
+{
+    rhei_session *session = NULL;
+    struct ArrowArrayStream stream;
+    rhei_status status = rhei_session_open(fixture.db, &session, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute(session, "BEGIN", NULL, NULL, error);
+    if (status == RHEI_OK && (status = with_rows("SELECT word, n FROM t LIMIT 1200", &stream, error)) == RHEI_OK)
+        status = rhei_session_ingest_arrow(session, "t", &stream, NULL, NULL, error);
+    rhei_session_close(&session); /* which rolls back */
+    return status;
+}
+
+static rhei_status step_task(struct rhei_error *error)
+{
+    rhei_async *async = NULL;
+    rhei_task *task = NULL;
+    rhei_status status = rhei_async_open(fixture.db, NULL, &async, error);
+    if (status == RHEI_OK)
+        status = rhei_async_submit(async, "SELECT word FROM t WHERE id = ?", RHEI_PARAMS(rhei_text("3")), NULL, &task,
+                                   error);
+    rhei_task_free(&task);
+    rhei_async_close(&async);
+    return status;
+}
+
 static rhei_status step_register(struct rhei_error *error)
 {
     const struct rhei_column columns[] = {{"id", "int64", true, true}, {"at", "timestamp", false, false}};
@@ -242,6 +311,11 @@ static void test_d6_every_call_survives_the_lack_of_memory(void **state)
         {"arrow olap", step_arrow_olap, 150},
         {"prepare", step_prepare, 80},
         {"session", step_session, 80},
+        {"execute each", step_execute_each, 120},
+        {"query each", step_query_each, 150},
+        {"returning each", step_returning_each, 200},
+        {"ingest in a session", step_session_ingest, 150},
+        {"task", step_task, 40},
         {"register", step_register, 150},
         {"sync", step_sync, 100},
         {"watch", step_watch, 60},

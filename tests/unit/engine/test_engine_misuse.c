@@ -239,6 +239,26 @@ static void test_a_handle_opens_and_closes_many_times(void **state)
     fixture_open(&fixture, NULL);
 }
 
+static void test_d5_settings_are_taken_as_a_text(void **state)
+{
+    struct fixture *of = *state;
+    struct rhei_config config = {.struct_size = sizeof config};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    char path[512];
+    rhei_db *db = NULL;
+    (void)snprintf(path, sizeof path, "%s/text.db", of->folder);
+    config.config_text = "[engine]\nthreads = 0";
+    assert_int_equal(rhei_open(path, &config, &db, &error), RHEI_CONFIG);
+    assert_non_null(strstr(error.message, "config_text:2: "));
+    config.config_text = "[[tables]]\nname = \"made\"\nddl = \"CREATE TABLE made (a)\"";
+    config.config_file = "none.toml";
+    assert_int_equal(rhei_open(path, &config, &db, &error), RHEI_INVALID);
+    config.config_file = NULL;
+    assert_int_equal(rhei_open(path, &config, &db, &error), RHEI_OK);
+    must_execute(db, "INSERT INTO made VALUES (1)");
+    rhei_close(&db);
+}
+
 static void test_a8_two_handles_of_one_process(void **state)
 {
     (void)state;
@@ -535,9 +555,47 @@ static void test_texts_read_as_numbers_as_sqlite_does(void **state)
     assert_int_equal(must_int64(fixture.db, "SELECT '0x10'", RHEI_ROUTE_AUTO), 0);
 }
 
+static void test_d2_statements_name_no_files_where_that_is_not_wished(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    char made[300], sql[2][400];
+    rhei_close(&fixture.db);
+    struct rhei_config config = {.struct_size = sizeof config, .no_files = true};
+    fixture_open(&fixture, &config);
+    (void)snprintf(made, sizeof made, "%s/made", fixture.folder);
+    (void)snprintf(sql[0], sizeof sql[0], "ATTACH '%s' AS other", made);
+    (void)snprintf(sql[1], sizeof sql[1], "VACUUM INTO '%s'", made);
+    const char *texts[] = {sql[0],
+                           sql[1],
+                           "ATTACH 'a' || 'b' AS other",
+                           "ATTACH ? AS other",
+                           "VACUUM INTO lower('X')",
+                           "ATTACH ':memory:' AS other",
+                           "ATTACH '' AS other",
+                           "attach ':MEMORY:' as temp2",
+                           "DETACH main",
+                           "DETACH other"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        rhei_rows *rows = NULL;
+        struct rhei_params params = {(const struct rhei_value[]){rhei_text(made)}, i == 3};
+        if (rhei_execute(fixture.db, texts[i], &params, NULL, &error) != RHEI_UNSUPPORTED)
+            fail_msg("%s: %s", texts[i], error.message);
+        assert_string_equal(error.message,
+                            "statements of this handle name no files: no ATTACH, no DETACH, no VACUUM INTO");
+        assert_int_equal(rhei_query(fixture.db, texts[i], &params, NULL, &rows, &error), RHEI_UNSUPPORTED);
+    }
+    assert_int_equal(access(made, F_OK), -1);
+    must_execute(fixture.db, "VACUUM");
+    must_execute(fixture.db, "INSERT INTO t VALUES (-1, 'x', 0)");
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM t", RHEI_ROUTE_AUTO), 20001);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_d2_statements_name_no_files_where_that_is_not_wished, set_up,
+                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_d5_calls_without_a_handle_are_errors, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_d5_calls_without_a_place_for_the_answer_are_errors, set_up,
                                         fixture_tear_down),
@@ -557,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q2_the_locale_of_the_application_changes_nothing, set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_texts_read_as_numbers_as_sqlite_does, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_settings_are_taken_as_a_text, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_d5_a_file_that_may_only_be_read_says_how, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,6 +156,105 @@ static void test_views_of_strings_and_misuse(void **state)
     rhei_statement_close(&statement);
 }
 
+/* ---- What parameters are told as. -------------------------------------------------------------------------------- */
+
+static void check_parameters(rhei_session *session, const char *sql, const char *expected)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    const char *formats[1200];
+    char shown[128] = "";
+    rhei_status status = session == NULL ? rhei_prepare(fixture.db, sql, &statement, &error)
+                                         : rhei_session_prepare(session, sql, &statement, &error);
+    if (status != RHEI_OK)
+        fail_msg("%s: %s", sql, error.message);
+    uint32_t count = rhei_statement_parameter_count(statement);
+    assert_in_range(count, 1, 1200);
+    assert_int_equal(rhei_statement_parameter_formats(statement, formats, &error), RHEI_OK);
+    for (uint32_t i = 0, len = 0; i < count && len < sizeof shown; i++)
+        len += (uint32_t)snprintf(shown + len, sizeof shown - len, i == 0 ? "%s" : " %s", formats[i]);
+    if (strcmp(shown, expected) != 0)
+        fail_msg("%s: %s instead of %s", sql, shown, expected);
+    rhei_statement_close(&statement);
+}
+
+static void test_parameters_go_by_what_stands_beside_them(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"SELECT * FROM l WHERE id = ? AND t > ?2 AND :d = d", "l u tdD"},
+        {"SELECT * FROM k WHERE price < ? AND at BETWEEN ? AND ? AND live = ? AND doc = ?", "g tsm: tsm: b u"},
+        {"SELECT * FROM s JOIN l USING (t) WHERE s.r IN (?, ?) AND +l.n IS ? AND (b, i) = (?, ?)", "g g l z l"},
+        {"SELECT ?, ? + 1, t || ?, ?4 FROM l WHERE t LIKE ?5 LIMIT ?4 OFFSET ?6", "u g u l u l"},
+        {"SELECT CAST(? AS REAL), CAST(? AS INTEGER), CAST(? AS BLOB), CAST(? AS TEXT), date(?), datetime(?), time(?)",
+         "g l z u tdD tsm: ttm"},
+        {"SELECT sum(i) AS s FROM s GROUP BY t HAVING s > ? AND count(*) > ? AND max(t) = ? AND length(t) = ?",
+         "g l u l"},
+        {"SELECT (SELECT 1 FROM s WHERE s.i = l.n AND l.t = ?) FROM l WHERE n = (SELECT r FROM s WHERE b = ?) AND ? IN "
+         "(SELECT i FROM s)",
+         "u z l"},
+        {"SELECT ? = (SELECT max(r) FROM s)", "g"},
+        {"WITH w (q) AS (SELECT n FROM l WHERE t = ?) SELECT * FROM w WHERE q = ?", "u l"},
+        {"WITH RECURSIVE w (q) AS (SELECT 1 UNION ALL SELECT q + 1 FROM w WHERE q < ?) SELECT * FROM w", "u"},
+        {"SELECT * FROM (SELECT d FROM l WHERE id = ?) AS f WHERE f.d = ?", "l tdD"},
+        {"SELECT CASE l.id WHEN ? THEN ? ELSE l.t END, coalesce(?, n), iif(live, ?, 2) FROM l, k WHERE ? AND NOT ? AND "
+         "x = "
+         "?",
+         "l u l u b b u"},
+        {"SELECT * FROM one, v WHERE one.key = ? AND v.id = ?", "l u"},
+        {"SELECT rowid FROM s WHERE rowid = ? AND i = 1.5 + ? AND i & ?", "l g l"},
+        {"INSERT INTO l (t, id) VALUES (?, ?), (?, ?), (upper(?), coalesce(?, 0))", "u l u l u l"},
+        {"INSERT INTO k VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)", "l g tsm: b u l g tsm: b u"},
+        {"INSERT INTO made VALUES (?, ?)", "l u"},
+        {"INSERT INTO l (id, d) SELECT ?, d FROM l WHERE n = ? RETURNING id = ?", "l l l"},
+        {"INSERT INTO l (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET d = ?, t = excluded.t WHERE excluded.n > "
+         "?",
+         "l l tdD l"},
+        {"UPDATE l SET n = ?, t = ?, (d, x) = (?, ?) WHERE id = ? AND n + ? > 2", "l u tdD u l g"},
+        {"UPDATE l AS o SET n = s.i FROM s WHERE s.r = ? AND o.t = ?", "g u"},
+        {"DELETE FROM l WHERE d < ?", "tdD"},
+        {"DELETE FROM l WHERE d < ? RETURNING t || ?", "tdD u"},
+        {"SELECT ? IN (), 1 FROM l WHERE ? NOT IN () OR t IN (?)", "u u u"},
+        {"SELECT sum(?) OVER (ORDER BY ?), group_concat(t, ?) FILTER (WHERE ?) FROM l ORDER BY n = ?", "g u u b l"},
+        {"SELECT * FROM json_each(?) WHERE value = ? AND (1, ?) = (SELECT 1, 2)", "u u u"},
+        {"VALUES (?, ?), (?, 2)", "u u u"},
+        {"EXPLAIN SELECT 1 FROM l WHERE id = ? UNION SELECT ? FROM l WHERE n = ? ORDER BY 1 LIMIT ?", "l u l l"},
+        {"REPLACE INTO l (id, t) WITH w AS (SELECT ? AS q) SELECT q, ? FROM w WHERE q IS NOT ?", "u u u"},
+        {NULL, NULL},
+    };
+    must_execute(fixture.db,
+                 "CREATE TABLE k (id INTEGER PRIMARY KEY, price DECIMAL(10, 2), at TIMESTAMP, live BOOLEAN, doc JSON)");
+    must_execute(fixture.db, "CREATE VIEW one AS SELECT id AS key FROM l");
+    must_execute(fixture.db, "CREATE TABLE made (id INTEGER PRIMARY KEY, g REAL AS (id * 2.0) STORED, t TEXT)");
+    for (size_t i = 0; cases[i][1] != NULL; i++)
+        check_parameters(NULL, cases[i][0], cases[i][1]);
+    char many[16384] = "INSERT INTO l (id, t) VALUES (NULL, 'a')"; /* more than a probe has room for */
+    for (int i = 0; i < 550; i++)
+        strcat(many, ",(NULL, ?)");
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    const char *formats[550];
+    assert_int_equal(rhei_prepare(fixture.db, many, &statement, &error), RHEI_OK);
+    assert_int_equal(rhei_statement_parameter_formats(statement, formats, &error), RHEI_OK);
+    assert_string_equal(formats[549], "u");
+    assert_int_equal(rhei_statement_parameter_formats(statement, NULL, &error), RHEI_INVALID);
+    rhei_statement_close(&statement);
+    assert_int_equal(rhei_statement_parameter_formats(NULL, formats, &error), RHEI_INVALID);
+}
+
+static void test_parameters_of_a_sessions_own_tables_are_told(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_session *session = NULL;
+    assert_int_equal(rhei_session_open(fixture.db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "CREATE TABLE own (a REAL, b BLOB)", NULL, NULL, &error), RHEI_OK);
+    check_parameters(session, "INSERT INTO own VALUES (?, ?)", "g z");
+    check_parameters(session, "SELECT 1 FROM own WHERE b = ?", "z");
+    rhei_session_close(&session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +264,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q8_a_changed_schema_is_seen, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a_sessions_own_tables_are_known, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_views_of_strings_and_misuse, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_parameters_go_by_what_stands_beside_them, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_parameters_of_a_sessions_own_tables_are_told, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

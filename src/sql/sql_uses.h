@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands beside the parameters of a statement, from which a client that must be told a type is told one. SQLite's parameters have none: this is
+ * a hint, and what it doesn't find is SQL_USE_UNKNOWN. Pure; any thread.
+ */
+#ifndef SQL_SQL_USES_H
+#define SQL_SQL_USES_H
+
+#include "sql/sql.h"
+
+enum sql_use {
+    SQL_USE_UNKNOWN = 0,
+    SQL_USE_INTEGER,
+    SQL_USE_REAL,
+    SQL_USE_TEXT,
+    SQL_USE_BLOB,
+    SQL_USE_TYPE,   /* of the type in `type`, as a column may be declared */
+    SQL_USE_COLUMN, /* what column `column` of `probe` is */
+    SQL_USE_PLACE, /* what column `column` of the table `insert` is, those counted that INSERT without a list of columns means */
+};
+
+struct sql_parameter_use {
+    uint8_t use; /* enum sql_use */
+    uint32_t column;
+    const char *type; /* the tree's */
+};
+
+struct sql_uses {
+    struct sql_parameter_use *parameters; /* by number - 1 */
+    uint32_t count;
+    struct base_buffer probe; /* a SELECT whose columns have the declared types; never to be run. Empty: none */
+    uint32_t probe_columns;
+    const struct sql_source *insert; /* the tree's; NULL: no parameter has SQL_USE_PLACE */
+};
+
+/* Reads a tree. RHEI_NO_MEMORY alone can go wrong; end with sql_uses_reset, before the tree is freed. */
+rhei_status sql_uses_read(const struct sql_tree *tree, struct sql_uses *uses, struct rhei_error *error);
+void sql_uses_reset(struct sql_uses *uses);
+
+/* Where names are looked up: the FROM of a SELECT or the table of a change, and what is around it. */
+struct sql_scope {
+    const struct sql_scope *outer;   /* NULL: none */
+    const struct sql_with *with;     /* NULL: none */
+    const struct sql_source *target; /* NULL: none */
+    const struct sql_from *from;     /* NULL: none */
+    const struct sql_items
+        *aliases; /* columns of the result, whose names may be used as if they were columns; NULL: none */
+};
+/* A column as a subquery of its scope: "(SELECT (SELECT a FROM inner) FROM outer)". In sql_print.c. */
+void sql_print_in_scope(struct base_buffer *out, const struct sql_expr *column, const struct sql_scope *scope);
+
+#endif
