@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A slot is FREE, READING (a request is awaited or on its way) or ANSWERING. FREE -> READING in take(), by the accepting thread;
+ * READING -> ANSWERING and back, and -> FREE by the connection's own thread, in serve(). All under the server's lock, which nothing is done
+ * under that may wait.
+ */
+#include "http_server.h"
+
+#include "http_socket.h"
+#include "rh_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PIECE = 64 << 10, BODY_MOST = 64 << 10, SLOTS = 64, HEAD_MS = 10000, BODY_MS = 60000, IDLE_MS = 30000 };
+enum { SEND_MS = 30000, ROOM_MS = 1000, LINGER_MS = 1000, OVER_MS = 1000 };
+enum slot_state { SLOT_FREE, SLOT_READING, SLOT_ANSWERING };
+
+struct slot {
+    struct http_server *server;
+    int fd;
+    enum slot_state state;
+    int64_t since_ms; /* it is READING */
+    bool cut;         /* its answer has no end that could be missed: the connection is reset */
+};
+
+struct http_server {
+    struct http_options options;
+    int fd, wake[2], port;
+    char address[300];
+    char *socket_path;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    bool stopping, over; /* no new requests; nor those that run */
+    unsigned taken;
+    struct slot *slots;
+};
+
+struct http_exchange {
+    struct slot *slot;
+    bool keep_alive, chunks, chunked, begun, broken, head_only;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------------ */
+
+static bool send_all(struct http_exchange *exchange, const char *bytes, size_t length)
+{
+    const struct slot *slot = exchange->slot;
+    struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
+    while (length > 0 && !exchange->broken) {
+        ssize_t sent = send(slot->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) {
+            bytes += sent;
+            length -= (size_t)sent;
+        } else if (errno == EAGAIN || errno == EINTR) {
+            exchange->broken = poll(&ready, 1, (int)slot->server->options.send_ms) <= 0;
+        } else {
+            exchange->broken = true;
+        }
+    }
+    return !exchange->broken;
+}
+
+static const char *reason_of(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {{200, "OK"},
+                   {204, "No Content"},
+                   {304, "Not Modified"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {406, "Not Acceptable"},
+                   {408, "Request Timeout"},
+                   {409, "Conflict"},
+                   {413, "Content Too Large"},
+                   {415, "Unsupported Media Type"},
+                   {421, "Misdirected Request"},
+                   {422, "Unprocessable Content"},
+                   {429, "Too Many Requests"},
+                   {431, "Request Header Fields Too Large"},
+                   {500, "Internal Server Error"},
+                   {501, "Not Implemented"},
+                   {503, "Service Unavailable"},
+                   {504, "Gateway Timeout"},
+                   {505, "HTTP Version Not Supported"}};
+    for (size_t at = 0; at < sizeof reasons / sizeof reasons[0]; at++)
+        if (reasons[at].status == status)
+            return reasons[at].reason;
+    return "Other";
+}
+
+static void add_head(const struct http_exchange *exchange, struct rh_buffer *head, int status, const char *type,
+                     const char *headers)
+{
+    rh_buffer_format(head, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+    if (type != NULL)
+        rh_buffer_format(head, "Content-Type: %s\r\n", type);
+    rh_buffer_add_text(head, "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n");
+    if (!exchange->keep_alive)
+        rh_buffer_add_text(head, "Connection: close\r\n");
+    rh_buffer_add_text(head, headers == NULL ? "" : headers);
+}
+
+void http_answer(struct http_exchange *exchange, int status, const char *type, const char *headers, const void *body,
+                 size_t length)
+{
+    struct rh_buffer answer = {0};
+    add_head(exchange, &answer, status, type, headers);
+    rh_buffer_format(&answer, "Content-Length: %zu\r\n\r\n", length);
+    if (length > 0 && !exchange->head_only)
+        rh_buffer_add(&answer, body, length);
+    exchange->begun = true;
+    (void)send_all(exchange, answer.bytes, answer.length);
+    rh_buffer_free(&answer);
+}
+
+void http_begin(struct http_exchange *exchange, int status, const char *type, const char *headers)
+{
+    struct rh_buffer head = {0};
+    exchange->begun = true;
+    exchange->chunked = exchange->chunks;
+    exchange->keep_alive =
+        exchange->keep_alive && exchange->chunked; /* else the connection's end is that of the answer */
+    add_head(exchange, &head, status, type, headers);
+    rh_buffer_add_text(&head, exchange->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+    (void)send_all(exchange, head.bytes, head.length);
+    rh_buffer_free(&head);
+}
+
+static bool is_over(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool over = server->over;
+    pthread_mutex_unlock(&server->lock);
+    return over;
+}
+
+void http_cut(struct http_exchange *exchange)
+{
+    exchange->broken = true;
+    exchange->slot->cut = exchange->begun && !exchange->chunked;
+}
+
+bool http_write(struct http_exchange *exchange, const void *bytes, size_t length)
+{
+    char size[24];
+    if (is_over(exchange->slot->server))
+        http_cut(exchange);
+    if (length == 0) /* would end it */
+        return !exchange->broken;
+    if (!exchange->chunked)
+        return send_all(exchange, bytes, length);
+    int digits = snprintf(size, sizeof size, "%zx\r\n", length);
+    return send_all(exchange, size, (size_t)digits) && send_all(exchange, bytes, length) &&
+           send_all(exchange, "\r\n", 2);
+}
+
+void http_peer(const struct http_exchange *exchange, char *peer, size_t size)
+{
+    http_socket_peer(exchange->slot->fd, peer, size);
+}
+
+bool http_gone(struct http_exchange *exchange)
+{
+    char byte;
+    return is_over(exchange->slot->server) || recv(exchange->slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* ---- One connection ----------------------------------------------------------------------------------------------- */
+
+/* More bytes until `deadline_ms`. False: there are none. */
+static bool read_more(struct slot *slot, struct rh_buffer *bytes, int64_t deadline_ms)
+{
+    struct pollfd ready = {.fd = slot->fd, .events = POLLIN};
+    for (;;) {
+        int64_t left = deadline_ms - now_ms();
+        if (left <= 0 || poll(&ready, 1, (int)left) == 0)
+            return false;
+        rh_buffer_reserve(bytes, PIECE);
+        ssize_t got = recv(slot->fd, bytes->bytes + bytes->length, PIECE, MSG_DONTWAIT);
+        if (got > 0) {
+            bytes->length += (size_t)got;
+            bytes->bytes[bytes->length] = '\0';
+            return true;
+        }
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            return false;
+    }
+}
+
+static void refuse(struct http_exchange *exchange, int status, const char *why)
+{
+    struct rh_buffer text = {0};
+    rh_buffer_format(&text, "%s\n", why);
+    exchange->keep_alive = false;
+    http_answer(exchange, status, "text/plain; charset=utf-8", NULL, text.bytes, text.length);
+    rh_buffer_free(&text);
+}
+
+/* A whole request at the start of `bytes`; false: the connection is over, and the client was told why where that is of use. */
+static bool read_request(struct slot *slot, struct rh_buffer *bytes, bool first, struct http_request *request,
+                         struct http_exchange *exchange)
+{
+    const struct http_options *options = &slot->server->options;
+    int64_t deadline_ms = now_ms() + (first || bytes->length > 0 ? options->head_ms : options->idle_ms);
+    bool head = false, idle = bytes->length == 0 && !first;
+    for (;;) {
+        enum http_read read = http_read_request(bytes->bytes, bytes->length, options->body_most, request);
+        if (read == HTTP_DONE)
+            return true;
+        if (read == HTTP_BAD) {
+            refuse(exchange, request->status, request->why);
+            return false;
+        }
+        if (read == HTTP_BODY && !head) {
+            head = true;
+            deadline_ms = now_ms() + options->body_ms;
+            if (request->expects && !send_all(exchange, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+                return false;
+        }
+        if (!read_more(slot, bytes, deadline_ms)) {
+            if (bytes->length > 0 && now_ms() >= deadline_ms)
+                refuse(exchange, 408, "the request took too long to arrive");
+            return false;
+        }
+        if (idle)
+            deadline_ms = now_ms() + options->head_ms;
+        idle = false;
+    }
+}
+
+static bool set_state(struct slot *slot, enum slot_state state)
+{
+    struct http_server *server = slot->server;
+    pthread_mutex_lock(&server->lock);
+    bool go = !server->stopping;
+    if (go || state != SLOT_ANSWERING) {
+        slot->state = state;
+        slot->since_ms = now_ms();
+    }
+    pthread_mutex_unlock(&server->lock);
+    return go;
+}
+
+static bool answer_one(struct slot *slot, struct rh_buffer *bytes, bool first)
+{
+    struct http_request request;
+    struct http_exchange exchange = {.slot = slot};
+    if (!read_request(slot, bytes, first, &request, &exchange) || !set_state(slot, SLOT_ANSWERING))
+        return false;
+    exchange.keep_alive = request.keep_alive;
+    exchange.chunks = request.chunks;
+    exchange.head_only = http_same(request.method, "HEAD");
+    slot->server->options.handle(slot->server->options.context, &request, &exchange);
+    if (!exchange.begun)
+        refuse(&exchange, 500, "there is no answer");
+    if (exchange.chunked && !exchange.broken)
+        (void)send_all(&exchange, "0\r\n\r\n", 5);
+    size_t rest = bytes->length - request.length;
+    memmove(bytes->bytes, bytes->bytes + request.length, rest);
+    bytes->length = rest;
+    return set_state(slot, SLOT_READING) && exchange.keep_alive && !exchange.broken;
+}
+
+/* What the client still sends is read away: closing over it would take the answer from it. */
+static void linger(int fd)
+{
+    char piece[4096];
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    int64_t deadline_ms = now_ms() + LINGER_MS;
+    (void)shutdown(fd, SHUT_WR);
+    for (int64_t left = LINGER_MS; left > 0 && poll(&ready, 1, (int)left) > 0; left = deadline_ms - now_ms())
+        if (recv(fd, piece, sizeof piece, MSG_DONTWAIT) <= 0)
+            break;
+}
+
+static void *serve(void *argument)
+{
+    struct slot *slot = argument;
+    struct http_server *server = slot->server;
+    struct rh_buffer bytes = {0};
+    for (bool first = true; answer_one(slot, &bytes, first); first = false)
+        ;
+    if (slot->cut)
+        (void)setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &(const struct linger){.l_onoff = 1}, sizeof(struct linger));
+    else
+        linger(slot->fd);
+    rh_buffer_free(&bytes);
+    pthread_mutex_lock(&server->lock);
+    (void)close(slot->fd);
+    slot->state = SLOT_FREE;
+    server->taken--;
+    pthread_cond_broadcast(&server->freed);
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+/* ---- All of them -------------------------------------------------------------------------------------------------- */
+
+/* Under the lock. Who is longest without a whole request; NULL: all are being answered. */
+static struct slot *slowest(struct http_server *server)
+{
+    struct slot *found = NULL;
+    for (unsigned at = 0; at < server->options.connections_most; at++) {
+        struct slot *slot = &server->slots[at];
+        if (slot->state == SLOT_READING && (found == NULL || slot->since_ms < found->since_ms))
+            found = slot;
+    }
+    return found;
+}
+
+static void wait_freed(struct http_server *server, int64_t ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
+    until.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    (void)pthread_cond_timedwait(&server->freed, &server->lock, &until);
+}
+
+/* Under the lock. */
+static struct slot *find_room(struct http_server *server)
+{
+    int64_t until_ms = now_ms() + ROOM_MS;
+    struct slot *slot = server->taken == server->options.connections_most ? slowest(server) : NULL;
+    if (slot != NULL)
+        (void)shutdown(slot->fd, SHUT_RDWR);
+    while (server->taken == server->options.connections_most && slot != NULL && now_ms() < until_ms)
+        wait_freed(server, until_ms - now_ms());
+    for (unsigned at = 0; at < server->options.connections_most; at++)
+        if (server->slots[at].state == SLOT_FREE)
+            return &server->slots[at];
+    return NULL;
+}
+
+static void take(struct http_server *server, int fd)
+{
+    static const char full[] =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    pthread_t thread;
+    pthread_attr_t attributes;
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_mutex_lock(&server->lock);
+    struct slot *slot = find_room(server);
+    bool started = false;
+    if (slot != NULL) {
+        *slot = (struct slot){.server = server, .fd = fd, .state = SLOT_READING, .since_ms = now_ms()};
+        started = pthread_create(&thread, &attributes, serve, slot) == 0;
+        slot->state = started ? SLOT_READING : SLOT_FREE;
+        server->taken += started;
+    }
+    pthread_mutex_unlock(&server->lock);
+    (void)pthread_attr_destroy(&attributes);
+    if (started)
+        return;
+    (void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)close(fd);
+}
+
+static void *accept_all(void *argument)
+{
+    struct http_server *server = argument;
+    struct pollfd ready[] = {{.fd = server->fd, .events = POLLIN}, {.fd = server->wake[0], .events = POLLIN}};
+    for (;;) {
+        if (poll(ready, 2, -1) < 0)
+            continue;
+        if (ready[1].revents != 0)
+            return NULL;
+        int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            take(server, fd);
+        else if (errno == EMFILE || errno == ENFILE) /* it stays readable: no turning without rest */
+            (void)poll(&ready[1], 1, 100);
+    }
+}
+
+static void free_server(struct http_server *server)
+{
+    if (server->socket_path != NULL)
+        (void)unlink(server->socket_path);
+    if (server->fd >= 0)
+        (void)close(server->fd);
+    (void)close(server->wake[0]);
+    (void)close(server->wake[1]);
+    pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->freed);
+    free(server->socket_path);
+    free(server->slots);
+    free(server);
+}
+
+static int64_t or_usual(int64_t given, int64_t usual)
+{
+    return given != 0 ? given : usual;
+}
+
+static void set_limits(struct http_options *options)
+{
+    options->body_most = options->body_most != 0 ? options->body_most : BODY_MOST;
+    options->connections_most = options->connections_most != 0 ? options->connections_most : SLOTS;
+    options->head_ms = or_usual(options->head_ms, HEAD_MS);
+    options->body_ms = or_usual(options->body_ms, BODY_MS);
+    options->idle_ms = or_usual(options->idle_ms, IDLE_MS);
+    options->send_ms = or_usual(options->send_ms, SEND_MS);
+}
+
+bool http_start(const struct http_options *options, struct http_server **made, char *why, size_t why_size)
+{
+    struct http_server *server = rh_allocate(sizeof *server);
+    pthread_condattr_t monotonic;
+    *server = (struct http_server){.options = *options, .fd = -1, .wake = {-1, -1}};
+    *made = NULL;
+    set_limits(&server->options);
+    server->slots = rh_allocate(server->options.connections_most * sizeof *server->slots);
+    memset(server->slots, 0, server->options.connections_most * sizeof *server->slots);
+    (void)pthread_mutex_init(&server->lock, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&server->freed, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    if (options->socket_path != NULL)
+        server->fd = http_listen_socket(options->socket_path, why, why_size);
+    else
+        server->fd =
+            http_listen(options->listen, server->address, sizeof server->address, &server->port, why, why_size);
+    if (server->fd >= 0 && options->socket_path != NULL)
+        server->socket_path = rh_copy_text(options->socket_path, strlen(options->socket_path));
+    bool good = server->fd >= 0;
+    if (good &&
+        (pipe2(server->wake, O_CLOEXEC) != 0 || pthread_create(&server->thread, NULL, accept_all, server) != 0)) {
+        (void)snprintf(why, why_size, "can't start a thread: %s", strerror(errno));
+        good = false;
+    }
+    if (good)
+        *made = server;
+    else
+        free_server(server);
+    return good;
+}
+
+int http_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+const char *http_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+/* Under the lock. */
+static void hang_up(struct http_server *server, enum slot_state state, int how)
+{
+    for (unsigned at = 0; at < server->options.connections_most; at++)
+        if (server->slots[at].state == state)
+            (void)shutdown(server->slots[at].fd, how);
+}
+
+void http_stop(struct http_server **stopping, int64_t drain_ms)
+{
+    struct http_server *server = *stopping;
+    *stopping = NULL;
+    if (server == NULL)
+        return;
+    (void)!write(server->wake[1], "", 1);
+    pthread_join(server->thread, NULL);
+    int64_t until_ms = now_ms() + drain_ms;
+    pthread_mutex_lock(&server->lock);
+    server->stopping = true;
+    hang_up(server, SLOT_READING, SHUT_RDWR);
+    while (server->taken > 0 && now_ms() < until_ms)
+        wait_freed(server, until_ms - now_ms());
+    server->over = true; /* what hasn't begun to answer says that it was ended */
+    until_ms = now_ms() + OVER_MS;
+    while (server->taken > 0 && now_ms() < until_ms)
+        wait_freed(server, until_ms - now_ms());
+    hang_up(server, SLOT_ANSWERING, SHUT_RDWR);
+    while (server->taken > 0)
+        wait_freed(server, 1000);
+    pthread_mutex_unlock(&server->lock);
+    free_server(server);
+}
