@@ -2,10 +2,11 @@
 /* The engine gives its advice to programs; the same in the words of the command line. */
 #include "rh_advice.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* tests/e2e/test_rh_errors.py looks each first text up in the engine's sources. */
-static const struct {
+static const struct advice {
     const char *engine, *tool;
 } words[] = {
     {"a transaction that spans calls needs a session (rhei_session_open), so that nobody else's write becomes part of "
@@ -15,8 +16,10 @@ static const struct {
      "if it is the column store's, ask with rh query --route olap"},
     {"this PRAGMA sets something: run it as a write, where all writes will follow it",
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
+    {"; run a script with rhei_execute_script", ""},
     {"rhei_repair mends the folder", "rh repair mends the folder"},
     {"rhei_repair loads it anew", "rh repair loads it anew"},
+    {"rhei_sync_now makes another checkpoint", "rh sync makes another checkpoint"},
     {"rhei_sync_now begins a new history", "rh sync begins a new history"},
     {"it has to be built again, soon in the background, or by rhei_repair",
      "it has to be built again: rh repair, without a table's name, does that"},
@@ -45,20 +48,42 @@ static const struct {
     {"which the setting olap_syntax turned off", "which olap_syntax = false in the --config file turned off"},
 };
 
+/* Where the prompt has a command for it; these go first. */
+static const struct advice at_prompt[] = {
+    {"if it is the column store's, ask with the route olap", "if it is the column store's, .olap asks it"},
+    {"wait for its build with rhei_initial_sync, or see rh status", ".status tells why"},
+    {"or open it for reading alone (read_only)", "or only read it (rh repl --read-only)"},
+    {"route the statement to oltp", "ask with .oltp"},
+    {"open with read_only instead", "use rh repl --read-only instead"},
+    {"rhei_sync_now makes another checkpoint", ".sync makes another checkpoint"},
+};
+static bool is_at_prompt;
+
+void rh_advise_at_prompt(void)
+{
+    is_at_prompt = true;
+}
+
+static const struct advice *find(const struct advice *list, size_t count, const char *message)
+{
+    for (size_t at = 0; at < count; at++)
+        if (strncmp(message, list[at].engine, strlen(list[at].engine)) == 0)
+            return &list[at];
+    return NULL;
+}
+
 void rh_add_in_our_words(struct rh_buffer *out, const char *message)
 {
     while (*message != '\0') {
-        size_t found = 0, passed = 0;
-        for (size_t at = 0; at < sizeof words / sizeof words[0] && passed == 0; at++)
-            if (strncmp(message, words[at].engine, strlen(words[at].engine)) == 0) {
-                found = at;
-                passed = strlen(words[at].engine);
-            }
-        if (passed > 0)
-            rh_buffer_add_text(out, words[found].tool);
+        const struct advice *found =
+            is_at_prompt ? find(at_prompt, sizeof at_prompt / sizeof *at_prompt, message) : NULL;
+        if (found == NULL)
+            found = find(words, sizeof words / sizeof *words, message);
+        if (found != NULL)
+            rh_buffer_add_text(out, found->tool);
         else
             rh_buffer_add_char(out, *message);
-        message += passed > 0 ? passed : 1;
+        message += found != NULL ? strlen(found->engine) : 1;
     }
     rh_buffer_add(out, "", 0); /* a text also where there is none */
 }

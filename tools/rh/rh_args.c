@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_args.h"
 
+#include "rh_args_rows.h"
 #include "rh_number.h"
 #include "rh_text.h"
 
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-const char *const rh_command_names[] = {"exec",   "query",  "sync",   "status",  "info",     "import", "verify",
-                                        "repair", "backup", "detach", "changes", "settings", "help",   NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",   "status", "info",      "import",   "export",
+                                        "verify", "repair", "backup", "detach", "changes",   "settings", "config",
+                                        "serve",  "repl",   "mcp",    "agent",  "dashboard", "help",     NULL};
 
 enum option_id {
     OPTION_DB = 256,
@@ -29,6 +32,9 @@ enum option_id {
     OPTION_EXPLAIN,
     OPTION_JSON,
     OPTION_CREATE,
+    OPTION_REPLACE,
+    OPTION_ENCODING,
+    OPTION_QUOTE,
     OPTION_KEY,
     OPTION_DELIMITER,
     OPTION_HEADER,
@@ -39,13 +45,35 @@ enum option_id {
     OPTION_ANY_TYPE,
     OPTION_CONFLICT,
     OPTION_RENAME,
+    OPTION_TYPE,
     OPTION_SKIP,
+    OPTION_ALL,
+    OPTION_FORCE,
     OPTION_CONSUMER,
     OPTION_FOLLOW,
     OPTION_OLDEST,
     OPTION_DROP,
     OPTION_SCHEMAS,
     OPTION_RATE,
+    OPTION_FLIGHT,
+    OPTION_TOKEN_FILE,
+    OPTION_USERS_FILE,
+    OPTION_NO_AUTH,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_CLIENT_CA,
+    OPTION_DRAIN,
+    OPTION_MAX_ROWS,
+    OPTION_TRANSACTION_IDLE,
+    OPTION_MAKE_USER,
+    OPTION_WRITE,
+    OPTION_MAX_BYTES,
+    OPTION_AGENT,
+    OPTION_METRICS,
+    OPTION_HTTP,
+    OPTION_HEADLESS,
+    OPTION_DEMO,
+    OPTION_REFRESH,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_END,
@@ -70,6 +98,9 @@ static const struct option long_options[] = {
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"json", no_argument, NULL, OPTION_JSON},
     {"create", no_argument, NULL, OPTION_CREATE},
+    {"replace", no_argument, NULL, OPTION_REPLACE},
+    {"encoding", required_argument, NULL, OPTION_ENCODING},
+    {"quote", required_argument, NULL, OPTION_QUOTE},
     {"key", required_argument, NULL, OPTION_KEY},
     {"delimiter", required_argument, NULL, OPTION_DELIMITER},
     {"header", no_argument, NULL, OPTION_HEADER},
@@ -80,12 +111,34 @@ static const struct option long_options[] = {
     {"any-type", no_argument, NULL, OPTION_ANY_TYPE},
     {"on-conflict", required_argument, NULL, OPTION_CONFLICT},
     {"rename", required_argument, NULL, OPTION_RENAME},
+    {"type", required_argument, NULL, OPTION_TYPE},
     {"skip", required_argument, NULL, OPTION_SKIP},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"force", no_argument, NULL, OPTION_FORCE},
     {"consumer", required_argument, NULL, OPTION_CONSUMER},
     {"follow", no_argument, NULL, OPTION_FOLLOW},
     {"oldest", no_argument, NULL, OPTION_OLDEST},
     {"drop", no_argument, NULL, OPTION_DROP},
     {"schemas", no_argument, NULL, OPTION_SCHEMAS},
+    {"flight", required_argument, NULL, OPTION_FLIGHT},
+    {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
+    {"users-file", required_argument, NULL, OPTION_USERS_FILE},
+    {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
+    {"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
+    {"tls-key", required_argument, NULL, OPTION_TLS_KEY},
+    {"tls-client-ca", required_argument, NULL, OPTION_TLS_CLIENT_CA},
+    {"drain", required_argument, NULL, OPTION_DRAIN},
+    {"max-rows", required_argument, NULL, OPTION_MAX_ROWS},
+    {"transaction-idle", required_argument, NULL, OPTION_TRANSACTION_IDLE},
+    {"make-user", required_argument, NULL, OPTION_MAKE_USER},
+    {"write", no_argument, NULL, OPTION_WRITE},
+    {"max-bytes", required_argument, NULL, OPTION_MAX_BYTES},
+    {"agent", no_argument, NULL, OPTION_AGENT},
+    {"metrics", required_argument, NULL, OPTION_METRICS},
+    {"http", required_argument, NULL, OPTION_HTTP},
+    {"headless", no_argument, NULL, OPTION_HEADLESS},
+    {"demo", no_argument, NULL, OPTION_DEMO},
+    {"refresh", required_argument, NULL, OPTION_REFRESH},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -93,52 +146,20 @@ static const struct option long_options[] = {
 
 #define ONLY(command) (1U << (command))
 #define STATEMENTS    (ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_QUERY))
+#define ASKING        (STATEMENTS | ONLY(RH_COMMAND_REPL))
+#define AGENTS        (ONLY(RH_COMMAND_MCP) | ONLY(RH_COMMAND_AGENT))
 #define EVERYWHERE    (~0U)
 
-/* Which commands an option belongs to. */
-static unsigned commands_of(int option)
+static unsigned commands_of_rows(int option)
 {
     switch (option) {
-    case OPTION_FILE:
-    case OPTION_PARAM:
-        return STATEMENTS;
-    case OPTION_DB:
-    case OPTION_CONFIG:
-        return EVERYWHERE & ~ONLY(RH_COMMAND_SETTINGS);
-    case OPTION_TIMEOUT:
-        return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR) |
-               ONLY(RH_COMMAND_BACKUP);
-    case OPTION_RATE:
-        return ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
-    case OPTION_FORMAT:
-        return STATEMENTS | ONLY(RH_COMMAND_SETTINGS) | ONLY(RH_COMMAND_CHANGES);
-    case OPTION_WIDTH:
-        return STATEMENTS | ONLY(RH_COMMAND_SETTINGS);
-    case OPTION_STATS:
-    case OPTION_NULL_TEXT:
-        return STATEMENTS;
-    case OPTION_NO_HEADER:
-        return STATEMENTS | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SETTINGS);
-    case OPTION_ROUTE:
-    case OPTION_FRESHNESS:
-    case OPTION_AS_OF:
-    case OPTION_EXPLAIN:
-        return ONLY(RH_COMMAND_QUERY);
-    case OPTION_READ_ONLY:
-        return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO);
-    case OPTION_CAPTURE:
-        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_CHANGES) |
-               ONLY(RH_COMMAND_REPAIR);
-    case OPTION_CONSUMER:
-    case OPTION_FOLLOW:
-    case OPTION_OLDEST:
-    case OPTION_DROP:
-    case OPTION_SCHEMAS:
-        return ONLY(RH_COMMAND_CHANGES);
-    case OPTION_JSON:
-        return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
-               ONLY(RH_COMMAND_REPAIR) | ONLY(RH_COMMAND_BACKUP);
+    case OPTION_ALL:
+    case OPTION_FORCE:
+        return ONLY(RH_COMMAND_EXPORT);
     case OPTION_CREATE:
+    case OPTION_REPLACE:
+    case OPTION_ENCODING:
+    case OPTION_QUOTE:
     case OPTION_KEY:
     case OPTION_DELIMITER:
     case OPTION_HEADER:
@@ -148,6 +169,7 @@ static unsigned commands_of(int option)
     case OPTION_ANY_TYPE:
     case OPTION_CONFLICT:
     case OPTION_RENAME:
+    case OPTION_TYPE:
     case OPTION_SKIP:
         return ONLY(RH_COMMAND_IMPORT);
     default:
@@ -155,25 +177,124 @@ static unsigned commands_of(int option)
     }
 }
 
-static bool read_format(struct rh_args *args, const char *text, struct rh_buffer *why)
+/* Which commands an option belongs to. */
+static unsigned commands_of(int option)
 {
-    static const char *const names[] = {"table", "csv",      "json",  "ndjson",  "markdown",
-                                        "tsv",   "vertical", "arrow", "parquet", "debezium"};
-    for (int at = 0; at < 10; at++) {
-        if (strcmp(text, names[at]) == 0) {
-            args->format = (enum rh_format)(RH_FORMAT_TABLE + at);
+    switch (option) {
+    case OPTION_FILE:
+        return STATEMENTS;
+    case OPTION_PARAM:
+        return STATEMENTS | ONLY(RH_COMMAND_EXPORT);
+    case OPTION_DB:
+    case OPTION_CONFIG:
+        return EVERYWHERE & ~ONLY(RH_COMMAND_SETTINGS);
+    case OPTION_TIMEOUT:
+        return ASKING | AGENTS | ONLY(RH_COMMAND_EXPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
+               ONLY(RH_COMMAND_REPAIR) | ONLY(RH_COMMAND_BACKUP) | ONLY(RH_COMMAND_SERVE);
+    case OPTION_RATE:
+        return ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
+    case OPTION_FORMAT:
+        return ASKING | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_EXPORT) | ONLY(RH_COMMAND_SETTINGS) |
+               ONLY(RH_COMMAND_CONFIG) | ONLY(RH_COMMAND_CHANGES);
+    case OPTION_WIDTH:
+        return ASKING | ONLY(RH_COMMAND_SETTINGS) | ONLY(RH_COMMAND_CONFIG);
+    case OPTION_STATS:
+        return STATEMENTS;
+    case OPTION_NULL_TEXT:
+        return ASKING | ONLY(RH_COMMAND_EXPORT);
+    case OPTION_NO_HEADER:
+        return STATEMENTS | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_EXPORT) | ONLY(RH_COMMAND_SETTINGS) |
+               ONLY(RH_COMMAND_CONFIG);
+    case OPTION_ROUTE:
+    case OPTION_FRESHNESS:
+    case OPTION_AS_OF:
+        return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_EXPORT) | ONLY(RH_COMMAND_REPL);
+    case OPTION_EXPLAIN:
+        return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_CONFIG);
+    case OPTION_READ_ONLY:
+        return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_REPL) |
+               ONLY(RH_COMMAND_SERVE);
+    case OPTION_CAPTURE:
+        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_CHANGES) |
+               ONLY(RH_COMMAND_REPAIR) | ONLY(RH_COMMAND_REPL);
+    case OPTION_CONSUMER:
+    case OPTION_FOLLOW:
+    case OPTION_OLDEST:
+    case OPTION_DROP:
+    case OPTION_SCHEMAS:
+        return ONLY(RH_COMMAND_CHANGES);
+    case OPTION_JSON:
+        return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
+               ONLY(RH_COMMAND_REPAIR) | ONLY(RH_COMMAND_BACKUP);
+    case OPTION_FLIGHT:
+    case OPTION_TOKEN_FILE:
+    case OPTION_USERS_FILE:
+    case OPTION_NO_AUTH:
+    case OPTION_TLS_CERT:
+    case OPTION_TLS_KEY:
+    case OPTION_TLS_CLIENT_CA:
+    case OPTION_DRAIN:
+    case OPTION_TRANSACTION_IDLE:
+    case OPTION_MAKE_USER:
+    case OPTION_METRICS:
+    case OPTION_HTTP:
+    case OPTION_HEADLESS:
+        return ONLY(RH_COMMAND_SERVE);
+    case OPTION_MAX_ROWS:
+        return AGENTS | ONLY(RH_COMMAND_SERVE);
+    case OPTION_WRITE:
+    case OPTION_MAX_BYTES:
+        return AGENTS;
+    case OPTION_DEMO:
+    case OPTION_REFRESH:
+        return ONLY(RH_COMMAND_DASHBOARD);
+    default:
+        return commands_of_rows(option);
+    }
+}
+
+static const char *const format_names[] = {[RH_FORMAT_TABLE] = "table",
+                                           [RH_FORMAT_CSV] = "csv",
+                                           [RH_FORMAT_JSON] = "json",
+                                           [RH_FORMAT_NDJSON] = "ndjson",
+                                           [RH_FORMAT_MARKDOWN] = "markdown",
+                                           [RH_FORMAT_TSV] = "tsv",
+                                           [RH_FORMAT_VERTICAL] = "vertical",
+                                           [RH_FORMAT_ARROW] = "arrow",
+                                           [RH_FORMAT_PARQUET] = "parquet",
+                                           [RH_FORMAT_DEBEZIUM] = "debezium",
+                                           [RH_FORMAT_BOX] = "box"};
+
+const char *rh_format_name(enum rh_format format)
+{
+    return format_names[format];
+}
+
+bool rh_format_of(const char *name, enum rh_format *format)
+{
+    for (int at = RH_FORMAT_TABLE; at <= RH_FORMAT_BOX; at++) {
+        if (strcmp(name, format_names[at]) == 0) {
+            *format = (enum rh_format)at;
             return true;
         }
     }
-    if (args->command == RH_COMMAND_CHANGES)
-        rh_buffer_format(why, "--format \"%s\": rh changes writes json and debezium", text);
-    else
-        rh_buffer_format(why, "--format \"%s\": there are table, vertical, csv, tsv, json, ndjson, markdown and arrow",
-                         text);
     return false;
 }
 
-static bool read_route(struct rh_args *args, const char *text, struct rh_buffer *why)
+static bool read_format(struct rh_args *args, const char *text, struct rh_buffer *why)
+{
+    if (rh_format_of(text, &args->format))
+        return true;
+    if (args->command == RH_COMMAND_CHANGES)
+        rh_buffer_format(why, "--format \"%s\": rh changes writes json and debezium", text);
+    else
+        rh_buffer_format(
+            why, "--format \"%s\": there are table, vertical, csv, tsv, json, ndjson, markdown, box, arrow and parquet",
+            text);
+    return false;
+}
+
+bool rh_args_route(struct rh_args *args, const char *option, const char *text, struct rh_buffer *why)
 {
     static const char *const names[] = {"auto", "oltp", "olap"};
     for (int at = 0; at < 3; at++) {
@@ -182,11 +303,11 @@ static bool read_route(struct rh_args *args, const char *text, struct rh_buffer 
             return true;
         }
     }
-    rh_buffer_format(why, "--route %s: a route is auto, oltp or olap", text);
+    rh_buffer_format(why, "%s %s: a route is auto, oltp or olap", option, text);
     return false;
 }
 
-static bool read_freshness(struct rh_args *args, const char *text, struct rh_buffer *why)
+bool rh_args_freshness(struct rh_args *args, const char *option, const char *text, struct rh_buffer *why)
 {
     int64_t ms;
     if (strcmp(text, "latest") == 0)
@@ -196,58 +317,29 @@ static bool read_freshness(struct rh_args *args, const char *text, struct rh_buf
     else if (strncmp(text, "bounded:", 8) == 0 && rh_parse_integer(text + 8, strlen(text + 8), &ms) && ms >= 0)
         args->freshness = (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = ms};
     else {
-        rh_buffer_format(
-            why, "--freshness \"%s\": it is latest, bounded:MS (whole milliseconds, bounded:100) or eventual", text);
+        rh_buffer_format(why, "%s \"%s\": it is latest, bounded:MS (whole milliseconds, bounded:100) or eventual",
+                         option, text);
         return false;
     }
     return true;
 }
 
-static bool read_count(const char *option, const char *text, int64_t least, int64_t *value, struct rh_buffer *why)
+static bool read_count(const char *option, const char *of, const char *text, int64_t least, int64_t *value,
+                       struct rh_buffer *why)
 {
     if (rh_parse_integer(text, strlen(text), value) && *value >= least)
         return true;
-    rh_buffer_format(why, "%s \"%s\": it takes a whole number of at least %lld and at most %lld", option, text,
+    rh_buffer_format(why, "%s \"%s\": it takes a whole number of %s, at least %lld and at most %lld", option, text, of,
                      (long long)least, (long long)INT64_MAX);
     return false;
 }
 
-static bool read_delimiter(struct rh_args *args, const char *text, struct rh_buffer *why)
+static bool read_refresh(struct rh_args *args, const char *text, struct rh_buffer *why)
 {
-    char c = strcmp(text, "\\t") == 0 || strcmp(text, "tab") == 0 ? '\t' : text[0];
-    bool single = c == '\t' || (c != '\0' && text[1] == '\0');
-    if (!single || c == '"' || c == '\n' || c == '\r' || (unsigned char)c >= 0x80) {
-        rh_buffer_format(why, "--delimiter %s: one ASCII character that is no quote and no line end, or tab", text);
-        return false;
-    }
-    args->import.delimiter = c;
-    return true;
-}
-
-static bool read_conflict(struct rh_args *args, const char *text, struct rh_buffer *why)
-{
-    static const char *const names[] = {"abort", "skip", "replace", "update"};
-    for (int at = 0; at < 4; at++) {
-        if (strcmp(text, names[at]) == 0) {
-            args->import.conflict = (enum rh_conflict)(RH_CONFLICT_ABORT + at);
-            return true;
-        }
-    }
-    rh_buffer_format(why, "--on-conflict %s: it is abort, skip, replace or update", text);
+    if (rh_parse_integer(text, strlen(text), &args->refresh_ms) && args->refresh_ms >= 100 && args->refresh_ms <= 60000)
+        return true;
+    rh_buffer_format(why, "--refresh \"%s\": it takes milliseconds, from 100 to 60000", text);
     return false;
-}
-
-static bool read_rename(struct rh_args *args, const char *text, struct rh_buffer *why)
-{
-    struct rh_import_args *import = &args->import;
-    const char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text || equals[1] == '\0') {
-        rh_buffer_format(why, "--rename %s: it is OLD=NEW, or #3=NEW for the third field", text);
-        return false;
-    }
-    import->renames = rh_reallocate(import->renames, (import->rename_count + 1) * sizeof *import->renames);
-    import->renames[import->rename_count++] = text;
-    return true;
 }
 
 static bool take_import_option(struct rh_args *args, int option, const char *value, struct rh_buffer *why)
@@ -257,14 +349,23 @@ static bool take_import_option(struct rh_args *args, int option, const char *val
     case OPTION_CREATE:
         import->create = true;
         return true;
+    case OPTION_REPLACE:
+        import->create = import->replace = true;
+        return true;
+    case OPTION_ENCODING:
+        import->encoding = value;
+        return true;
+    case OPTION_QUOTE:
+        return rh_args_read_quote(args, value, why);
     case OPTION_KEY:
         import->key = value;
         return true;
     case OPTION_DELIMITER:
-        return read_delimiter(args, value, why);
+        return rh_args_read_delimiter(args, value, why);
     case OPTION_HEADER:
     case OPTION_NO_HEADER:
         import->no_header = option == OPTION_NO_HEADER;
+        import->header_said = true;
         return true;
     case OPTION_NULL:
         import->null_text = value;
@@ -273,15 +374,61 @@ static bool take_import_option(struct rh_args *args, int option, const char *val
         import->reject = value;
         return true;
     case OPTION_BATCH:
-        return read_count("--batch", value, 1, &import->batch, why);
+        return read_count("--batch", "rows", value, 1, &import->batch, why);
     case OPTION_SKIP:
-        return read_count("--skip", value, 0, &import->skip, why);
+        return read_count("--skip", "lines", value, 0, &import->skip, why);
     case OPTION_CONFLICT:
-        return read_conflict(args, value, why);
+        return rh_args_read_conflict(args, value, why);
     case OPTION_RENAME:
-        return read_rename(args, value, why);
+        return rh_args_read_rename(args, value, why);
+    case OPTION_TYPE:
+        return rh_args_read_type(args, value, why);
     default:
         import->any_type = true;
+        return true;
+    }
+}
+
+static bool take_serve_option(struct rh_args *args, int option, const char *value, struct rh_buffer *why)
+{
+    struct rh_serve_args *serve = &args->serve;
+    switch (option) {
+    case OPTION_FLIGHT:
+        serve->flight = value;
+        return true;
+    case OPTION_TOKEN_FILE:
+        serve->token_file = value;
+        return true;
+    case OPTION_USERS_FILE:
+        serve->users_file = value;
+        return true;
+    case OPTION_TLS_CERT:
+        serve->tls_cert = value;
+        return true;
+    case OPTION_TLS_KEY:
+        serve->tls_key = value;
+        return true;
+    case OPTION_TLS_CLIENT_CA:
+        serve->tls_client_ca = value;
+        return true;
+    case OPTION_MAKE_USER:
+        serve->make_user = value;
+        return true;
+    case OPTION_METRICS:
+        serve->metrics = value;
+        return true;
+    case OPTION_HTTP:
+        serve->http = value;
+        return true;
+    case OPTION_HEADLESS:
+        serve->headless = true;
+        return true;
+    case OPTION_DRAIN:
+        return read_count("--drain", "milliseconds", value, 0, &serve->drain_ms, why);
+    case OPTION_TRANSACTION_IDLE:
+        return read_count("--transaction-idle", "milliseconds", value, 1, &serve->idle_ms, why);
+    default:
+        serve->no_auth = true;
         return true;
     }
 }
@@ -307,9 +454,9 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
     case OPTION_PARAM:
         return rh_params_add(&args->params, value, why);
     case OPTION_TIMEOUT:
-        return read_count("--timeout", value, 1, &args->timeout_ms, why);
+        return read_count("--timeout", "milliseconds", value, 1, &args->timeout_ms, why);
     case OPTION_RATE:
-        return read_count("--rate", value, 1, &args->rate, why);
+        return read_count("--rate", "rows a second", value, 1, &args->rate, why);
     case OPTION_FORMAT:
         return read_format(args, value, why);
     case OPTION_STATS:
@@ -319,11 +466,11 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
         args->null_text = value;
         return true;
     case OPTION_WIDTH:
-        return read_count("--width", value, 1, &args->width, why);
+        return read_count("--width", "characters", value, 1, &args->width, why);
     case OPTION_ROUTE:
-        return read_route(args, value, why);
+        return rh_args_route(args, "--route", value, why);
     case OPTION_FRESHNESS:
-        return read_freshness(args, value, why);
+        return rh_args_freshness(args, "--freshness", value, why);
     case OPTION_AS_OF:
         args->as_of = value;
         return true;
@@ -332,6 +479,12 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
         return true;
     case OPTION_JSON:
         args->json = true;
+        return true;
+    case OPTION_ALL:
+        args->export.all = true;
+        return true;
+    case OPTION_FORCE:
+        args->export.force = true;
         return true;
     case OPTION_CONSUMER:
         args->consumer = value;
@@ -348,8 +501,21 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
     case OPTION_SCHEMAS:
         args->schemas = true;
         return true;
+    case OPTION_WRITE:
+        args->write = true;
+        return true;
+    case OPTION_MAX_ROWS:
+        return read_count("--max-rows", "rows", value, 1, &args->serve.max_rows, why);
+    case OPTION_MAX_BYTES:
+        return read_count("--max-bytes", "bytes", value, 1000, &args->max_bytes, why);
+    case OPTION_DEMO:
+        args->demo = true;
+        return true;
+    case OPTION_REFRESH:
+        return read_refresh(args, value, why);
     default:
-        return take_import_option(args, option, value, why);
+        return commands_of(option) == ONLY(RH_COMMAND_SERVE) ? take_serve_option(args, option, value, why)
+                                                             : take_import_option(args, option, value, why);
     }
 }
 
@@ -440,8 +606,7 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
         return no_more(words, count, 1, args, why);
     case RH_COMMAND_IMPORT:
         if (count < 2) {
-            rh_buffer_add_text(why,
-                               "rh import needs a file (- is standard input) and a table: rh import FILE.csv TABLE");
+            rh_buffer_add_text(why, "rh import needs a file (- is standard input) and a table: rh import FILE TABLE");
             return false;
         }
         args->import.file = words[0];
@@ -451,6 +616,18 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
             return false;
         }
         return no_more(words, count, 2, args, why);
+    case RH_COMMAND_EXPORT:
+        return rh_args_take_export(args, words, count, why);
+    case RH_COMMAND_REPL:
+    case RH_COMMAND_MCP:
+    case RH_COMMAND_AGENT:
+    case RH_COMMAND_DASHBOARD:
+        if (count > 0 && args->db != NULL) {
+            rh_buffer_format(why, "the database is given twice, as --db %s and as %s", args->db, words[0]);
+            return false;
+        }
+        args->db = count > 0 ? words[0] : args->db;
+        return no_more(words, count, 1, args, why);
     case RH_COMMAND_HELP:
         if (count > 0 && !find_command(words[0], &args->help_of, why))
             return false;
@@ -482,14 +659,20 @@ static bool check_changes(const struct rh_args *args, struct rh_buffer *why)
 
 static bool check_together(const struct rh_args *args, struct rh_buffer *why)
 {
-    if (!check_changes(args, why))
+    if (!check_changes(args, why) || !rh_args_check_import(args, why))
         return false;
-    if (args->command == RH_COMMAND_SETTINGS && args->format == RH_FORMAT_ARROW) {
-        rh_buffer_add_text(why, "rh settings writes table, vertical, csv, tsv, json, ndjson and markdown, no arrow");
+    if ((args->command == RH_COMMAND_SETTINGS || args->command == RH_COMMAND_CONFIG) &&
+        (args->format == RH_FORMAT_ARROW || args->format == RH_FORMAT_PARQUET)) {
+        rh_buffer_format(why, "rh %s writes table, vertical, csv, tsv, json, ndjson and markdown, no %s",
+                         rh_command_names[args->command], rh_format_name(args->format));
+        return false;
+    }
+    if (args->demo && (args->db != NULL || args->config != NULL)) {
+        rh_buffer_add_text(why, "--demo makes a database of its own: it goes without another one and without --config");
         return false;
     }
     if (args->import.key != NULL && !args->import.create) {
-        rh_buffer_add_text(why, "--key says how a table is created: it goes with --create");
+        rh_buffer_add_text(why, "--key says how a table is created: it goes with --create or --replace");
         return false;
     }
     return true;
@@ -497,19 +680,31 @@ static bool check_together(const struct rh_args *args, struct rh_buffer *why)
 
 /* The line's words as they come: the command first, then what it is told. */
 struct words {
-    char *list[4];
+    char **list;
     int count;
     bool have_command;
 };
 
+/* A database in place of a command: a file that is there, or a word that is one's name rather than a slip. */
+static bool is_file(const char *word)
+{
+    bool command = false;
+    for (int at = 0; at <= RH_COMMAND_HELP; at++)
+        command = command || strcmp(word, rh_command_names[at]) == 0;
+    return !command && (access(word, F_OK) == 0 || strcmp(word, ":memory:") == 0 ||
+                        (strpbrk(word, "./") != NULL && strpbrk(word, " \t\n;") == NULL));
+}
+
 static bool take_word(struct rh_args *args, struct words *words, char *word, struct rh_buffer *why)
 {
-    if (!words->have_command) {
+    if (!words->have_command && is_file(word)) {
+        words->have_command = true;
+        args->command = RH_COMMAND_REPL;
+    } else if (!words->have_command) {
         words->have_command = true;
         return find_command(word, &args->command, why);
     }
-    if (words->count < 4)
-        words->list[words->count++] = word;
+    words->list[words->count++] = word;
     return true;
 }
 
@@ -546,6 +741,15 @@ static bool take_found(struct rh_args *args, struct words *words, int option, ch
             return take_word(args, words, argv[optind - 1], why);
         unknown_option(argv[optind - 1], why);
         return false;
+    case OPTION_AGENT: /* the command, as an option */
+        if (words->have_command && args->command != RH_COMMAND_AGENT) {
+            rh_buffer_format(why, "--agent is a command of its own, and rh %s another",
+                             rh_command_names[args->command]);
+            return false;
+        }
+        words->have_command = true;
+        args->command = RH_COMMAND_AGENT;
+        return true;
     default:
         option = option == 'f' ? OPTION_FILE : option;
         if (words->have_command && !belongs(args->command, option, why))
@@ -554,14 +758,16 @@ static bool take_found(struct rh_args *args, struct words *words, int option, ch
     }
 }
 
-bool rh_args_read(struct rh_args *args, int argc, char **argv, struct rh_buffer *why)
+bool rh_args_read(struct rh_args *args, int argc, char **argv, bool terminal, struct rh_buffer *why)
 {
     struct words words = {.count = 0};
     bool finished = false;
     int option;
-    *args = (struct rh_args){.command = RH_COMMAND_HELP, .help_of = RH_COMMAND_COUNT};
+    *args = (struct rh_args){.command = RH_COMMAND_HELP, .help_of = RH_COMMAND_COUNT, .serve.drain_ms = -1};
     args->import.delimiter = ',';
+    args->import.quote = '"';
     args->import.null_text = "";
+    words.list = args->words = rh_allocate(((size_t)argc + 1) * sizeof *args->words);
     opterr = 0;
     optind = 0; /* glibc: start anew, so that this may be called more than once */
     /* "-" first: words and options in the order in which they stand, so the command is known before its options */
@@ -573,6 +779,11 @@ bool rh_args_read(struct rh_args *args, int argc, char **argv, struct rh_buffer 
     for (; optind < argc; optind++) /* behind "--" */
         if (!take_word(args, &words, argv[optind], why))
             return false;
+    if (!words.have_command && terminal &&
+        (args->db != NULL || args->config != NULL || (argc == 1 && access("rhei.db", F_OK) == 0))) {
+        words.have_command = true;
+        args->command = RH_COMMAND_REPL;
+    }
     if (!words.have_command && argc > 1) {
         rh_buffer_add_text(why, "a command is missing");
         return false;
@@ -583,5 +794,7 @@ bool rh_args_read(struct rh_args *args, int argc, char **argv, struct rh_buffer 
 void rh_args_free(struct rh_args *args)
 {
     free(args->import.renames);
+    free(args->import.types);
+    free(args->words);
     rh_params_free(&args->params);
 }

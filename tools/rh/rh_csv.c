@@ -24,6 +24,7 @@ void rh_csv_init(struct rh_csv *csv, rh_csv_source source, void *context, char d
         .source = source,
         .context = context,
         .delimiter = delimiter,
+        .quote = '"',
         .read_size = read_size > 0 ? read_size : DEFAULT_READ_SIZE,
         .line = 1,
     };
@@ -118,7 +119,7 @@ static enum scan scan_bare(struct rh_csv *csv, size_t *at)
             break;
         if (c == '\r' && csv->lone_return == 0)
             csv->lone_return = to + 1 - csv->start;
-        if (c == '"')
+        if (c == csv->quote)
             return bad(csv, to,
                        "a quote inside a field that isn't quoted; write \"...\" around the field and double the quote");
     }
@@ -135,13 +136,13 @@ static enum scan scan_quoted(struct rh_csv *csv, size_t *at)
     size_t end = csv->data.length, open = *at, to = open + 1;
     bool doubled = false;
     for (;;) {
-        const char *quote = to < end ? memchr(bytes + to, '"', end - to) : NULL;
+        const char *quote = to < end ? memchr(bytes + to, csv->quote, end - to) : NULL;
         if (quote == NULL)
             return csv->at_end ? bad(csv, open, "this quote is never closed") : SCAN_MORE;
         to = (size_t)(quote - bytes);
         if (to + 1 == end && !csv->at_end)
             return SCAN_MORE;
-        if (to + 1 == end || bytes[to + 1] != '"')
+        if (to + 1 == end || bytes[to + 1] != csv->quote)
             break;
         doubled = true;
         to += 2;
@@ -159,7 +160,7 @@ static enum scan scan_field(struct rh_csv *csv, size_t *at)
 {
     if (*at == csv->data.length && !csv->at_end)
         return SCAN_MORE;
-    if (*at < csv->data.length && csv->data.bytes[*at] == '"')
+    if (*at < csv->data.length && csv->data.bytes[*at] == csv->quote)
         return scan_quoted(csv, at);
     return scan_bare(csv, at);
 }
@@ -182,7 +183,7 @@ static void make_quotes_single(struct rh_csv *csv)
         size_t length = 0;
         for (size_t from = 0; from < field->length; from++) {
             to[length++] = field->text[from];
-            from += field->text[from] == '"';
+            from += field->text[from] == csv->quote;
         }
         field->text = to;
         field->length = length;

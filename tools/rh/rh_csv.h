@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rh_csv.h
- * Reads CSV after RFC 4180: quoted fields may hold delimiters, doubled quotes and line ends; lines end in \n or \r\n; a
+ * Reads CSV after RFC 4180, with any delimiter and quote: quoted fields may hold delimiters, doubled quotes and line ends; lines end in \n or \r\n; a
  * UTF-8 byte order mark is skipped. Anything else that doubles as CSV (quotes inside bare fields, text behind a closing
  * quote, a quote that never closes) is reported with line and column instead of being guessed.
  */
@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+enum { RH_CSV_NO_QUOTE = 256 /* no byte */ };
 
 struct rh_csv_field {
     const char *text; /**< without its quotes; borrowed until the next record */
@@ -43,6 +45,7 @@ struct rh_csv {
     rh_csv_source source;
     void *context;
     char delimiter;
+    int quote;             /**< '"' unless it is set before the first call; RH_CSV_NO_QUOTE: fields are as they stand */
     struct rh_buffer data; /* unread bytes from `start` on */
     size_t start, read_size;
     bool at_end, begun, had_newline;

@@ -2,6 +2,7 @@
 /* rh detach: takes change capture out of a file. */
 #include "rh_interrupt.h"
 #include "rh_registry.h"
+#include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 
@@ -39,20 +40,20 @@ static void look(struct rh_tool *tool, struct before *before)
     rh_tool_close(tool);
 }
 
-/* Before it is done: a file without capture has nothing by which anybody could tell that the folder is its. */
+/* Once it is done, and not where it was refused: a file without capture has nothing by which anybody could tell that the folder is its. */
 static void warn(const struct rh_tool *tool, const struct before *before)
 {
     if (before->histories.length == 0)
         return;
     fprintf(stderr,
-            "%srh: warning: the history in the folder %s ends with this, and nobody can ask it any more: rh sync "
+            "%srh: warning: the history in the folder %s ended with this, and nobody can ask it any more: rh sync "
             "--capture begins another one, in another folder%s\n",
             rh_style(&tool->err, RH_YELLOW), before->histories.bytes, rh_style(&tool->err, RH_PLAIN));
 }
 
 static void print_folder(const char *folder, const char *setting)
 {
-    if (folder[0] != '\0' && access(folder, F_OK) == 0)
+    if (folder[0] != '\0' && (rh_is_bucket(folder) || access(folder, F_OK) == 0))
         printf("The folder %s (%s) stays, for it goes with the file as it was captured: remove it, or move it\n"
                "away, before the file is captured again.\n",
                folder, setting);
@@ -74,7 +75,6 @@ int rh_detach_command(struct rh_tool *tool)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct before before;
     look(tool, &before);
-    warn(tool, &before);
     rhei_status status = rhei_cancel_create(&tool->cancel, &error);
     struct rhei_call_options limits = rh_tool_limits(tool);
     rh_interrupt_guard(tool->cancel);
@@ -82,11 +82,13 @@ int rh_detach_command(struct rh_tool *tool)
     if (status == RHEI_OK)
         status = rhei_detach_with(tool->args->db, tool->args->config, &limits, &error);
     rh_tool_close(tool);
-    rh_buffer_free(&before.histories);
     if (status != RHEI_OK) {
+        rh_buffer_free(&before.histories);
         rh_tell_error(tool, &error);
         return RH_EXIT_ERROR;
     }
+    warn(tool, &before);
+    rh_buffer_free(&before.histories);
     print_done(&before);
     return rh_finish_output(tool, RH_EXIT_OK);
 }

@@ -100,7 +100,7 @@ static const char *ellipsis_of(const struct rh_writer *writer)
 static void add_cell(struct rh_writer *writer, const struct column *column, const char *text, size_t length,
                      size_t width, enum rh_style style, bool whole)
 {
-    bool last = column == writer->table->last;
+    bool last = column == writer->table->last && !writer->box;
     bool cut = writer->width > 0 && width > column->width && !whole;
     size_t shown = cut ? rh_text_cut(text, length, column->width - 1) : length;
     size_t used = cut ? rh_text_width(text, shown) + 1 : width;
@@ -125,6 +125,41 @@ static void write_line(struct rh_writer *writer)
     rh_buffer_clear(&writer->line);
 }
 
+/* What stands before a cell, and with a frame behind the last one. */
+static void add_edge(struct rh_writer *writer, bool first)
+{
+    bool utf8 = writer->terminal.utf8;
+    rh_buffer_add_text(&writer->line, !first ? (utf8 ? " │ " : " | ") : !writer->box ? " " : utf8 ? "│ " : "| ");
+}
+
+static void end_line(struct rh_writer *writer)
+{
+    if (writer->box)
+        rh_buffer_add_text(&writer->line, writer->terminal.utf8 ? " │" : " |");
+    write_line(writer);
+}
+
+/* A line across: above, below the header, below the rows. A table without a frame has the second one alone. */
+enum rule { RULE_ABOVE, RULE_MIDDLE, RULE_BELOW };
+static void write_rule(struct rh_writer *writer, enum rule rule)
+{
+    static const char *const corners[3][3] = {{"┌", "┬", "┐"}, {"├", "┼", "┤"}, {"└", "┴", "┘"}};
+    bool utf8 = writer->terminal.utf8;
+    if (writer->box)
+        rh_buffer_add_text(&writer->line, utf8 ? corners[rule][0] : "+");
+    for (size_t at = 0; at < writer->column_count; at++) {
+        if (writer->table->columns[at].left_out)
+            continue;
+        if (at > 0)
+            rh_buffer_add_text(&writer->line, utf8 ? corners[rule][1] : "+");
+        for (size_t dash = 0; dash < writer->table->columns[at].width + 2; dash++)
+            rh_buffer_add_text(&writer->line, utf8 ? "─" : "-");
+    }
+    if (writer->box)
+        rh_buffer_add_text(&writer->line, utf8 ? corners[rule][2] : "+");
+    write_line(writer);
+}
+
 static void write_cells(struct rh_writer *writer, const struct cell *cells)
 {
     struct rh_table *table = writer->table;
@@ -132,11 +167,11 @@ static void write_cells(struct rh_writer *writer, const struct cell *cells)
         if (table->columns[at].left_out)
             continue;
         bool number = cells[at].type == RHEI_INTEGER || cells[at].type == RHEI_REAL;
-        rh_buffer_add_text(&writer->line, at == 0 ? " " : writer->terminal.utf8 ? " │ " : " | ");
+        add_edge(writer, at == 0);
         add_cell(writer, &table->columns[at], table->bytes.bytes + cells[at].start, cells[at].length, cells[at].width,
                  cells[at].type == RHEI_NULL ? RH_DIM : RH_PLAIN, number);
     }
-    write_line(writer);
+    end_line(writer);
 }
 
 /* Of names that begin alike (_rhei_valid_from, _rhei_valid_to) the ends tell which is which. */
@@ -171,7 +206,6 @@ static void write_header(struct rh_writer *writer)
 {
     struct rh_table *table = writer->table;
     struct rh_buffer name = {0};
-    bool utf8 = writer->terminal.utf8;
     for (size_t at = 0; at < writer->column_count; at++) {
         if (table->columns[at].left_out)
             continue;
@@ -179,21 +213,13 @@ static void write_header(struct rh_writer *writer)
         rh_buffer_reserve(&name, 0);
         rh_add_visible(&name, writer->names[at], strlen(writer->names[at]));
         shorten_name(writer, at, &name);
-        rh_buffer_add_text(&writer->line, at == 0 ? " " : utf8 ? " │ " : " | ");
+        add_edge(writer, at == 0);
         add_cell(writer, &table->columns[at], name.bytes, name.length, rh_text_width(name.bytes, name.length), RH_BOLD,
                  table->columns[at].numeric);
     }
-    write_line(writer);
+    end_line(writer);
     rh_buffer_free(&name);
-    for (size_t at = 0; at < writer->column_count; at++) {
-        if (table->columns[at].left_out)
-            continue;
-        if (at > 0)
-            rh_buffer_add_text(&writer->line, utf8 ? "┼" : "+");
-        for (size_t dash = 0; dash < table->columns[at].width + 2; dash++)
-            rh_buffer_add_text(&writer->line, utf8 ? "─" : "-");
-    }
-    write_line(writer);
+    write_rule(writer, RULE_MIDDLE);
 }
 
 static size_t row_width(const struct rh_writer *writer)
@@ -201,7 +227,7 @@ static size_t row_width(const struct rh_writer *writer)
     size_t width = 0;
     for (size_t at = 0; at < writer->column_count; at++)
         width += writer->table->columns[at].left_out ? 0 : writer->table->columns[at].width + 3;
-    return width > 0 ? width - 1 : 0;
+    return width == 0 ? 0 : writer->box ? width + 1 : width - 1;
 }
 
 /* The widest text column that may give way: while `names`, none that its name would be cut by. */
@@ -260,7 +286,7 @@ static void name_left_out(struct rh_writer *writer)
     }
     if (count == 0)
         return;
-    rh_buffer_add_text(&writer->line, " (--format vertical shows them)");
+    rh_buffer_format(&writer->line, " (%s shows them)", writer->whole);
     write_line(writer);
 }
 
@@ -278,6 +304,8 @@ static void lay_out(struct rh_writer *writer)
     for (size_t at = 0; at < writer->column_count && !table->columns[at].left_out; at++)
         table->last = &table->columns[at];
     table->laid_out = true;
+    if (writer->box)
+        write_rule(writer, RULE_ABOVE);
     if (!writer->no_header)
         write_header(writer);
     for (size_t at = 0; at + writer->column_count <= table->cell_count; at += writer->column_count)
@@ -341,6 +369,8 @@ static void table_end(struct rh_writer *writer)
     struct rh_table *table = writer->table;
     if (!table->laid_out)
         lay_out(writer);
+    if (writer->box)
+        write_rule(writer, RULE_BELOW);
     name_left_out(writer);
     free(table->columns);
     free(table->cells);

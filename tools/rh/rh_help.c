@@ -5,9 +5,11 @@
 static const char overview[] =
     "rh " RHEI_VERSION ": transactions and analytics on the same live data\n"
     "\n"
+    "  rh repl   [FILE]           a prompt: complete, ask, plot, watch; rh FILE does the same\n"
     "  rh exec   SQL              run statements that change data; several are all or nothing\n"
     "  rh query  SQL              ask; Rhei decides which engine answers\n"
-    "  rh import FILE.csv TABLE   load a CSV file\n"
+    "  rh import FILE TABLE       load CSV, JSON, Parquet or Arrow\n"
+    "  rh export FILE TABLE|SQL   write a table or an answer as CSV, JSON, Parquet or Arrow\n"
     "  rh status                  how far the column store is, table by table\n"
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
@@ -15,8 +17,13 @@ static const char overview[] =
     "  rh backup DIR              copy database and column store into a folder, beside writers\n"
     "  rh detach                  take change capture out of the file\n"
     "  rh changes                 follow the changes of all tables, as lines of JSON\n"
+    "  rh serve                   keep it open: Arrow Flight SQL, metrics, health\n"
+    "  rh mcp    [FILE]           tools of the Model Context Protocol for a program that explores\n"
+    "  rh agent  [FILE]           the same as lines of JSON; rh --agent does the same\n"
+    "  rh dashboard [FILE]        watch a database live, full screen; --demo shows one under load\n"
     "  rh info                    paths, versions, settings in force\n"
     "  rh settings                every setting: what it may be, its default, what it does\n"
+    "  rh config                  the settings that a service would have, and where they are from\n"
     "  rh help   [COMMAND]        the options of a command\n"
     "\n"
     "Every command takes (but settings, which opens no database)\n"
@@ -64,8 +71,8 @@ static const char query_text[] =
     "  --as-of TIME       every table as of then (sync_mode temporal): 2026-11-27T10:00:00Z (UTC where no\n"
     "                     zone is said), seconds or microseconds since 1970\n"
     "  --timeout MS       end a statement after this time\n"
-    "  --format F         table (default on a terminal), csv (default elsewhere), tsv, json, ndjson,\n"
-    "                     markdown, vertical (a line for each value), arrow (an IPC stream)\n"
+    "  --format F         table (default on a terminal), box, csv (default elsewhere), tsv, json, ndjson,\n"
+    "                     markdown, vertical (a line for each value), arrow (an IPC stream), parquet\n"
     "                     csv, tsv: NULL is empty, empty text is \"\", a BLOB is x'..'; json: it is\n"
     "                     {\"base64\":\"..\"}\n"
     "  --no-header        rows only\n"
@@ -78,23 +85,29 @@ static const char query_text[] =
     "A query changes nothing in or beside the file, unless the statement itself writes.\n";
 
 static const char import_text[] =
-    "rh import FILE.csv TABLE [options]: loads CSV (RFC 4180), - is standard input\n"
+    "rh import FILE TABLE [options]: loads CSV, JSON, Parquet or Arrow; - is standard input\n"
     "\n"
     "Everything is one transaction: a bad line is named with file, line and column, and nothing is\n"
-    "imported.\n"
+    "imported. Format, encoding and dialect are found by the file's beginning and told at the end; what\n"
+    "gzip packed is unpacked.\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --create           make the table; types are found by reading the whole file first\n"
+    "  --replace          the same, in place of the table of that name\n"
     "  --key COLS         primary key of the table that is made: a column, or several with commas\n"
-    "  --delimiter C      one character or tab (default ,)\n"
-    "  --header           the first line has the column names (default)\n"
+    "  --type COL=TYPE    of CSV: INTEGER, REAL or TEXT, whatever its values look like; repeatable\n"
+    "  --format F         csv, tsv, json, ndjson, parquet, arrow\n"
+    "  --encoding E       of text: UTF-8, UTF-16, latin1, or what else iconv knows\n"
+    "  --delimiter C      of CSV: one character or tab\n"
+    "  --quote C          of CSV: \", ', or none\n"
+    "  --header           of CSV: the first line has the column names\n"
     "  --no-header        it hasn't: fields are the table's columns in order\n"
-    "  --null TEXT        an unquoted field with this text is NULL (default: an empty one)\n"
-    "  --skip N           pass over N lines at the beginning\n"
+    "  --null TEXT        of CSV: an unquoted field with this text is NULL (default: an empty one)\n"
+    "  --skip N           of CSV: pass over N lines at the beginning\n"
     "  --rename OLD=NEW   another name for a column of the file; #3=NEW: for its third field; repeatable\n"
     "  --on-conflict C    a row whose key is there already: abort (default), skip, replace the old one,\n"
     "                     update its columns that the file has\n"
-    "  --any-type         let text into INTEGER and REAL columns, as SQLite does\n"
+    "  --any-type         let text of CSV into INTEGER and REAL columns, as SQLite does\n"
     "  --reject FILE      write bad lines there (line, column, reason, record) and import the others\n"
     "  --batch N          commit every N rows; then what was committed before an error is kept\n"
     "  --capture          install change capture into the file, if it has none\n";
@@ -114,7 +127,8 @@ static const char sync_text[] =
     "  --capture          install change capture into the file, if it has none\n"
     "\n"
     "Tables that SQLite alone answers for are named with the reason, and are no error: the exit is 0.\n"
-    "It is 1 where olap_path names a folder and that couldn't be written.\n";
+    "It is 1 where olap_path names a folder and that couldn't be written, and where a sidecar's source\n"
+    "couldn't be had (its line says why); everything else is in step then all the same.\n";
 
 static const char verify_text[] =
     "rh verify [TABLE] [options]: compares tables with the column store, by count and checksum\n"
@@ -157,6 +171,24 @@ static const char backup_text[] =
     "  --timeout MS       end after this many milliseconds; then, and after Ctrl-C, nothing is left of it\n"
     "  --json             one JSON object\n";
 
+static const char export_text[] =
+    "rh export FILE TABLE|SQL [options]: writes the rows of a table, or of a question, into a file\n"
+    "rh export DIR --all, or DIR TABLE TABLE...: each table into a file of a folder, all of one moment\n"
+    "\n"
+    "The format goes by the file's ending: .csv .tsv .json .ndjson .parquet .arrow (a file of Arrow's)\n"
+    ".arrows (a stream) .md .txt. FILE - is standard output. The file is there whole, or not at all.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --format F         csv, tsv, json, ndjson, parquet, arrow, markdown, table, whatever its name is\n"
+    "  --force            replace a file that is there\n"
+    "  --all              every table\n"
+    "  --null-text TEXT   in csv and tsv: what NULL is (default: nothing, and empty text is \"\")\n"
+    "  --no-header        csv and tsv without the line of names\n"
+    "  --param V          value of the next ? of the question, as of rh query\n"
+    "  --route R, --freshness F, --as-of TIME\n"
+    "                     as of rh query\n"
+    "  --timeout MS       end it after this time\n";
+
 static const char detach_text[] =
     "rh detach [options]: takes triggers, change log and registry out of the file: plain SQLite\n"
     "\n"
@@ -188,6 +220,25 @@ static const char changes_text[] =
     "  --drop             forget the consumer\n"
     "  --capture          install change capture into the file, if it has none\n";
 
+static const char repl_text[] =
+    "rh repl [FILE] [options]: a prompt for SQL and for commands that begin with a dot (.help lists them)\n"
+    "\n"
+    "On a terminal with editing, history, completion from the schema, a pager and Ctrl-C that cancels the\n"
+    "query alone. From a pipe or file a script without prompts, up to its first error. The database is\n"
+    "made when something is put into it. Where the file has change capture the column store is built and\n"
+    "kept in step in the background.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --capture          install change capture into the file, if it has none\n"
+    "  --read-only        change nothing in or beside the file\n"
+    "  --route R          auto (default), oltp or olap: as .auto, .oltp and .olap set it\n"
+    "  --freshness F      latest, bounded:MS, eventual: as .freshness sets it\n"
+    "  --as-of TIME       every table as of then (sync_mode temporal): as .asof sets it\n"
+    "  --timeout MS       end a statement after this time\n"
+    "  --format F         as .mode sets it: table, box, vertical, markdown, csv, tsv, json, ndjson\n"
+    "  --null-text TEXT   what NULL is shown as: as .null sets it\n"
+    "  --width N          columns of a table: as .width sets it\n";
+
 static const char settings_text[] =
     "rh settings [options]: every setting that a TOML file (--config) may have, under [engine]\n"
     "\n"
@@ -195,6 +246,85 @@ static const char settings_text[] =
     "does. rh info tells which are in force.\n"
     "\n"
     "  --format F         as of rh query (default on a terminal: vertical); also --no-header, --width\n";
+
+static const char config_text[] =
+    "rh config [--explain] [options]: every setting that rh serve would have, and where it is from\n"
+    "\n"
+    "Value, origin and meaning of each: the file of --config with its line, RHEI_... of the environment,\n"
+    "an option, or the default. Secrets are not shown. Nothing is opened.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --explain          as without it\n"
+    "  --format F         as of rh query; also --no-header, --width\n";
+
+static const char serve_text[] =
+    "rh serve [options]: keeps a database open until SIGTERM or SIGINT, and answers over the network\n"
+    "\n"
+    "Keeps the column store and sidecars in step, takes calls of pyarrow, ADBC and JDBC drivers (Flight),\n"
+    "and answers /metrics, /healthz and /readyz. Prints each address it listens on (with port 0 any free\n"
+    "one), and on standard error a line for each statement. What isn't given here, RHEI_... of the\n"
+    "environment and the settings of --config say (rh config explains them). The database has to be\n"
+    "there, and no other rh serve may have it. SIGHUP reads the settings again.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --flight HOST:PORT 127.0.0.1:31337; other than loopback it needs TLS and credentials\n"
+    "  --metrics HOST:PORT, or PORT\n"
+    "                     of /metrics and probes; a PORT alone is one of 127.0.0.1\n"
+    "  --http HOST:PORT, or PORT\n"
+    "                     of POST /sql, for who has the credentials below; on loopback only\n"
+    "  --headless         lines on standard error have their time, and no colours\n"
+    "  --token-file FILE  a secret in its first line, which clients show as a bearer token\n"
+    "  --users-file FILE  lines NAME:HASH[:read_only,rows=N,seconds=N]\n"
+    "  --no-auth          nobody has to say who he is; on loopback only\n"
+    "  --tls-cert FILE, --tls-key FILE\n"
+    "                     PEM of the certificate and its key\n"
+    "  --tls-client-ca FILE\n"
+    "                     clients have to show a certificate that this one signed\n"
+    "  --read-only        nobody writes; the column store isn't kept in step then\n"
+    "  --timeout MS       the most a statement may take, its last row sent\n"
+    "  --max-rows N       the most rows of one result\n"
+    "  --transaction-idle MS\n"
+    "                     roll a transaction that wrote back when nobody uses it so long (default 60000)\n"
+    "  --drain MS         how long what runs may go on at the end (default 10000)\n"
+    "  --make-user NAME   read a password from standard input, and print a line for --users-file\n";
+
+static const char mcp_text[] =
+    "rh mcp [FILE] [options]: the Model Context Protocol over standard input and output\n"
+    "\n"
+    "A program that explores the database gets the tools schema, query, explain and status. It can't\n"
+    "change anything, and no statement reaches another file. Each answer says which engine gave it, at\n"
+    "which position, how old it is, and whether it was cut.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --write            add the tool execute, which changes data and schema\n"
+    "  --max-rows N       the most rows of an answer (default 1000)\n"
+    "  --max-bytes N      about the most bytes of one (default 1048576)\n"
+    "  --timeout MS       end a statement after this time (default 30000)\n";
+
+static const char agent_text[] =
+    "rh agent [FILE] [options], rh --agent [FILE] [options]: a line of JSON in, a line of JSON out\n"
+    "\n"
+    "{\"sql\": \"SELECT ?\", \"params\": [1]} asks; {\"tool\": \"schema\"} calls another tool of rh mcp, with\n"
+    "its arguments beside it. What went wrong is {\"error\": {\"code\", \"sqlstate\", \"message\"}}, and the\n"
+    "next line is read all the same. Limits and options are those of rh mcp.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --write            add the tool execute, which changes data and schema\n"
+    "  --max-rows N       the most rows of an answer (default 1000)\n"
+    "  --max-bytes N      about the most bytes of one (default 1048576)\n"
+    "  --timeout MS       end a statement after this time (default 30000)\n";
+
+static const char dashboard_text[] =
+    "rh dashboard [FILE] [options]: lag, rates, tables and what happens, live on the whole terminal\n"
+    "\n"
+    "Where rh serve has the database, it shows that service: queries, latencies, memory. Else it looks at\n"
+    "the file, which tells of changes, lag and engines, and changes nothing in or beside it. A dash is\n"
+    "what isn't known, and no zero. Keys: q quits, p pauses, s syncs now, Tab and arrows choose a list\n"
+    "and scroll it, ? tells all of them. Needs a terminal of 80 x 24 cells.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --demo             a database in a temporary folder, with writers and queries; it goes at the end\n"
+    "  --refresh MS       time between two looks, from 100 to 60000 (default 1000)\n";
 
 const char *rh_help_text(enum rh_command command)
 {
@@ -211,6 +341,8 @@ const char *rh_help_text(enum rh_command command)
         return info_text;
     case RH_COMMAND_IMPORT:
         return import_text;
+    case RH_COMMAND_EXPORT:
+        return export_text;
     case RH_COMMAND_VERIFY:
         return verify_text;
     case RH_COMMAND_REPAIR:
@@ -223,6 +355,18 @@ const char *rh_help_text(enum rh_command command)
         return changes_text;
     case RH_COMMAND_SETTINGS:
         return settings_text;
+    case RH_COMMAND_CONFIG:
+        return config_text;
+    case RH_COMMAND_SERVE:
+        return serve_text;
+    case RH_COMMAND_REPL:
+        return repl_text;
+    case RH_COMMAND_MCP:
+        return mcp_text;
+    case RH_COMMAND_AGENT:
+        return agent_text;
+    case RH_COMMAND_DASHBOARD:
+        return dashboard_text;
     default:
         return overview;
     }

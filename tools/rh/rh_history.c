@@ -26,8 +26,6 @@ const char *rh_history_missing(const struct rhei_sync_status *sync, bool capture
         return "in memory alone, so it begins anew with each command: olap_path in the settings keeps it";
     if (any || sync->disk_message[0] != '\0') /* whoever has the folder follows the file */
         return NULL;
-    if (sync->buffer_folder[0] != '\0' && sync->disk_position >= 0) /* who only looks hasn't got a buffer's changes */
-        return "what there is of it is in the folder, which isn't looked at beside a change buffer: rh query asks it";
     return "none yet: rh sync begins it, with the rows as they are then";
 }
 

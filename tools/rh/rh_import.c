@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rh import: a CSV file into a table, whole or not at all unless --reject or --batch say otherwise. */
+/* rh import: a file of rows into a table, whole or not at all unless --reject or --batch say otherwise. */
 #include "rh_import.h"
 
 #include "rh_history.h"
@@ -11,90 +11,147 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-static ssize_t read_source(void *context, char *bytes, size_t size)
+enum { LOOK_BYTES = 1 << 18 };
+
+bool rh_import_is_csv(const struct rh_import *import)
 {
-    struct rh_import *import = context;
-    size_t got = fread(bytes, 1, size, import->file);
-    return got == 0 && ferror(import->file) ? -1 : (ssize_t)got;
+    return import->format == RH_FORMAT_CSV || import->format == RH_FORMAT_TSV;
 }
 
-bool rh_import_cannot_read(struct rh_import *import, int reason)
+bool rh_import_is_json(const struct rh_import *import)
 {
-    rh_tell(import->tool, "%s could not be read: %s", import->name, strerror(reason));
-    return false;
+    return import->format == RH_FORMAT_JSON || import->format == RH_FORMAT_NDJSON;
 }
 
-/* A pipe can't be read twice, and some imports read twice: it goes through a temporary file that has no name. */
-static bool spool(struct rh_import *import)
+/* What people take for rows by mistake. */
+static bool check_beginning(struct rh_import *import, const char *bytes, size_t length)
 {
-    char bytes[1 << 16];
-    size_t got;
-    FILE *copy = tmpfile();
-    if (copy == NULL)
-        return rh_import_cannot_read(import, errno);
-    while ((got = fread(bytes, 1, sizeof bytes, import->file)) > 0) {
-        if (fwrite(bytes, 1, got, copy) != got) {
-            int reason = errno;
-            fclose(copy);
-            rh_tell(import->tool, "the temporary copy of %s could not be written: %s", import->name, strerror(reason));
-            return false;
-        }
-    }
-    import->size = (uint64_t)ftello(copy);
-    if (import->file != stdin)
-        fclose(import->file);
-    import->file = copy;
-    rewind(copy);
-    return true;
-}
-
-/* What people take for CSV by mistake. */
-static bool check_beginning(struct rh_import *import)
-{
-    unsigned char start[4] = {0};
-    size_t got = fread(start, 1, sizeof start, import->file);
-    rewind(import->file);
-    bool zip = got == 4 && memcmp(start, "PK\003\004", 4) == 0;
-    bool gzip = got >= 2 && start[0] == 0x1f && start[1] == 0x8b;
-    bool zstd = got == 4 && memcmp(start, "\x28\xB5\x2F\xFD", 4) == 0;
-    bool utf16 = got >= 2 && ((start[0] == 0xff && start[1] == 0xfe) || (start[0] == 0xfe && start[1] == 0xff));
-    if (zip || gzip || zstd)
+    enum rh_refusal what = rh_sniff_refusal(bytes, length);
+    if (what == RH_IS_DATABASE)
+        rh_tell(import->tool, "%s is a SQLite database: --db opens it", import->name);
+    else if (what != RH_TAKES)
         rh_tell(import->tool, "%s is compressed: unpack it first (%s)", import->name,
-                zip    ? "unzip -p FILE | rh import - TABLE"
-                : gzip ? "zcat FILE | rh import - TABLE"
-                       : "zstdcat FILE | rh import - TABLE");
-    else if (utf16)
-        rh_tell(import->tool, "%s is UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)", import->name);
-    return !zip && !gzip && !zstd && !utf16;
+                what == RH_IS_ZIP ? "unzip -p FILE | rh import - TABLE" : "zstdcat FILE | rh import - TABLE");
+    return what == RH_TAKES;
+}
+
+/* Of CSV: what the command line doesn't say. */
+static void find_dialect(struct rh_import *import, const char *bytes, size_t length)
+{
+    const struct rh_import_args *args = import->args;
+    struct rh_buffer text = {0};
+    struct rh_said said = {args->delimiter_said, args->quote_said, args->header_said};
+    import->dialect =
+        (struct rh_dialect){.delimiter = args->delimiter, .quote = args->quote, .header = !args->no_header};
+    if (import->format == RH_FORMAT_TSV && !said.delimiter) {
+        import->dialect.delimiter = '\t';
+        said.delimiter = true;
+    }
+    rh_input_decoded(&import->input, bytes, length, &text);
+    rh_sniff_dialect(text.bytes, text.length, length < LOOK_BYTES, (uint64_t)args->skip, said, &import->dialect);
+    rh_buffer_free(&text);
+}
+
+/* Options of CSV mean nothing elsewhere, and who gives them takes the file for it. */
+static bool check_options(struct rh_import *import)
+{
+    const struct rh_import_args *args = import->args;
+    bool of_csv =
+        args->delimiter_said || args->quote_said || args->header_said || args->skip > 0 || args->type_count > 0;
+    if (rh_import_is_csv(import) || !of_csv)
+        return true;
+    rh_tell(import->tool,
+            "%s is %s, which has no delimiter, quote, header, types or lines to skip: --format csv reads it as CSV",
+            import->name, rh_format_name(import->format));
+    return false;
 }
 
 static bool open_file(struct rh_import *import)
 {
-    struct stat about;
-    bool standard = strcmp(import->args->file, "-") == 0;
-    import->name = standard ? "standard input" : import->args->file;
-    import->file = standard ? stdin : fopen(import->args->file, "rb");
-    if (import->file == NULL || fstat(fileno(import->file), &about) != 0)
-        return rh_import_cannot_read(import, errno);
-    if (S_ISDIR(about.st_mode))
-        return rh_import_cannot_read(import, EISDIR);
-    import->size = S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
-    bool twice = import->args->create || import->args->no_header;
-    if (!S_ISREG(about.st_mode) && !twice)
-        return true;
-    return (S_ISREG(about.st_mode) || spool(import)) && check_beginning(import);
+    struct rh_input *input = &import->input;
+    const char *bytes;
+    size_t length;
+    bool good = rh_input_open(input, import->tool, import->args->file);
+    import->name = input->name;
+    if (!good || !rh_input_look(input, LOOK_BYTES, &bytes, &length) || !check_beginning(import, bytes, length))
+        return false;
+    import->format = import->tool->args->format != RH_FORMAT_DEFAULT ? import->tool->args->format
+                                                                     : rh_sniff_format(import->name, bytes, length);
+    const char *encoding =
+        import->args->encoding != NULL ? import->args->encoding : rh_input_guess(bytes, length, length < LOOK_BYTES);
+    if (import->tool->args->format == RH_FORMAT_DEFAULT && strcmp(encoding, "UTF-8") != 0 &&
+        (import->format == RH_FORMAT_CSV || import->format == RH_FORMAT_NDJSON)) {
+        struct rh_buffer text = {0}; /* its first characters are others than its first bytes */
+        struct rh_input other = {.encoding = encoding};
+        rh_input_decoded(&other, bytes, length, &text);
+        import->format = rh_sniff_format(import->name, text.bytes, text.length);
+        rh_buffer_free(&text);
+    }
+    bool text = rh_import_is_csv(import) || rh_import_is_json(import);
+    if ((text && !rh_input_decode(input, encoding)) || !check_options(import))
+        return false;
+    if (rh_import_is_csv(import))
+        find_dialect(import, bytes, length);
+    bool once = import->format == RH_FORMAT_ARROW ||
+                (rh_import_is_csv(import) && !import->args->create && import->dialect.header);
+    return once || rh_input_keep(input, import->format == RH_FORMAT_PARQUET);
 }
 
 bool rh_import_rewind(struct rh_import *import, bool skip_header)
 {
     rh_csv_free(&import->csv);
-    rh_csv_init(&import->csv, read_source, import, import->args->delimiter, 0);
+    rh_json_free(&import->json);
+    rh_csv_init(&import->csv, rh_input_read, &import->input, import->dialect.delimiter, 0);
+    rh_json_init(&import->json, rh_input_read, &import->input, 0);
+    import->csv.quote = import->dialect.quote;
     import->csv.skip = (uint64_t)import->args->skip;
-    if (fseeko(import->file, 0, SEEK_SET) != 0)
-        return rh_import_cannot_read(import, errno);
+    if (!rh_input_rewind(&import->input))
+        return false;
     return !skip_header || rh_csv_next(&import->csv) == RH_CSV_RECORD;
+}
+
+static void add_sign(struct rh_buffer *text, int sign)
+{
+    if (sign == '\t')
+        rh_buffer_add_text(text, "tab");
+    else
+        rh_buffer_format(text, sign == '\'' ? "\"%c\"" : "'%c'", sign);
+}
+
+void rh_import_describe(const struct rh_import *import, struct rh_buffer *text)
+{
+    rh_buffer_format(text, "read as %s", rh_format_name(import->format));
+    if (import->input.packed)
+        rh_buffer_add_text(text, " packed by gzip");
+    if (rh_import_is_csv(import) || rh_import_is_json(import))
+        rh_buffer_format(text, " in %s", import->input.encoding);
+    if (!rh_import_is_csv(import))
+        return;
+    rh_buffer_add_text(text, ", delimiter ");
+    add_sign(text, import->dialect.delimiter);
+    if (import->dialect.quote != '"') {
+        rh_buffer_add_text(text, import->dialect.quote == RH_CSV_NO_QUOTE ? ", no quotes" : ", quote ");
+        if (import->dialect.quote != RH_CSV_NO_QUOTE)
+            add_sign(text, import->dialect.quote);
+    }
+    rh_buffer_add_text(text, import->dialect.header ? ", names in the first line" : ", no header");
+}
+
+/* Of a table that was made of what values look like. */
+static void add_types(const struct rh_import *import, struct rh_buffer *text)
+{
+    enum { MOST = 12 };
+    if (!import->args->create || !rh_import_is_csv(import))
+        return;
+    rh_buffer_add_text(text, "\n  columns ");
+    for (size_t at = 0; at < import->column_count && at < MOST; at++) {
+        rh_buffer_add_text(text, at > 0 ? ", " : "");
+        rh_add_visible(text, import->columns[at].name, strlen(import->columns[at].name));
+        rh_buffer_format(text, " %s", import->columns[at].type);
+    }
+    if (import->column_count > MOST)
+        rh_buffer_format(text, " and %zu more", import->column_count - MOST);
 }
 
 static const char reject_header[] = "line,column,reason,record\n";
@@ -108,7 +165,7 @@ static bool may_hold_rejects(struct rh_import *import, const char *path)
     if (file == NULL)
         return true;
     size_t length = fread(head, 1, sizeof reject_header - 1, file);
-    bool same = fstat(fileno(file), &there) == 0 && fstat(fileno(import->file), &input) == 0 &&
+    bool same = fstat(fileno(file), &there) == 0 && fstat(fileno(import->input.file), &input) == 0 &&
                 there.st_dev == input.st_dev && there.st_ino == input.st_ino;
     bool ours = length == 0 || (length == sizeof reject_header - 1 && memcmp(head, reject_header, length) == 0);
     fclose(file);
@@ -196,13 +253,14 @@ bool rh_import_complain(struct rh_import *import, const struct rh_complaint *com
         reject(import, complaint);
         return true;
     }
+    bool text = rh_import_is_csv(import) || rh_import_is_json(import);
     rh_progress_end(&import->progress);
     if (complaint->column > 0)
         rh_tell(import->tool, "%s, line %" PRIu64 ", column %" PRIu64 ": %s; %s", import->name, complaint->line,
                 complaint->column, complaint->why, what_is_kept(import));
     else
-        rh_tell(import->tool, "%s, line %" PRIu64 ": %s; %s", import->name, complaint->line, complaint->why,
-                what_is_kept(import));
+        rh_tell(import->tool, "%s, %s %" PRIu64 ": %s; %s", import->name, text ? "line" : "row", complaint->line,
+                complaint->why, what_is_kept(import));
     tell_way_out(import, complaint->why);
     return false;
 }
@@ -211,6 +269,7 @@ bool rh_import_database_error(struct rh_import *import, const struct rhei_error 
 {
     rh_progress_end(&import->progress);
     struct rh_buffer text = {0};
+    import->undoubted = true;
     rh_tell_error(import->tool, error);
     add_kept(import, &text);
     fprintf(stderr, "  %s: %s.\n", import->name, text.bytes);
@@ -246,8 +305,11 @@ static bool load(struct rh_import *import)
 {
     if (!rh_import_find_columns(import))
         return false;
-    bool again = import->args->create || import->args->no_header; /* the first line was read and is data, or all was */
-    if (again && !rh_import_rewind(import, !import->args->no_header))
+    if (import->format == RH_FORMAT_ARROW || import->format == RH_FORMAT_PARQUET)
+        return rh_import_arrow_rows(import);
+    bool csv = rh_import_is_csv(import), header = csv && import->dialect.header;
+    bool again = !csv || import->args->create || !header; /* the first line was read and is data, or all was */
+    if (again && !rh_import_rewind(import, header))
         return false;
     return rh_import_rows(import);
 }
@@ -275,19 +337,36 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
         rh_buffer_format(&line, import->reject_count == 1 ? " line is in %s" : " lines are in %s",
                          import->args->reject);
     }
+    rh_buffer_add_text(&line, "\n  ");
+    rh_import_describe(import, &line);
+    add_types(import, &line);
     puts(line.bytes);
+    rh_buffer_free(&line);
+}
+
+/* Of what was guessed wrongly, perhaps. */
+static void tell_reading(const struct rh_import *import)
+{
+    struct rh_buffer line = {0};
+    if (import->undoubted || (!rh_import_is_csv(import) && !rh_import_is_json(import)))
+        return;
+    rh_import_describe(import, &line);
+    fprintf(stderr, "  %s was %s.\n", import->name, line.bytes);
     rh_buffer_free(&line);
 }
 
 static void release(struct rh_import *import)
 {
     rh_csv_free(&import->csv);
+    rh_json_free(&import->json);
+    if (import->batches.release != NULL)
+        import->batches.release(&import->batches);
+    rh_input_close(&import->input);
     if (import->rejects != NULL)
         fclose(import->rejects);
-    if (import->file != NULL && import->file != stdin)
-        fclose(import->file);
     for (size_t at = 0; at < import->column_count; at++) {
         free(import->columns[at].name);
+        free(import->columns[at].source);
         free(import->columns[at].type);
     }
     free(import->columns);
@@ -296,20 +375,39 @@ static void release(struct rh_import *import)
     free(import->key);
 }
 
-int rh_import_command(struct rh_tool *tool)
+/* `opens`: the database is opened, once the file could be. */
+static bool run_import(struct rh_tool *tool, bool opens)
 {
     struct rh_import import = {.tool = tool, .args = &tool->args->import};
     int64_t started = rh_now_us();
-    rh_csv_init(&import.csv, read_source, &import, import.args->delimiter, 0);
+    bool opened = open_file(&import);
+    rh_csv_init(&import.csv, rh_input_read, &import.input, import.dialect.delimiter, 0);
+    import.csv.quote = import.dialect.quote;
     import.csv.skip = (uint64_t)import.args->skip;
-    bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
-    if (good) {
+    bool good = opened && (!opens || rh_tool_open(tool, RH_OPEN_CREATE)) && open_rejects(&import);
+    bool loaded = good && load(&import);
+    if (loaded)
         print_outcome(&import, rh_now_us() - started);
+    else if (good && !rh_interrupted())
+        tell_reading(&import);
+    good = loaded;
+    release(&import);
+    return good;
+}
+
+bool rh_import_run(struct rh_tool *tool)
+{
+    return run_import(tool, false);
+}
+
+int rh_import_command(struct rh_tool *tool)
+{
+    bool good = run_import(tool, true);
+    if (good) {
         if (rh_flush_output())
             rh_interrupt_done();
         rh_history_note(tool);
     }
-    release(&import);
     if (good)
         rh_tool_close(tool);
     else

@@ -14,7 +14,7 @@ static bool is_null(const struct rh_import *import, const struct rh_csv_field *f
     return !field->quoted && field->length == strlen(null_text) && memcmp(field->text, null_text, field->length) == 0;
 }
 
-static bool refuse(struct rh_import *import, const char *why)
+bool rh_import_refuse(struct rh_import *import, const char *why)
 {
     rh_tell(import->tool, "%s: %s", import->name, why);
     return false;
@@ -31,22 +31,23 @@ static void add_column(struct rh_import *import, const char *name, size_t length
     };
 }
 
-static bool csv_failure(struct rh_import *import, enum rh_csv_result result)
+bool rh_import_no_record(struct rh_import *import, enum rh_csv_result result)
 {
     if (rh_interrupted()) /* whoever filled the pipe was perhaps ended too */
         return rh_import_cancelled(import);
     if (result == RH_CSV_END)
-        return refuse(import, import->args->skip > 0 ? "there is nothing behind the lines that --skip passes over"
-                                                     : "the file is empty");
+        return rh_import_refuse(import, import->args->skip > 0
+                                            ? "there is nothing behind the lines that --skip passes over"
+                                            : "the file is empty");
+    bool csv = rh_import_is_csv(import);
     if (result == RH_CSV_BAD)
         rh_tell(import->tool, "%s, line %" PRIu64 ", column %" PRIu64 ": %s; nothing was imported", import->name,
-                import->csv.bad_line, import->csv.bad_column, import->csv.why);
-    else
-        refuse(import, "the file could not be read");
-    return false;
+                csv ? import->csv.bad_line : import->json.bad_line,
+                csv ? import->csv.bad_column : import->json.bad_column, csv ? import->csv.why : import->json.why);
+    return false; /* what can't be read was told */
 }
 
-static const struct rh_import_column *find_column(const struct rh_import *import, const char *name, size_t length)
+struct rh_import_column *rh_import_column_of(const struct rh_import *import, const char *name, size_t length)
 {
     for (size_t at = 0; at < import->column_count; at++)
         if (rh_same_name(import->columns[at].name, strlen(import->columns[at].name), name, length))
@@ -74,7 +75,7 @@ static const char *renamed(const struct rh_import *import, const char *name, siz
     return found;
 }
 
-static bool check_renames(struct rh_import *import, const bool *used)
+bool rh_import_check_renames(struct rh_import *import, const bool *used)
 {
     for (size_t at = 0; at < import->args->rename_count; at++) {
         if (used[at])
@@ -85,22 +86,42 @@ static bool check_renames(struct rh_import *import, const bool *used)
     return true;
 }
 
+/* Where the names of columns stand: CSV has a line for them. */
+static void add_place(const struct rh_import *import, struct rh_buffer *text)
+{
+    rh_buffer_add_text(text, import->name);
+    if (rh_import_is_csv(import))
+        rh_buffer_format(text, ", line %" PRIu64, import->csv.record.line);
+}
+
 static bool take_name(struct rh_import *import, const char *name, size_t length, size_t number)
 {
-    const struct rh_import_column *same = find_column(import, name, length);
-    if (memchr(name, '\0', length) != NULL || rh_utf8_valid(name, length) != length)
-        rh_tell(import->tool, "%s, line %" PRIu64 ", field %zu: the column name isn't UTF-8 text", import->name,
-                import->csv.record.line, number);
+    const struct rh_import_column *same = rh_import_column_of(import, name, length);
+    struct rh_buffer place = {0};
+    add_place(import, &place);
+    bool text = memchr(name, '\0', length) == NULL && rh_utf8_valid(name, length) == length;
+    if (!text)
+        rh_tell(import->tool, "%s, field %zu: the column name isn't UTF-8 text", place.bytes, number);
     else if (same != NULL)
         rh_tell(import->tool,
-                "%s, line %" PRIu64
-                ": the column name '%.*s' comes twice, in fields %zu and %zu: give one another name "
+                "%s: the column name '%.*s' comes twice, in fields %zu and %zu: give one another name "
                 "with --rename '#%zu=NAME'",
-                import->name, import->csv.record.line, (int)length, name, (size_t)(same - import->columns) + 1, number,
-                number);
+                place.bytes, (int)length, name, (size_t)(same - import->columns) + 1, number, number);
     else
-        return add_column(import, name, length, ""), true;
-    return false;
+        add_column(import, name, length, "");
+    rh_buffer_free(&place);
+    return text && same == NULL;
+}
+
+bool rh_import_add_column(struct rh_import *import, const char *name, size_t length, size_t number, bool *used)
+{
+    struct rh_buffer own = {0};
+    rh_buffer_add(&own, name, length);
+    const char *other = renamed(import, own.bytes, number, used);
+    bool good =
+        other != NULL ? take_name(import, other, strlen(other), number) : take_name(import, name, length, number);
+    rh_buffer_free(&own);
+    return good;
 }
 
 /* Names of the columns from the header, or column1, column2 ... */
@@ -108,25 +129,49 @@ static bool read_names(struct rh_import *import)
 {
     enum rh_csv_result result = rh_csv_next(&import->csv);
     if (result != RH_CSV_RECORD)
-        return csv_failure(import, result);
+        return rh_import_no_record(import, result);
     const struct rh_csv_record *record = &import->csv.record;
     bool *used = rh_allocate((import->args->rename_count + 1) * sizeof *used);
     bool good = true;
     for (size_t at = 0; at < record->count && good; at++) {
         struct rh_buffer name = {0};
         const struct rh_csv_field *field = &record->fields[at];
-        if (import->args->no_header || field->length == 0)
+        if (!import->dialect.header || field->length == 0)
             rh_buffer_format(&name, "column%zu", at + 1);
         else
             rh_buffer_add(&name, field->text, field->length);
-        const char *other = renamed(import, name.bytes, at + 1, used);
-        good = other != NULL ? take_name(import, other, strlen(other), at + 1)
-                             : take_name(import, name.bytes, name.length, at + 1);
+        good = rh_import_add_column(import, name.bytes, name.length, at + 1, used);
         rh_buffer_free(&name);
     }
-    good = good && check_renames(import, used);
+    good = good && rh_import_check_renames(import, used);
     free(used);
     return good;
+}
+
+static void set_type(struct rh_import_column *column, const char *type)
+{
+    free(column->type);
+    column->type = rh_copy_text(type, strlen(type));
+    column->affinity = rh_affinity_of(type);
+    column->is_blob = rh_is_blob_type(type);
+}
+
+/* What --type says, whatever the values look like. False: told, there is no such column. */
+static bool take_types(struct rh_import *import)
+{
+    static const char *const types[] = {"INTEGER", "REAL", "TEXT"};
+    for (size_t at = 0; at < import->args->type_count; at++) {
+        const char *text = import->args->types[at], *type = strrchr(text, '=') + 1;
+        struct rh_import_column *column = rh_import_column_of(import, text, (size_t)(type - 1 - text));
+        if (column == NULL) {
+            rh_tell(import->tool, "%s has no column for --type %s", import->name, text);
+            return false;
+        }
+        for (size_t known = 0; known < 3; known++)
+            if (rh_same_name(type, strlen(type), types[known], strlen(types[known])))
+                set_type(column, types[known]);
+    }
+    return true;
 }
 
 /* Reads the whole file once. Bad lines end it here, unless they go to the reject file in the second reading. */
@@ -136,8 +181,8 @@ static bool infer_types(struct rh_import *import)
     enum rh_csv_result result = RH_CSV_END;
     struct rh_progress progress;
     uint64_t rows = 0;
-    bool good = rh_import_rewind(import, !import->args->no_header);
-    rh_progress_start(&progress, stderr, import->tool->err, "reading  ", import->size, rh_now_us());
+    bool good = rh_import_rewind(import, import->dialect.header);
+    rh_progress_start(&progress, stderr, import->tool->err, "reading  ", import->input.size, rh_now_us());
     while (good && !rh_interrupted() && (result = rh_csv_next(&import->csv)) != RH_CSV_END) {
         const struct rh_csv_record *record = &import->csv.record;
         good = result == RH_CSV_RECORD || (result == RH_CSV_BAD && import->args->reject != NULL);
@@ -146,7 +191,7 @@ static bool infer_types(struct rh_import *import)
             if (!is_null(import, &record->fields[at]))
                 rh_infer(&seen[at], &record->fields[at]);
         if (++rows % 4096 == 0)
-            rh_progress_update(&progress, import->csv.consumed, rows, rh_now_us());
+            rh_progress_update(&progress, rh_input_done(&import->input), rows, rh_now_us());
     }
     rh_progress_end(&progress);
     if (rh_interrupted()) {
@@ -154,14 +199,10 @@ static bool infer_types(struct rh_import *import)
         return rh_import_cancelled(import);
     }
     if (!good)
-        csv_failure(import, result);
-    for (size_t at = 0; good && at < import->column_count; at++) {
-        struct rh_import_column *column = &import->columns[at];
-        const char *type = rh_inferred_type(&seen[at]);
-        free(column->type);
-        column->type = rh_copy_text(type, strlen(type));
-        column->affinity = rh_affinity_of(type);
-    }
+        rh_import_no_record(import, result);
+    for (size_t at = 0; good && at < import->column_count; at++)
+        set_type(&import->columns[at], rh_inferred_type(&seen[at]));
+    good = good && take_types(import);
     free(seen);
     return good;
 }
@@ -170,7 +211,7 @@ static bool take_new_key(struct rh_import *import)
 {
     for (const char *at = import->args->key; at != NULL;) {
         size_t length = strcspn(at, ",");
-        const struct rh_import_column *column = find_column(import, at, length);
+        const struct rh_import_column *column = rh_import_column_of(import, at, length);
         if (column == NULL) {
             rh_tell(import->tool, "%s has no column '%.*s' for --key", import->name, (int)length, at);
             return false;
@@ -225,13 +266,14 @@ static bool match_names(struct rh_import *import, const struct rh_import *table)
 {
     for (size_t at = 0; at < import->column_count; at++) {
         struct rh_import_column *column = &import->columns[at];
-        const struct rh_import_column *found = find_column(table, column->name, strlen(column->name));
+        const struct rh_import_column *found = rh_import_column_of(table, column->name, strlen(column->name));
         if (found == NULL) {
-            rh_tell(import->tool,
-                    "%s, line %" PRIu64
-                    ", field %zu: the table %s has no column '%s' (another name: --rename; without a "
-                    "header: --no-header)",
-                    import->name, import->csv.record.line, at + 1, import->args->table, column->name);
+            struct rh_buffer place = {0};
+            add_place(import, &place);
+            rh_tell(import->tool, "%s, field %zu: the table %s has no column '%s' (another name: --rename%s)",
+                    place.bytes, at + 1, import->args->table, column->name,
+                    rh_import_is_csv(import) ? "; without a header: --no-header" : "");
+            rh_buffer_free(&place);
             return false;
         }
         free(column->type);
@@ -247,6 +289,7 @@ static void free_columns(struct rh_import *import)
 {
     for (size_t at = 0; at < import->column_count; at++) {
         free(import->columns[at].name);
+        free(import->columns[at].source);
         free(import->columns[at].type);
     }
     free(import->columns);
@@ -273,17 +316,18 @@ static void tell_no_table(struct rh_import *import)
 static bool use_table(struct rh_import *import)
 {
     struct rh_import table = {.tool = import->tool, .args = import->args, .name = import->name};
-    bool good = read_table(import, &table);
+    bool good = read_table(import, &table), headless = rh_import_is_csv(import) && !import->dialect.header;
     if (good && table.column_count == 0) {
         tell_no_table(import);
+        import->undoubted = true;
         good = false;
     } else if (good && import->args->conflict == RH_CONFLICT_UPDATE && !has_key(import, &table)) {
         good = false;
-    } else if (good && import->args->no_header && import->column_count != table.column_count) {
+    } else if (good && headless && import->column_count != table.column_count) {
         rh_tell(import->tool, "%s, line 1: %zu fields, but the table %s has %zu columns", import->name,
                 import->column_count, import->args->table, table.column_count);
         good = false;
-    } else if (good && import->args->no_header) {
+    } else if (good && headless) {
         struct rh_import_column *columns = table.columns;
         size_t count = table.column_count;
         free_columns(import);
@@ -297,11 +341,32 @@ static bool use_table(struct rh_import *import)
     return good;
 }
 
+/* A first line with numbers in it is taken for data, unless they are what columns of the table are called. False: told. */
+static bool find_header(struct rh_import *import)
+{
+    if (!rh_import_is_csv(import) || import->args->header_said || import->dialect.header || import->args->create)
+        return true;
+    struct rh_import table = {.tool = import->tool, .args = import->args};
+    bool good = read_table(import, &table);
+    bool names = good && rh_csv_next(&import->csv) == RH_CSV_RECORD;
+    for (size_t at = 0; names && at < import->csv.record.count; at++)
+        names = rh_import_column_of(&table, import->csv.record.fields[at].text, import->csv.record.fields[at].length) !=
+                NULL;
+    free_columns(&table);
+    import->dialect.header = names;
+    return good && rh_import_rewind(import, false);
+}
+
 bool rh_import_find_columns(struct rh_import *import)
 {
-    if (!read_names(import))
+    if (!find_header(import))
+        return false;
+    bool found = rh_import_is_csv(import)    ? read_names(import)
+                 : rh_import_is_json(import) ? rh_import_json_columns(import)
+                                             : rh_import_arrow_columns(import);
+    if (!found)
         return false;
     if (!import->args->create)
         return use_table(import);
-    return take_new_key(import) && infer_types(import);
+    return take_new_key(import) && (!rh_import_is_csv(import) || infer_types(import));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The records of the file as an Arrow stream, which rhei_ingest_arrow takes in. A batch remembers where in the file its rows stand, for the
+ * The records of CSV and JSON as an Arrow stream, which rhei_ingest_arrow takes in. A batch remembers where in the file its rows stand, for the
  * database may refuse one of them: it does so before it asks for the next batch. What is wrong with lines between those rows waits as
  * long, so that everything is told in the order of the file, and the first thing that is wrong ends an import that nothing may be.
  */
@@ -9,7 +9,6 @@
 #include "rh_interrupt.h"
 #include "rh_text.h"
 #include "rh_waiting.h"
-#include "rhei/rhei_doors.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,7 +39,11 @@ struct rh_stream {
     struct waiting *waiting;
     size_t waiting_count, waiting_room, waiting_told;
     struct rh_buffer waiting_bytes;
-    uint64_t given;         /* rows of the batches before */
+    uint64_t given; /* rows of the batches before */
+    size_t *places; /* JSON: of the members of the record before, their columns */
+    size_t place_count;
+    uint64_t *seen; /* JSON: by column, the record that had it last */
+    uint64_t records;
     bool begun, over, told; /* told: the error that ended it, on standard error */
 };
 
@@ -140,6 +143,18 @@ static bool take_field(struct rh_stream *stream, size_t at, struct rh_buffer *wh
     return false;
 }
 
+/* The values into the batch. */
+static void add_row(struct rh_stream *stream, uint64_t line, const char *raw, size_t raw_length)
+{
+    struct row *row = &stream->rows[rh_batch_rows(stream->batch)];
+    *row = (struct row){.line = line, .raw = stream->raw.length};
+    if (stream->import->rejects != NULL) {
+        row->raw_length = raw_length;
+        rh_buffer_add(&stream->raw, raw, raw_length);
+    }
+    rh_batch_add(stream->batch, stream->values);
+}
+
 /* The record into the batch, or a complaint about it. False: no more records. */
 static bool add_record(struct rh_stream *stream)
 {
@@ -160,22 +175,21 @@ static bool add_record(struct rh_stream *stream)
     for (size_t at = 0; at < record->count; at++)
         if (stream->values[at].type == RHEI_BLOB)
             stream->values[at].as.bytes = stream->blobs.bytes + stream->values[at].as.integer;
-    struct row *row = &stream->rows[rh_batch_rows(stream->batch)];
-    *row = (struct row){.line = record->line, .raw = stream->raw.length};
-    if (import->rejects != NULL) {
-        row->raw_length = record->raw_length;
-        rh_buffer_add(&stream->raw, record->raw, record->raw_length);
-    }
-    rh_batch_add(stream->batch, stream->values);
+    add_row(stream, record->line, record->raw, record->raw_length);
     return true;
 }
 
-/* Records until the batch is full, the file ends, or a line is wrong that may not be. False: the file can't be read; told. */
-static bool fill_batch(struct rh_stream *stream)
+static bool has_room(const struct rh_stream *stream)
+{
+    return rh_batch_rows(stream->batch) < RH_BATCH_ROWS &&
+           rh_batch_bytes(stream->batch) + stream->raw.length + stream->waiting_bytes.length < BATCH_BYTES;
+}
+
+/* As fill_from_json, of CSV. */
+static bool fill_from_csv(struct rh_stream *stream)
 {
     struct rh_import *import = stream->import;
-    while (rh_batch_rows(stream->batch) < RH_BATCH_ROWS &&
-           rh_batch_bytes(stream->batch) + stream->raw.length + stream->waiting_bytes.length < BATCH_BYTES) {
+    while (has_room(stream)) {
         const struct rh_csv_record *record = &import->csv.record;
         enum rh_csv_result result = rh_csv_next(&import->csv);
         if (result == RH_CSV_END) {
@@ -183,7 +197,7 @@ static bool fill_batch(struct rh_stream *stream)
             return true;
         }
         if (result == RH_CSV_IO_ERROR)
-            return rh_import_cannot_read(import, errno);
+            return false;
         if (result == RH_CSV_BAD) {
             struct rh_complaint complaint = {.line = import->csv.bad_line,
                                              .column = import->csv.bad_column,
@@ -203,6 +217,120 @@ static bool fill_batch(struct rh_stream *stream)
     return true;
 }
 
+/* ---- Objects of JSON. ------------------------------------------------------------------------------------------------ */
+
+static bool complain_member(struct rh_stream *stream, const struct rh_json_member *member, const char *why)
+{
+    const struct rh_json *json = &stream->import->json;
+    struct rh_complaint complaint = {.why = why, .raw = json->raw, .raw_length = json->raw_length};
+    rh_json_place(json, member->offset, &complaint.line, &complaint.column);
+    return complain(stream, &complaint);
+}
+
+/*
+ * The column of a member; most objects have theirs in the order of the one before. None (the number of columns): the file is no longer what it was
+ * when they were found.
+ */
+static size_t column_of_member(struct rh_stream *stream, size_t number, const struct rh_json_member *member)
+{
+    const struct rh_import *import = stream->import;
+    if (number >= stream->place_count) {
+        stream->places = rh_reallocate(stream->places, (number + 1) * sizeof *stream->places);
+        for (; stream->place_count <= number; stream->place_count++)
+            stream->places[stream->place_count] = 0;
+    }
+    for (size_t at = 0; at <= import->column_count; at++) {
+        size_t place = at == 0 ? stream->places[number] : at - 1;
+        const char *known = import->columns[place].source;
+        if (!rh_same_name(known, strlen(known), member->name, member->name_length))
+            continue;
+        stream->places[number] = place;
+        return place;
+    }
+    return import->column_count;
+}
+
+static const char file_changed[] = "the file was another one when its columns were found";
+
+/* False: a complaint was made, and *go_on says whether more objects are read. */
+static bool take_member(struct rh_stream *stream, size_t number, bool *go_on)
+{
+    struct rh_import *import = stream->import;
+    const struct rh_json_member *member = &import->json.members[number];
+    size_t at = column_of_member(stream, number, member);
+    const struct rh_import_column *column = &import->columns[at];
+    struct rh_buffer why = {0};
+    bool good = false;
+    if (at == import->column_count) {
+        *go_on = complain_member(stream, member, file_changed);
+        return false;
+    }
+    if (stream->seen[at] == stream->records)
+        rh_buffer_format(&why, "the name '%s' comes twice in one object", column->source);
+    else
+        good = rh_json_value(member, column, import->args->create, &stream->values[at], &why);
+    if (good && import->args->create && !rh_batch_takes(stream->batch, at, &stream->values[at])) {
+        rh_buffer_add_text(&why, file_changed);
+        good = false;
+    }
+    stream->seen[at] = stream->records;
+    if (!good) {
+        rh_buffer_format(&why, " (column %s %s)", column->name, column->type);
+        *go_on = complain_member(stream, member, why.bytes);
+    }
+    rh_buffer_free(&why);
+    return good;
+}
+
+static bool add_object(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    const struct rh_json *json = &import->json;
+    bool go_on = true;
+    stream->records++;
+    for (size_t at = 0; at < import->column_count; at++)
+        stream->values[at] = (struct rhei_value){.type = RHEI_NULL};
+    for (size_t at = 0; at < json->count; at++)
+        if (!take_member(stream, at, &go_on))
+            return go_on;
+    add_row(stream, json->record_line, json->raw, json->raw_length);
+    return true;
+}
+
+/* Records until the batch is full, the file ends, or a line is wrong that may not be. False: the file can't be read; told. */
+static bool fill_from_json(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    struct rh_json *json = &import->json;
+    while (has_room(stream)) {
+        enum rh_csv_result result = rh_json_next(json);
+        if (result == RH_CSV_END) {
+            stream->over = true;
+            return true;
+        }
+        if (result == RH_CSV_IO_ERROR)
+            return false;
+        if (result == RH_CSV_RECORD) {
+            if (!add_object(stream))
+                return true;
+            continue;
+        }
+        struct rh_complaint complaint = {.line = json->bad_line,
+                                         .column = json->bad_column,
+                                         .why = json->why,
+                                         .raw = json->raw,
+                                         .raw_length = json->raw_length};
+        if (!complain(stream, &complaint))
+            return true;
+    }
+    return true;
+}
+
+static bool fill_batch(struct rh_stream *stream)
+{
+    return rh_import_is_json(stream->import) ? fill_from_json(stream) : fill_from_csv(stream);
+}
+
 /* ---- The stream. --------------------------------------------------------------------------------------------------- */
 
 /* The transaction is open: from here on the import's own line tells how far it is. */
@@ -211,7 +339,7 @@ static void begin(struct rh_stream *stream)
     struct rh_import *import = stream->import;
     stream->begun = true;
     rh_waiting_stop();
-    rh_progress_start(&import->progress, stderr, import->tool->err, "importing", import->size, rh_now_us());
+    rh_progress_start(&import->progress, stderr, import->tool->err, "importing", import->input.size, rh_now_us());
 }
 
 /* Every row is in or among the rejects; what is left is the commit. */
@@ -239,7 +367,7 @@ static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     if (!stream->begun)
         begin(stream);
     stream->given += rh_batch_rows(stream->batch);
-    rh_progress_update(&import->progress, import->csv.consumed, stream->given, rh_now_us());
+    rh_progress_update(&import->progress, rh_input_done(&import->input), stream->given, rh_now_us());
     rh_batch_clear(stream->batch);
     rh_buffer_clear(&stream->raw);
     if (import->args->batch >
@@ -248,8 +376,9 @@ static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     if (rh_interrupted())
         return ECANCELED;
     do { /* a batch of complaints alone is told at once */
-        if (!tell_waiting(stream, SIZE_MAX) || (!stream->over && !fill_batch(stream))) {
-            stream->told = true;
+        bool told = tell_waiting(stream, SIZE_MAX);
+        if (!told || (!stream->over && !fill_batch(stream))) {
+            stream->told = !told || !rh_interrupted();
             return EIO;
         }
     } while (rh_batch_rows(stream->batch) == 0 && (!stream->over || stream->waiting_count > 0));
@@ -299,10 +428,23 @@ static bool on_reject(void *context, const struct rhei_ingest_reject *reject)
     return !stream->told;
 }
 
+static enum rh_member member_of_classes(unsigned classes)
+{
+    return classes == 0 || classes == 1U << RHEI_TEXT ? RH_MEMBER_TEXT
+           : classes == 1U << RHEI_INTEGER            ? RH_MEMBER_INTEGER
+           : classes == 1U << RHEI_REAL               ? RH_MEMBER_REAL
+           : classes == 1U << RHEI_BLOB               ? RH_MEMBER_BLOB
+                                                      : RH_MEMBER_ANY;
+}
+
 /* A column that the import makes has the type of all its values; one that is there may let in more than its affinity says. */
 static enum rh_member member_of(const struct rh_import *import, const struct rh_import_column *column)
 {
     bool made = import->args->create;
+    if (rh_import_is_json(import))
+        return made ? member_of_classes(column->classes) : RH_MEMBER_ANY;
+    if (made && column->is_blob)
+        return RH_MEMBER_BLOB;
     if (column->affinity == RH_AFFINITY_TEXT)
         return RH_MEMBER_TEXT;
     if (column->affinity == RH_AFFINITY_REAL && (made || !import->args->any_type))
@@ -310,29 +452,49 @@ static enum rh_member member_of(const struct rh_import *import, const struct rh_
     return made ? RH_MEMBER_INTEGER : RH_MEMBER_ANY;
 }
 
-static rhei_status ingest(struct rh_stream *stream, struct rhei_error *error)
+rhei_status rh_import_ingest(struct rh_import *import, struct ArrowArrayStream *rows,
+                             bool (*reject)(void *context, const struct rhei_ingest_reject *row), void *context,
+                             struct rhei_error *error)
 {
-    struct rh_import *import = stream->import;
+    const struct rh_import_args *args = import->args;
     struct rhei_call_options limits = rh_tool_limits(import->tool);
-    struct ArrowArrayStream source = {stream_schema, stream_next, stream_error, stream_release, stream};
     struct rhei_ingest_options options = {.struct_size = sizeof options,
-                                          .mode = import->args->create ? RHEI_INGEST_CREATE : RHEI_INGEST_APPEND,
-                                          .on_conflict = (int32_t)import->args->conflict,
-                                          .chunk_rows = (uint64_t)import->args->batch,
+                                          .mode = args->replace  ? RHEI_INGEST_REPLACE
+                                                  : args->create ? RHEI_INGEST_CREATE
+                                                                 : RHEI_INGEST_APPEND,
+                                          .on_conflict = (int32_t)args->conflict,
+                                          .chunk_rows = (uint64_t)args->batch,
                                           .timeout_ms = limits.timeout_ms,
                                           .cancel = limits.cancel,
                                           .progress = limits.progress,
                                           .key_columns = (const char *const *)import->key,
                                           .key_count = import->key_count,
-                                          .reject = on_reject,
-                                          .reject_context = stream};
+                                          .reject = reject,
+                                          .reject_context = context};
     struct rhei_ingest_result result = {.struct_size = sizeof result};
     rh_waiting_start(import->tool->out, import->tool->err, "beginning");
-    rhei_status status = rhei_ingest_arrow(import->tool->db, import->args->table, &source, &options, &result, error);
+    rhei_status status = rhei_ingest_arrow(import->tool->db, args->table, rows, &options, &result, error);
     rh_waiting_stop();
     import->changes = (uint64_t)result.changed;
     import->skipped = (uint64_t)result.skipped;
     return status;
+}
+
+bool rh_import_ended(struct rh_import *import, rhei_status status, bool told, struct rhei_error *error)
+{
+    if (status == RHEI_OK)
+        return true;
+    if (told) {
+        rh_import_tell_kept(import);
+        return false;
+    }
+    if (status == RHEI_CANCELLED || rh_interrupted())
+        return rh_import_cancelled(import);
+    if (status == RHEI_EXISTS)
+        snprintf(error->message, sizeof error->message,
+                 "the table \"%.200s\" already exists: leave --create away, or let --replace take its place",
+                 import->args->table);
+    return rh_import_database_error(import, error);
 }
 
 /* The ingest counts rows of the stream; who has the file counts its lines. */
@@ -360,11 +522,10 @@ bool rh_import_rows(struct rh_import *import)
     stream->values = rh_allocate(import->column_count * sizeof *stream->values);
     for (size_t at = 0; at < import->column_count; at++)
         rh_batch_column(stream->batch, at, import->columns[at].name, member_of(import, &import->columns[at]));
-    rhei_status status = ingest(stream, &error);
+    stream->seen = rh_allocate(import->column_count * sizeof *stream->seen);
+    struct ArrowArrayStream rows = {stream_schema, stream_next, stream_error, stream_release, stream};
+    rhei_status status = rh_import_ingest(import, &rows, on_reject, stream, &error);
     bool told = stream->told;
-    if (status == RHEI_EXISTS)
-        snprintf(error.message, sizeof error.message, "the table \"%.200s\" already exists: leave --create away",
-                 import->args->table);
     name_line(stream, &error);
     rh_batch_free(&stream->batch);
     rh_buffer_free(&stream->blobs);
@@ -372,14 +533,8 @@ bool rh_import_rows(struct rh_import *import)
     rh_buffer_free(&stream->waiting_bytes);
     free(stream->waiting);
     free(stream->values);
+    free(stream->places);
+    free(stream->seen);
     free(stream);
-    if (status == RHEI_OK)
-        return true;
-    if (told) {
-        rh_import_tell_kept(import);
-        return false;
-    }
-    if (status == RHEI_CANCELLED || rh_interrupted())
-        return rh_import_cancelled(import);
-    return rh_import_database_error(import, &error);
+    return rh_import_ended(import, status, told, &error);
 }

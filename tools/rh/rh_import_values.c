@@ -43,11 +43,21 @@ static bool is_whole(const char *text, size_t length)
     return true;
 }
 
+/* As rh query and rh export write it. */
+static bool is_infinity(const char *text, size_t length)
+{
+    size_t sign = length > 0 && text[0] == '-' ? 1 : 0;
+    return length == sign + 5 && memcmp(text + sign, "9e999", 5) == 0;
+}
+
 void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
 {
     int64_t integer;
     double real;
+    bool blob = !field->quoted && !inference->no_blob && rh_is_blob_text(field->text, field->length);
     inference->any = true;
+    inference->blob = inference->blob || blob;
+    inference->no_blob = inference->no_blob || !blob;
     if (inference->other)
         return;
     if (rh_is_canonical_integer(field->text, field->length)) {
@@ -56,14 +66,17 @@ void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
         return;
     }
     /* whole numbers with leading zeros or beyond 64 bits, and 1E5, are codes: they, and what a REAL can't keep, stay text */
-    bool keeps = !is_whole(field->text, field->length) && rh_parse_real(field->text, field->length, &real) &&
-                 !rh_is_exponent_code(field->text, field->length) && rh_real_keeps(field->text, field->length, real);
+    bool keeps = is_infinity(field->text, field->length) ||
+                 (!is_whole(field->text, field->length) && rh_parse_real(field->text, field->length, &real) &&
+                  !rh_is_exponent_code(field->text, field->length) && rh_real_keeps(field->text, field->length, real));
     inference->other = !keeps;
     inference->fraction = true;
 }
 
 const char *rh_inferred_type(const struct rh_inference *inference)
 {
+    if (inference->blob && !inference->no_blob)
+        return "BLOB";
     if (!inference->any || inference->other || (inference->fraction && inference->wide))
         return "TEXT";
     return inference->fraction ? "REAL" : "INTEGER";
@@ -77,8 +90,7 @@ static struct rhei_value real_value(double real)
 /* What a REAL would make of this number that isn't what was written; NULL: nothing. */
 static const char *real_loses(const char *text, size_t length, double real)
 {
-    bool infinity = length >= 5 && memcmp(text + length - 5, "9e999", 5) == 0; /* as rh query writes it */
-    if (isinf(real) && !infinity)
+    if (isinf(real) && !is_infinity(text, length))
         return "is beyond what a REAL can hold";
     if (real == 0 && !rh_real_keeps(text, length, real))
         return "is too small for a REAL, which would hold 0";
@@ -90,6 +102,8 @@ static const char *real_loses(const char *text, size_t length, double real)
 /* The number for a column that isn't REAL: where SQLite would store another one, or make 100000 of 1E5, it is none. */
 static const char *number_loses(const char *text, size_t length, double real)
 {
+    if (is_infinity(text, length))
+        return NULL;
     if (is_whole(text, length))
         return "doesn't fit into 64 bits";
     if (rh_is_exponent_code(text, length))
@@ -130,7 +144,7 @@ static bool is_text(const struct rh_csv_field *field, struct rhei_value *value, 
     if (valid == field->length)
         rh_buffer_add_text(why, "the text is longer than 2 GiB");
     else
-        rh_buffer_format(why, "the byte %02x is not UTF-8 here; convert the file first (iconv -f LATIN1 -t UTF-8, say)",
+        rh_buffer_format(why, "the byte %02x is not UTF-8 here; --encoding says what the file is in (latin1, say)",
                          (unsigned)(unsigned char)field->text[valid]);
     return false;
 }
@@ -158,4 +172,47 @@ bool rh_field_value(const struct rh_csv_field *field, enum rh_affinity affinity,
                      : affinity == RH_AFFINITY_INTEGER ? "is no integer"
                                                        : "is no number");
     return false;
+}
+
+static bool number_of_json(const struct rh_json_member *member, struct rhei_value *value)
+{
+    int64_t integer;
+    double real;
+    if (rh_parse_integer(member->text, member->length, &integer)) {
+        *value = (struct rhei_value){.as.integer = integer, .type = RHEI_INTEGER};
+        return true;
+    }
+    if (is_whole(member->text, member->length) || !rh_parse_real(member->text, member->length, &real) ||
+        real_loses(member->text, member->length, real) != NULL)
+        return false;
+    *value = real_value(real);
+    return true;
+}
+
+bool rh_json_value(const struct rh_json_member *member, const struct rh_import_column *column, bool created,
+                   struct rhei_value *value, struct rh_buffer *why)
+{
+    struct rh_csv_field field = {.text = member->text, .length = member->length};
+    switch (member->kind) {
+    case RH_JSON_NULL:
+        *value = (struct rhei_value){.type = RHEI_NULL};
+        return true;
+    case RH_JSON_FALSE:
+    case RH_JSON_TRUE:
+        *value = (struct rhei_value){.as.integer = member->kind == RH_JSON_TRUE, .type = RHEI_INTEGER};
+        return true;
+    case RH_JSON_BLOB:
+        *value = (struct rhei_value){.as.bytes = member->text, .length = (uint32_t)member->length, .type = RHEI_BLOB};
+        return true;
+    case RH_JSON_NUMBER:
+        if (!created && column->affinity == RH_AFFINITY_REAL)
+            return rh_field_value(&field, column->affinity, "null", false, value, why);
+        if ((created || column->affinity != RH_AFFINITY_TEXT) && number_of_json(member, value))
+            return true;
+        if (created || column->affinity == RH_AFFINITY_TEXT || column->affinity == RH_AFFINITY_NONE)
+            return is_text(&field, value, why); /* as it is written: SQLite's numbers hold less */
+        return rh_field_value(&field, column->affinity, "null", false, value, why);
+    default:
+        return is_text(&field, value, why);
+    }
 }

@@ -22,7 +22,8 @@ enum { PATIENCE_SECONDS = 2 };
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
-static atomic_bool came, resting, done;
+static atomic_bool came, resting, done, in_session, taken;
+static void (*_Atomic restore_terminal)(void);
 static atomic_uint_least64_t kept_rows;
 static const char *left_folder, *left_mark; /* under guard_lock */
 
@@ -57,9 +58,34 @@ static void end_now(void)
         (void)snprintf(kept, sizeof kept, "; batches are kept, up to row %" PRIu64 " of the file at least", rows);
     int length = snprintf(words, sizeof words, "rh: cancelled%s [CANCELLED 57014]\n", kept);
     rh_waiting_clear();
+    void (*restore)(void) = atomic_load(&restore_terminal);
+    if (restore != NULL)
+        restore();
     (void)!write(STDERR_FILENO, words, (size_t)length);
     tell_left();
     _exit(RH_EXIT_ERROR);
+}
+
+static void raise_guarded(void)
+{
+    pthread_mutex_lock(&guard_lock);
+    if (guarded != NULL)
+        rhei_cancel_raise(guarded);
+    pthread_mutex_unlock(&guard_lock);
+}
+
+/* Until a signal comes that ends the command. */
+static void await(const sigset_t *set)
+{
+    for (;;) {
+        int number = sigwaitinfo(set, NULL);
+        if (number == SIGINT && atomic_load(&in_session)) {
+            atomic_store(&taken, true);
+            raise_guarded();
+        } else if (number > 0) {
+            return;
+        }
+    }
 }
 
 static void *watch(void *unused)
@@ -67,16 +93,16 @@ static void *watch(void *unused)
     const struct timespec patience = {.tv_sec = PATIENCE_SECONDS};
     sigset_t set;
     (void)unused;
+    sigfillset(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* what others wait for isn't taken from them: SIGWINCH of the REPL */
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    while (sigwaitinfo(&set, NULL) < 0)
-        ;
+    await(&set);
     atomic_store(&came, true);
+    raise_guarded();
     pthread_mutex_lock(&guard_lock);
     bool patient = guarded != NULL || winding_up || atomic_load(&done);
-    if (guarded != NULL)
-        rhei_cancel_raise(guarded);
     pthread_mutex_unlock(&guard_lock);
     while (patient && sigtimedwait(&set, NULL, &patience) < 0 && atomic_load(&resting)) /* or a second signal */
         ;
@@ -105,6 +131,32 @@ void rh_interrupt_guard(rhei_cancel *cancel)
     if (cancel != NULL && atomic_load(&came))
         rhei_cancel_raise(cancel);
     pthread_mutex_unlock(&guard_lock);
+}
+
+void rh_interrupt_restores(void (*restore)(void))
+{
+    atomic_store(&restore_terminal, restore);
+}
+
+void rh_interrupt_session(void (*restore)(void))
+{
+    rh_interrupt_restores(restore);
+    atomic_store(&in_session, true);
+}
+
+static bool is_pending(void)
+{
+    sigset_t pending;
+    sigpending(&pending); /* come, but not yet seen by the watching thread */
+    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+}
+
+void rh_interrupt_forget(void)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (bool waits = is_pending(); waits; waits = is_pending())
+        nanosleep(&moment, NULL); /* else it would be seen after it was forgotten */
+    atomic_store(&taken, false);
 }
 
 void rh_interrupt_wind_up(void)
@@ -139,7 +191,5 @@ void rh_interrupt_rest(bool rests)
 
 bool rh_interrupted(void)
 {
-    sigset_t pending;
-    sigpending(&pending); /* come, but not yet seen by the watching thread */
-    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 || atomic_load(&came);
+    return is_pending() || atomic_load(&came) || atomic_load(&taken);
 }

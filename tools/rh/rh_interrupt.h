@@ -35,6 +35,15 @@ void rh_interrupt_done(void);
 void rh_interrupt_kept(uint64_t rows);
 /** Where a command would leave something that isn't whole, if it were ended now: `mark` is there then, in `folder`. NULL: nothing. Borrowed. */
 void rh_interrupt_leaves(const char *folder, const char *mark);
+/** Called before a signal ends the tool, to give the terminal back as it was; on another thread. NULL: nothing is changed any more. */
+void rh_interrupt_restores(void (*restore)(void));
+/**
+ * From here on SIGINT ends what runs with the guarded flag and nothing else, however often it comes. `restore` is called before SIGTERM ends the
+ * tool. Any thread.
+ */
+void rh_interrupt_session(void (*restore)(void));
+/** In a session: a SIGINT that came is forgotten, and the next statement may run. */
+void rh_interrupt_forget(void);
 /** Whether a signal came. */
 bool rh_interrupted(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh: Rhei from the command line. */
+#include "rh_agent.h"
 #include "rh_interrupt.h"
 #include "rh_tool.h"
 
@@ -34,6 +35,8 @@ static int run(struct rh_tool *tool, int argc)
         return rh_info_command(tool);
     case RH_COMMAND_IMPORT:
         return rh_import_command(tool);
+    case RH_COMMAND_EXPORT:
+        return rh_export_command(tool);
     case RH_COMMAND_VERIFY:
         return rh_verify_command(tool);
     case RH_COMMAND_REPAIR:
@@ -46,6 +49,18 @@ static int run(struct rh_tool *tool, int argc)
         return rh_changes_command(tool);
     case RH_COMMAND_SETTINGS:
         return rh_settings_command(tool);
+    case RH_COMMAND_CONFIG:
+        return rh_config_command(tool);
+    case RH_COMMAND_SERVE:
+        return rh_serve_command(tool);
+    case RH_COMMAND_REPL:
+        return rh_repl_command(tool);
+    case RH_COMMAND_MCP:
+        return rh_mcp_command(tool);
+    case RH_COMMAND_AGENT:
+        return rh_agent_command(tool);
+    case RH_COMMAND_DASHBOARD:
+        return rh_dashboard_command(tool);
     case RH_COMMAND_VERSION:
         return run_version();
     default:
@@ -60,7 +75,8 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, ""); /* only characters: numbers keep their point */
     struct rh_tool tool = {.args = &args, .out = rh_terminal_of(stdout), .err = rh_terminal_of(stderr)};
     int code;
-    if (rh_args_read(&args, argc, argv, &why)) {
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (rh_args_read(&args, argc, argv, terminal, &why)) {
         rh_interrupt_start();
         code = rh_finish_output(&tool, run(&tool, argc));
     } else {

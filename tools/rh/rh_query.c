@@ -1,44 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh query: each statement by itself, through the router. */
+#include "rh_pour.h"
 #include "rh_statements.h"
 #include "rh_waiting.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static rhei_status to_output(void *context, const void *bytes, size_t length, struct rhei_error *error)
-{
-    (void)error; /* rh_finish_output tells it */
-    return fwrite(bytes, 1, length, context) == length ? RHEI_OK : RHEI_IO;
-}
-
-static rhei_status run_arrow(struct rh_tool *tool, const char *sql, const struct rhei_params *params,
-                             const struct rhei_query_options *options, struct rhei_error *error)
-{
-    struct ArrowArrayStream stream;
-    rh_waiting_start(tool->out, tool->err, "asking");
-    rhei_status status = rhei_query_arrow(tool->db, sql, params, options, &stream, error);
-    if (status == RHEI_OK)
-        status = rhei_arrow_write(&stream, NULL, to_output, stdout, error);
-    rh_waiting_stop();
-    return status;
-}
-
-static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error *error)
+/* Rows to standard output, as the command line has them; or wherever and however `pour` says. */
+static rhei_status ask(struct rh_tool *tool, const char *sql, struct rh_pour *pour, struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
-    struct rhei_query_options options = {
-        .struct_size = sizeof options,
-        .freshness = args->freshness,
-        .as_of = args->as_of,
-        .route = args->route,
-        .timeout_ms = args->timeout_ms,
-        .cancel = tool->cancel,
-        .progress = rh_waiting_told,
-    };
+    struct rhei_query_options options = rh_pour_options(tool);
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
-    if (args->format == RH_FORMAT_ARROW)
-        return run_arrow(tool, sql, &params, &options, error);
+    if (pour != NULL) {
+        pour->options = options;
+        if (pour->file != stdout) { /* of an answer that broke off and is asked for anew */
+            rewind(pour->file);
+            (void)!ftruncate(fileno(pour->file), 0);
+        }
+        return rh_pour_run(tool, sql, pour, error);
+    }
     rhei_rows *rows = NULL;
     int64_t started = rh_now_us();
     rh_waiting_start(tool->out, tool->err, "asking");
@@ -46,13 +29,20 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
 }
 
+/* A sidecar's source was tried for as long as the settings say, in vain: another round would only take as long again. */
+static bool waited_for_source(const struct rhei_error *error)
+{
+    return strncmp(error->message, "source \"", 8) == 0 && strstr(error->message, " is away since ") != NULL;
+}
+
 /*
  * A look leaves the file as it is. A statement that writes says so before it has done anything, and is run on a handle that may; so is a
- * question about a past that is kept in a folder. A past that isn't there yet (RHEI_STALE) begins with the tables' load.
+ * question about a past that is kept in a folder. A past that isn't there yet (RHEI_STALE) begins with the tables' load,
+ * and so does a sidecar's table that `eventual` finds nothing of: in one command nobody else would ever load it.
  */
-static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error *error)
+rhei_status rh_query_answer(struct rh_tool *tool, const char *sql, struct rh_pour *pour, struct rhei_error *error)
 {
-    rhei_status status = ask(tool, sql, error);
+    rhei_status status = ask(tool, sql, pour, error);
     if (status == RHEI_READ_ONLY && !tool->args->read_only && tool->look) {
         rh_tool_close(tool);
         struct rhei_error looked = *error;
@@ -66,16 +56,16 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
             }
             return error->code;
         }
-        status = ask(tool, sql, error);
+        status = ask(tool, sql, pour, error);
     }
     /* what of a folder can't be read is found out in the middle of an answer, and is built in memory then */
     bool damaged = tool->look && status == RHEI_OLAP_UNAVAILABLE;
     bool unbuilt = tool->args->route == RHEI_ROUTE_OLAP && status != RHEI_OK && (!tool->built || damaged);
-    if (status != RHEI_STALE && !unbuilt)
+    if ((status != RHEI_STALE || waited_for_source(error)) && !unbuilt)
         return status;
     *error = (struct rhei_error)RHEI_ERROR_INIT;
     status = rh_tool_build(tool, error);
-    return status == RHEI_OK ? ask(tool, sql, error) : status;
+    return status == RHEI_OK ? ask(tool, sql, pour, error) : status;
 }
 
 /* Whether it may be a question that a look can't answer: then nothing is built for it before that is known. */
@@ -105,10 +95,12 @@ static bool prepare_route(struct rh_tool *tool, const struct rh_statements *stat
 static int run_all(struct rh_tool *tool, const struct rh_statements *statements)
 {
     const char *prefix = tool->args->explain ? "EXPLAIN ROUTE " : "";
+    bool batches = tool->args->format == RH_FORMAT_ARROW || tool->args->format == RH_FORMAT_PARQUET;
     for (size_t at = 0; at < statements->script.count; at++) {
         struct rhei_error error = RHEI_ERROR_INIT;
         char *sql = rh_statements_copy(statements, at, prefix);
-        rhei_status status = run(tool, sql, &error);
+        struct rh_pour pour = {.format = tool->args->format, .file = stdout};
+        rhei_status status = rh_query_answer(tool, sql, batches ? &pour : NULL, &error);
         rh_waiting_stop();
         free(sql);
         if (!rh_flush_output())
@@ -121,10 +113,11 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements)
     return RH_EXIT_OK;
 }
 
-/* Arrow's bytes are one stream, and not for people to look at. */
-static int check_arrow(const struct rh_tool *tool, const struct rh_statements *statements)
+/* The bytes of Arrow and Parquet are one stream, and not for people to look at. */
+static int check_batches(const struct rh_tool *tool, const struct rh_statements *statements)
 {
-    if (tool->args->format != RH_FORMAT_ARROW)
+    enum rh_format format = tool->args->format;
+    if (format != RH_FORMAT_ARROW && format != RH_FORMAT_PARQUET)
         return RH_EXIT_OK;
     const char *wrong = tool->out.present   ? "writes bytes that are no text: send them to a file or a program"
                         : tool->args->stats ? "doesn't go with --stats: the stream's schema tells what that would"
@@ -132,7 +125,7 @@ static int check_arrow(const struct rh_tool *tool, const struct rh_statements *s
                                                        : NULL;
     if (wrong == NULL)
         return RH_EXIT_OK;
-    rh_tell(tool, "--format arrow %s", wrong);
+    rh_tell(tool, "--format %s %s", rh_format_name(format), wrong);
     return RH_EXIT_USAGE;
 }
 
@@ -143,7 +136,7 @@ int rh_query_command(struct rh_tool *tool)
         return RH_EXIT_ERROR;
     int code = rh_statements_read(&statements, tool);
     if (code == RH_EXIT_OK)
-        code = check_arrow(tool, &statements);
+        code = check_batches(tool, &statements);
     if (code == RH_EXIT_OK && !rh_tool_open(tool, RH_OPEN_LOOK))
         code = RH_EXIT_ERROR;
     if (code == RH_EXIT_OK)

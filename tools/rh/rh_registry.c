@@ -34,21 +34,17 @@ bool rh_registry_installed(struct rh_tool *tool)
 
 /* Runs the text and hands each row over. */
 static bool each_row(struct rh_tool *tool, const char *sql, struct rh_registry *registry,
-                     void (*take)(struct rh_registry *registry, rhei_rows *rows))
+                     void (*take)(struct rh_registry *registry, rhei_rows *rows), struct rhei_error *error)
 {
-    struct rhei_error error = RHEI_ERROR_INIT;
     rhei_rows *rows = NULL;
-    rhei_status status = rhei_oltp_query(tool->db, sql, NULL, &rows, &error);
+    rhei_status status = rhei_oltp_query(tool->db, sql, NULL, &rows, error);
     while (status == RHEI_OK || status == RHEI_ROW) {
-        status = rhei_rows_next(rows, &error);
+        status = rhei_rows_next(rows, error);
         if (status == RHEI_ROW)
             take(registry, rows);
     }
     rhei_rows_close(&rows);
-    if (status == RHEI_DONE)
-        return true;
-    rh_tell_error(tool, &error);
-    return false;
+    return status == RHEI_DONE;
 }
 
 static void take_installed(struct rh_registry *registry, rhei_rows *rows)
@@ -60,8 +56,8 @@ static void take_installed(struct rh_registry *registry, rhei_rows *rows)
 static void take_engine(struct rh_registry *registry, rhei_rows *rows)
 {
     registry->engines = rh_reallocate(registry->engines, (registry->engine_count + 1) * sizeof *registry->engines);
-    registry->engines[registry->engine_count++] =
-        (struct rh_engine){rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2)};
+    registry->engines[registry->engine_count++] = (struct rh_engine){
+        rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2), rhei_rows_int64(rows, 3)};
 }
 
 static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
@@ -89,18 +85,27 @@ static void take_table(struct rh_registry *registry, rhei_rows *rows)
     registry->captured[registry->captured_count++] = rh_copy_text(name, strlen(name));
 }
 
-bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
+bool rh_registry_read_for(struct rh_tool *tool, struct rh_registry *registry, struct rhei_error *error)
 {
     *registry = (struct rh_registry){0};
-    if (!each_row(tool, installed, registry, take_installed))
+    if (!each_row(tool, installed, registry, take_installed, error))
         return false;
     return !registry->installed ||
            (each_row(tool,
                      "SELECT id, position, " NOW_MS
-                     " - seen_ms FROM _rhei_engines WHERE NOT _rhei_gone(id) ORDER BY id",
-                     registry, take_engine) &&
-            (!registry->has_consumers || each_row(tool, consumers, registry, take_consumer)) &&
-            each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
+                     " - seen_ms, _rhei_process(id) FROM _rhei_engines WHERE NOT _rhei_gone(id) ORDER BY id",
+                     registry, take_engine, error) &&
+            (!registry->has_consumers || each_row(tool, consumers, registry, take_consumer, error)) &&
+            each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table, error));
+}
+
+bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (rh_registry_read_for(tool, registry, &error))
+        return true;
+    rh_tell_error(tool, &error);
+    return false;
 }
 
 void rh_registry_add_folders(struct rh_tool *tool, bool histories, struct rh_buffer *out)

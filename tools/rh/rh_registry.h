@@ -11,6 +11,7 @@
 struct rh_engine {
     int64_t id, position; /* the change that it had applied when it was last seen */
     int64_t seen_ms;      /* milliseconds ago */
+    int64_t process;      /* 0: of another machine or container */
 };
 
 struct rh_consumer {
@@ -38,6 +39,8 @@ struct rh_registry {
 bool rh_registry_installed(struct rh_tool *tool);
 /** Reads it; rh_registry_free() afterwards in any case. False: the error was told. */
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry);
+/** The same, but the error isn't told: it is in *error. */
+bool rh_registry_read_for(struct rh_tool *tool, struct rh_registry *registry, struct rhei_error *error);
 /**
  * Adds the paths of all folders with a column store of this file that it knows, quoted: of those with a history, or of all. Nothing where it can't be read.
  */

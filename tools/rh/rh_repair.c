@@ -30,18 +30,34 @@ static void print_json(const struct rhei_repair_result *done, const struct rhei_
 }
 
 /* What was wrong with the folder was mended by opening it. */
-static bool add_folder(const struct rh_tool *tool, struct rh_buffer *line)
+static bool add_folder(struct rh_tool *tool, struct rh_buffer *line)
 {
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (rhei_sync_status(tool->db, &status, NULL) != RHEI_OK || status.disk_message[0] == '\0')
         return false;
     rh_buffer_add_text(line, "The folder, as it was found: ");
-    rh_add_visible(line, status.disk_message, strlen(status.disk_message));
+    rh_tool_add_disk_message(tool, &status, line);
     rh_buffer_add_text(line, ".\n");
     return true;
 }
 
-static void print_done(const struct rh_tool *tool, const struct rhei_repair_result *done)
+/* Sidecars' rows aren't SQLite's: nothing was compared. */
+static void add_sum(const struct rhei_repair_result *done, struct rh_buffer *line)
+{
+    uint64_t own = done->tables - done->sidecar_tables;
+    if (own > 0 || done->sidecar_tables == 0)
+        rh_add_equal(line, own, done->rows - done->sidecar_rows);
+    if (done->sidecar_tables == 0)
+        return;
+    rh_buffer_add_text(line, own > 0 ? "; " : "");
+    rh_add_count(line, done->sidecar_tables);
+    rh_buffer_add_text(line, done->sidecar_tables == 1 ? " table of sidecars is whole, with "
+                                                       : " tables of sidecars are whole, with ");
+    rh_add_count(line, done->sidecar_rows);
+    rh_buffer_add_text(line, done->sidecar_rows == 1 ? " row" : " rows");
+}
+
+static void print_done(struct rh_tool *tool, const struct rhei_repair_result *done)
 {
     struct rh_buffer line = {0};
     bool mended = add_folder(tool, &line);
@@ -58,7 +74,7 @@ static void print_done(const struct rh_tool *tool, const struct rhei_repair_resu
     if (done->rebuilt > 0)
         rh_buffer_format(&line, "%s %" PRIu64 " table%s again: ", done->mended_pieces > 0 ? "built" : "Built",
                          done->rebuilt, done->rebuilt == 1 ? "" : "s");
-    rh_add_equal(&line, done->tables, done->rows);
+    add_sum(done, &line);
     printf("%s.\n", line.bytes);
     rh_buffer_free(&line);
 }

@@ -70,7 +70,15 @@ static void print_slot(const struct rhei_sidecar_status *sidecar, struct rh_buff
     }
 }
 
-void rh_sidecars_print(struct rhei_sidecar_status *const *sidecars, size_t count)
+void rh_sidecars_add_message(struct rh_tool *tool, size_t index, const struct rhei_sidecar_status *sidecar,
+                             struct rh_buffer *text)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "$.sidecars[%zu].message", index);
+    rh_tool_add_whole(tool, path, sidecar->message, sizeof sidecar->message, text);
+}
+
+void rh_sidecars_print(struct rh_tool *tool, struct rhei_sidecar_status *const *sidecars, size_t count)
 {
     struct rh_buffer text = {0};
     if (count == 0)
@@ -87,7 +95,7 @@ void rh_sidecars_print(struct rhei_sidecar_status *const *sidecars, size_t count
         rh_print_line("", &text);
         if (sidecar->message[0] != '\0') {
             rh_buffer_add_text(&text, "  ");
-            rh_add_in_our_words(&text, sidecar->message);
+            rh_sidecars_add_message(tool, at, sidecar, &text);
             rh_print_line("", &text);
         }
         print_slot(sidecar, &text);

@@ -127,28 +127,27 @@ void rh_statements_tell(const struct rh_statements *statements, const struct rh_
             fprintf(stderr, "%s: ", statements->origin);
         if (statements->script.count > 1)
             fprintf(stderr, "statement %zu of %zu, ", index + 1, statements->script.count);
-        fprintf(stderr, exact ? "line %zu, column %zu:\n" : "which begins at line %zu, column %zu:\n", place.line,
-                place.column);
+        fprintf(stderr, exact ? "line %zu, column %zu:\n" : "which begins at line %zu, column %zu:\n",
+                statements->line + place.line, place.column);
     }
     if (exact || statements->script.count > 1)
         tell_caret(tool, text, offset, &place);
     bool in_dialect = strstr(error->message, "whose dialect it may be") != NULL;
     if (in_dialect && tool->args->route != RHEI_ROUTE_OLAP)
-        fputs("  rh query --route olap builds the column store first, and asks it.\n", stderr);
+        fputs(tool->repl ? "  .olap builds the column store, and asks it.\n"
+                         : "  rh query --route olap builds the column store first, and asks it.\n",
+              stderr);
 }
 
 bool rh_check_format(const struct rh_tool *tool)
 {
     enum rh_format format = tool->args->format;
-    if (format == RH_FORMAT_PARQUET)
-        rh_tell(tool,
-                "--format parquet isn't offered by this version; table, csv, json, ndjson, markdown and arrow are "
-                "[UNSUPPORTED 0A000]");
-    else if (format == RH_FORMAT_ARROW && tool->args->command != RH_COMMAND_QUERY)
-        rh_tell(tool,
-                "--format arrow is offered by rh query, which also runs a statement that writes [UNSUPPORTED 0A000]");
-    else
+    if ((format != RH_FORMAT_PARQUET && format != RH_FORMAT_ARROW) || tool->args->command == RH_COMMAND_QUERY)
         return true;
+    rh_tell(tool,
+            "--format %s is offered by rh query, which also runs a statement that writes, and by rh export "
+            "[UNSUPPORTED 0A000]",
+            rh_format_name(format));
     return false;
 }
 
@@ -173,8 +172,7 @@ static void add_positions(struct rh_buffer *line, rhei_rows *rows)
     rhei_free(positions);
 }
 
-/* What is worth knowing about an answer, in one line. */
-static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us)
+void rh_tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us)
 {
     struct rh_buffer line = {0};
     struct rhei_result result = {.struct_size = sizeof result};
@@ -187,7 +185,10 @@ static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, in
     } else {
         tell_change(&line, &result);
     }
-    rh_buffer_format(&line, "%s%s (%s)%s", between, rhei_rows_route(rows), rhei_rows_rule(rows), between);
+    if (strcmp(rhei_rows_rule(rows), "explain-route") == 0) /* its own route is no news beside the one it tells of */
+        rh_buffer_add_text(&line, between);
+    else
+        rh_buffer_format(&line, "%s%s (%s)%s", between, rhei_rows_route(rows), rhei_rows_rule(rows), between);
     rh_add_duration(&line, elapsed_us);
     rh_buffer_add_text(&line, between);
     add_positions(&line, rows);
@@ -201,10 +202,12 @@ static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, in
 static rhei_status write_all(struct rh_writer *writer, rhei_rows *rows, rhei_status status, struct rhei_value *values,
                              struct rhei_error *error)
 {
-    while (status == RHEI_ROW && !ferror(writer->file)) {
+    while (status == RHEI_ROW) {
         for (uint32_t at = 0; at < writer->column_count; at++)
             values[at] = rhei_rows_value(rows, at);
         rh_writer_row(writer, values);
+        if (ferror(writer->file)) /* before anything else sets errno */
+            break;
         rh_waiting_rows(writer->rows);
         status = rhei_rows_next(rows, error);
     }
@@ -218,33 +221,41 @@ enum rh_format rh_effective_format(const struct rh_tool *tool)
     return tool->out.present ? RH_FORMAT_TABLE : RH_FORMAT_CSV;
 }
 
-rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error)
+rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, uint64_t *count,
+                             struct rhei_error *error)
 {
-    uint32_t columns = rhei_rows_column_count(*rows);
-    uint64_t count = 0;
-    rhei_status status = rhei_rows_next(*rows, error);
-    if (tool->out.present)
+    uint32_t columns = rhei_rows_column_count(rows);
+    rhei_status status = rhei_rows_next(rows, error);
+    *count = 0;
+    if (tool->out.present && file == stdout)
         rh_waiting_stop(); /* the rows come to the same terminal */
     struct rh_output output = {.terminal = tool->out,
                                .null_text = tool->args->null_text,
                                .no_header = tool->args->import.no_header,
-                               .width = (size_t)tool->args->width};
+                               .width = tool->args->width == INT64_MAX ? SIZE_MAX : (size_t)tool->args->width,
+                               .whole = tool->repl ? ".mode vertical" : "--format vertical"};
     if (columns > 0 && (status == RHEI_ROW || status == RHEI_DONE)) {
         struct rhei_value *values = rh_allocate(columns * sizeof *values);
         const char **names = rh_allocate(columns * sizeof *names);
         for (uint32_t at = 0; at < columns; at++)
-            names[at] = rhei_rows_column_name(*rows, at);
-        struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, columns);
-        status = write_all(writer, *rows, status, values, error);
-        count = writer->rows;
+            names[at] = rhei_rows_column_name(rows, at);
+        struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), file, &output, names, columns);
+        status = write_all(writer, rows, status, values, error);
+        *count = writer->rows;
         rh_writer_close(&writer);
         free(names);
         free(values);
     }
     rh_waiting_stop();
-    bool answered = status == RHEI_DONE || status == RHEI_ROW;
-    if (answered && (tool->args->stats || (tool->out.present && tool->err.present)))
-        tell_facts(tool, *rows, count, rh_now_us() - started);
+    return status == RHEI_DONE || status == RHEI_ROW ? RHEI_OK : status;
+}
+
+rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error)
+{
+    uint64_t count;
+    rhei_status status = rh_write_rows_to(tool, *rows, stdout, &count, error);
+    if (status == RHEI_OK && (tool->args->stats || (tool->out.present && tool->err.present)))
+        rh_tell_facts(tool, *rows, count, rh_now_us() - started);
     rhei_rows_close(rows);
-    return answered ? RHEI_OK : status;
+    return status;
 }

@@ -13,6 +13,7 @@ struct rh_statements {
     struct rh_buffer text;
     struct rh_script script;
     const char *origin; /* file's name, or NULL */
+    size_t line;        /* lines of it that were before the text */
 };
 
 /** Reads the argument, the file or standard input. Anything but RH_EXIT_OK was told. */
@@ -29,6 +30,11 @@ void rh_statements_tell(const struct rh_statements *statements, const struct rh_
  * `started` is rh_now_us() when the statement was begun. Nothing is written before the first row has come.
  */
 rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error);
+/** The rows alone, to a stream; how many in *count. They stay open. */
+rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, uint64_t *count,
+                             struct rhei_error *error);
+/** What is worth knowing about an answer, in one line on standard error. */
+void rh_tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us);
 /** The format of the command line, or what suits the output. */
 enum rh_format rh_effective_format(const struct rh_tool *tool);
 /** False for formats that aren't offered; told. */

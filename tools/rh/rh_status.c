@@ -35,6 +35,7 @@ struct status {
     struct rh_buffer histories; /* of tables that have one */
     struct rh_buffer gaps;      /* of theirs, as JSON */
     struct rh_buffer folder;    /* of sidecars alone */
+    struct rh_buffer disk;      /* what is wrong with the folder of the file's own */
 };
 
 static bool collect(struct rh_tool *tool, struct status *status)
@@ -47,6 +48,7 @@ static bool collect(struct rh_tool *tool, struct status *status)
         rhei_sidecar_list(tool->db, &status->sidecars, &status->sidecar_count, &error) == RHEI_OK &&
         rhei_metric_list(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
+        rh_tool_add_disk_message(tool, &status->sync, &status->disk);
         status->keeps_history = rh_history_kept(tool);
         status->alone = rh_sidecars_alone(tool);
         status->kept = rh_sidecars_kept(tool);
@@ -70,6 +72,7 @@ static void release(struct status *status)
     rh_buffer_free(&status->histories);
     rh_buffer_free(&status->gaps);
     rh_buffer_free(&status->folder);
+    rh_buffer_free(&status->disk);
 }
 
 static void add_behind(struct rh_buffer *text, int64_t newest, int64_t position)
@@ -92,7 +95,11 @@ static void print_engines(const struct rh_registry *registry, int64_t newest)
     rh_print_line("Engines", &text);
     for (size_t at = 0; at < registry->engine_count; at++) {
         const struct rh_engine *engine = &registry->engines[at];
-        rh_buffer_format(&text, "  %" PRId64 ": position %" PRId64 ", ", engine->id, engine->position);
+        if (engine->process > 0)
+            rh_buffer_format(&text, "  process %" PRId64, engine->process);
+        else
+            rh_buffer_format(&text, "  of another machine or container (number %" PRId64 ")", engine->id);
+        rh_buffer_format(&text, ": position %" PRId64 ", ", engine->position);
         add_behind(&text, newest, engine->position);
         rh_buffer_add_text(&text, ", seen ");
         rh_add_age(&text, engine->seen_ms > 0 ? engine->seen_ms * 1000 : 0);
@@ -136,7 +143,7 @@ static void print_folders(const struct rh_registry *registry, int64_t newest)
         rh_buffer_format(&text, ": checkpoint at %" PRId64 ", ", folder->position);
         add_behind(&text, newest, folder->position);
         rh_print_line("", &text);
-        if (folder->kept && access(folder->name, F_OK) != 0 && errno == ENOENT) {
+        if (folder->kept && !rh_is_bucket(folder->name) && access(folder->name, F_OK) != 0 && errno == ENOENT) {
             rh_buffer_add_text(&text,
                                "  it is not there; if that is for good: rh changes --drop --consumer _rhei_folder:");
             rh_add_visible(&text, folder->name, strlen(folder->name));
@@ -173,6 +180,30 @@ static void print_log(const struct rhei_sync_status *sync)
     rh_buffer_free(&text);
 }
 
+/* Of who is the furthest behind. Without an engine it is a folder, for which the log is kept; nobody has no lag. */
+static void add_lag(const struct rh_registry *registry, int64_t newest, struct rh_buffer *text)
+{
+    int64_t slowest = newest;
+    bool engines = registry->engine_count > 0;
+    size_t count = 0;
+    for (size_t at = 0; at < registry->engine_count; at++)
+        slowest = registry->engines[at].position < slowest ? registry->engines[at].position : slowest;
+    for (size_t at = 0; !engines && at < registry->folder_count; at++) {
+        count += registry->folders[at].kept;
+        if (registry->folders[at].kept && registry->folders[at].position < slowest)
+            slowest = registry->folders[at].position;
+    }
+    if (!engines && count == 0) {
+        rh_buffer_add_text(text, "none: no engine reads the log");
+        return;
+    }
+    add_behind(text, newest, slowest);
+    rh_buffer_add_text(text, registry->engine_count > 1 ? ", the slowest engine"
+                             : engines                  ? ", the engine"
+                             : count > 1                ? ", the slowest folder: no engine reads the log now"
+                                                        : ", the folder: no engine reads the log now");
+}
+
 static void print_sync(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
@@ -180,19 +211,10 @@ static void print_sync(const struct status *status)
     struct rh_buffer text = {0};
     rh_buffer_format(&text, "%" PRId64 ", the newest change", sync->log_position);
     rh_print_line("Position", &text);
-    int64_t slowest = sync->log_position;
-    for (size_t at = 0; at < registry->engine_count; at++)
-        slowest = registry->engines[at].position < slowest ? registry->engines[at].position : slowest;
-    add_behind(&text, sync->log_position, slowest);
-    rh_buffer_add_text(&text, registry->engine_count > 1    ? ", the slowest engine"
-                              : registry->engine_count == 1 ? ", the engine"
-                                                            : ": no engine reads the log");
+    add_lag(registry, sync->log_position, &text);
     rh_print_line("Lag", &text);
     print_log(sync);
     print_folders(registry, sync->log_position);
-    rh_add_count(&text, sync->cycles);
-    rh_buffer_add_text(&text, " in this command, which builds no column store (rh sync and rh verify do)");
-    rh_print_line("Cycles", &text);
     if (sync->last_error[0] != '\0') {
         rh_buffer_add_text(&text, sync->last_error);
         rh_print_line("Last error", &text);
@@ -223,7 +245,7 @@ static void print_disk(const struct status *status)
     if (!tells_of_disk(status))
         return;
     rh_buffer_add_text(&text, sync->disk_folder);
-    rh_print_line("Folder", &text);
+    rh_print_line(rh_is_bucket(sync->disk_folder) ? "Bucket" : "Folder", &text);
     if (sync->disk_position >= 0) {
         rh_add_size(&text, (double)sync->disk_bytes);
         rh_buffer_format(&text, ", position %" PRId64 ", ", sync->disk_position);
@@ -232,11 +254,11 @@ static void print_disk(const struct status *status)
         rh_add_age(&text, sync->disk_age_us);
         rh_buffer_add_text(&text, " ago");
     } else {
-        rh_buffer_add_text(&text, sync->disk_message[0] != '\0' ? "none" : "none yet");
+        rh_buffer_add_text(&text, sync->disk_message[0] != '\0' ? "not known" : "none yet");
     }
     rh_print_line("Checkpoint", &text);
     if (sync->disk_message[0] != '\0') {
-        rh_add_in_our_words(&text, sync->disk_message);
+        rh_buffer_add_text(&text, status->disk.bytes);
         rh_print_line("", &text);
     }
     rh_buffer_free(&text);
@@ -310,12 +332,47 @@ static struct rhei_value text_value(const char *text)
     return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
 }
 
+/* What the column store has of histories, which the line of the history tells of. */
+static bool is_of_history(const struct rhei_table_status *table)
+{
+    return strncmp(table->message, "a table of source \"history", 26) == 0;
+}
+
+static size_t shown_count(const struct status *status)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < status->table_count; at++)
+        count += !is_of_history(status->tables[at]);
+    return count;
+}
+
 static size_t ready_count(const struct status *status)
 {
     size_t count = 0;
     for (size_t at = 0; at < status->table_count; at++)
-        count += status->tables[at]->state == RHEI_TABLE_READY;
+        count += status->tables[at]->state == RHEI_TABLE_READY && !is_of_history(status->tables[at]);
     return count;
+}
+
+/* "shop.orders" of a sidecar "shop". */
+static bool is_of_sidecar(const struct status *status, const struct rhei_table_status *table)
+{
+    bool is = false;
+    for (size_t at = 0; at < status->sidecar_count && !is; at++) {
+        size_t len = strlen(status->sidecars[at]->name);
+        is = strncasecmp(table->name, status->sidecars[at]->name, len) == 0 && table->name[len] == '.';
+    }
+    return is;
+}
+
+/*
+ * One of a sidecar: what the source lists and nothing speaks against. Beside tables of one's own a command that only looks loads none of them, and can't have the
+ * folder they are in, so WAITING says nothing then.
+ */
+static bool is_followed(const struct status *status, const struct rhei_table_status *table)
+{
+    return table->state == RHEI_TABLE_READY ||
+           (!status->alone && table->state != RHEI_TABLE_FAILED && table->state != RHEI_TABLE_UNMIRRORED);
 }
 
 static const char *why_not(const struct status *status, const struct rhei_table_status *table)
@@ -329,23 +386,43 @@ static const char *why_not(const struct status *status, const struct rhei_table_
     return told ? table->message : "no engine has captured it: rh sync tells why";
 }
 
-/* What the column store has of histories, which the line of the history tells of. */
-static bool is_of_history(const struct rhei_table_status *table)
+static const char *history_of(const struct status *status, const struct rhei_table_status *table, bool yes, bool far)
 {
-    return strncmp(table->message, "a table of source \"history", 26) == 0;
+    if (!table->keeps_history)
+        return "";
+    if (!yes || status->sync.disk_folder[0] == '\0')
+        return "to be kept";
+    bool unread = !far && !status->alone && status->histories.length == 0 &&
+                  rh_history_missing(&status->sync, status->registry.installed, false) == NULL;
+    return unread ? "not to be had" : "kept"; /* the line of the history says why */
+}
+
+static void print_table(const struct status *status, const struct rhei_table_status *table, struct rh_writer *writer,
+                        struct rh_buffer *why)
+{
+    bool far = is_of_sidecar(status, table), ready = table->state == RHEI_TABLE_READY;
+    bool yes = far             ? is_followed(status, table)
+               : status->alone ? ready
+                               : rh_registry_captures(&status->registry, table->name);
+    rh_buffer_clear(why);
+    rh_add_in_our_words(why, !yes                              ? why_not(status, table)
+                             : ready && !far && !status->alone ? table->message /* why it keeps no history */
+                                                               : "");
+    struct rhei_value values[] = {text_value(table->name), text_value(yes ? "yes" : "no"), text_value(why->bytes),
+                                  text_value(history_of(status, table, yes, far))};
+    rh_writer_row(writer, values);
 }
 
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
-    static const char *const own[] = {"table", "captured", "why not", "history"};
-    static const char *const alone[] = {"table", "loaded", "why not", "history"};
-    const char *const *names = status->alone ? alone : own;
+    const char *how = status->alone               ? "loaded"
+                      : status->sidecar_count > 0 ? "followed" /* one's own by capture, the sidecars' by looks */
+                                                  : "captured";
+    const char *const names[] = {"table", how, "why not", "history"};
     uint32_t columns = 3;
-    size_t count = 0;
-    for (size_t at = 0; at < status->table_count; at++) {
+    size_t count = shown_count(status);
+    for (size_t at = 0; at < status->table_count; at++)
         columns = !status->alone && status->tables[at]->keeps_history != 0 ? 4 : columns;
-        count += !is_of_history(status->tables[at]);
-    }
     printf("%-13s%zu\n", "Tables", count);
     if (count == 0)
         return;
@@ -353,23 +430,9 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     struct rh_output output = {.terminal = tool->out};
     struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, columns);
     struct rh_buffer why = {0};
-    for (size_t at = 0; at < status->table_count; at++) {
-        const struct rhei_table_status *table = status->tables[at];
-        bool captured =
-            status->alone ? table->state == RHEI_TABLE_READY : rh_registry_captures(&status->registry, table->name);
-        if (is_of_history(table))
-            continue;
-        rh_buffer_clear(&why);
-        bool ready = captured && table->state == RHEI_TABLE_READY; /* told why it keeps no history */
-        rh_add_in_our_words(&why, ready && status->alone ? ""
-                                  : ready                ? table->message
-                                  : captured             ? ""
-                                                         : why_not(status, table));
-        const char *history = !table->keeps_history ? "" : captured ? "kept" : "to be kept";
-        struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
-                                      text_value(why.bytes), text_value(history)};
-        rh_writer_row(writer, values);
-    }
+    for (size_t at = 0; at < status->table_count; at++)
+        if (!is_of_history(status->tables[at]))
+            print_table(status, status->tables[at], writer, &why);
     rh_writer_close(&writer);
     rh_buffer_free(&why);
 }
@@ -377,9 +440,13 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
 static void add_tables_json(struct rh_buffer *json, const struct status *status)
 {
     rh_buffer_add_text(json, "\"table_list\":[");
+    const char *before = "";
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = status->tables[at];
-        rh_buffer_add_text(json, at > 0 ? ",{\"name\":" : "{\"name\":");
+        if (is_of_history(table))
+            continue;
+        rh_buffer_format(json, "%s{\"name\":", before);
+        before = ",";
         rh_add_json_text(json, table->name, strlen(table->name));
         rh_buffer_format(json, ",\"state\":\"%s\",", state_name(table->state));
         rh_add_json_member(json, "rows", (int64_t)table->rows);
@@ -402,6 +469,7 @@ static void add_engines_json(struct rh_buffer *json, const struct rh_registry *r
         const struct rh_engine *engine = &registry->engines[at];
         rh_buffer_add_text(json, at > 0 ? ",{" : "{");
         rh_add_json_member(json, "id", engine->id);
+        rh_add_json_member(json, "process", engine->process);
         rh_add_json_member(json, "position", engine->position);
         rh_add_json_member(json, "lag_events", newest > engine->position ? newest - engine->position : 0);
         rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 "}", engine->seen_ms);
@@ -454,7 +522,7 @@ static void print_json(const struct status *status)
     rh_add_json_member(&json, "log_position", sync->log_position);
     rh_add_json_member(&json, "lag_events", sync->lag_events);
     rh_add_json_member(&json, "age_us", sync->age_us);
-    rh_add_json_member(&json, "tables", (int64_t)status->table_count);
+    rh_add_json_member(&json, "tables", (int64_t)shown_count(status));
     rh_add_json_member(&json, "tables_ready", (int64_t)ready_count(status));
     rh_add_json_member(&json, "cycles", (int64_t)sync->cycles);
     rh_add_json_member(&json, "events", (int64_t)sync->events);
@@ -505,11 +573,9 @@ static void print_own(const struct status *status)
     print_buffer(status);
 }
 
-int rh_status_command(struct rh_tool *tool)
+int rh_status_run(struct rh_tool *tool)
 {
     struct status status;
-    if (!rh_tool_open(tool, RH_OPEN_LOOK))
-        return RH_EXIT_ERROR;
     rh_waiting_start(tool->out, tool->err, "looking");
     bool good = collect(tool, &status);
     rh_waiting_stop();
@@ -520,10 +586,18 @@ int rh_status_command(struct rh_tool *tool)
             print_alone(&status);
         else
             print_own(&status);
-        rh_sidecars_print(status.sidecars, status.sidecar_count);
+        rh_sidecars_print(tool, status.sidecars, status.sidecar_count);
         print_tables(tool, &status);
     }
     release(&status);
+    return good ? RH_EXIT_OK : RH_EXIT_ERROR;
+}
+
+int rh_status_command(struct rh_tool *tool)
+{
+    if (!rh_tool_open(tool, RH_OPEN_LOOK))
+        return RH_EXIT_ERROR;
+    int code = rh_status_run(tool);
     rh_tool_close(tool);
-    return rh_finish_output(tool, good ? RH_EXIT_OK : RH_EXIT_ERROR);
+    return rh_finish_output(tool, code);
 }

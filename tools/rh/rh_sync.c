@@ -57,7 +57,8 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
 }
 
 /* Of each database that is followed: what the look that was waited for came to. */
-static void print_sidecars(struct rhei_sidecar_status *const *sidecars, size_t count, int64_t elapsed_us)
+static void print_sidecars(struct rh_tool *tool, struct rhei_sidecar_status *const *sidecars, size_t count,
+                           int64_t elapsed_us)
 {
     struct rh_buffer text = {0};
     for (size_t at = 0; at < count; at++) {
@@ -68,7 +69,7 @@ static void print_sidecars(struct rhei_sidecar_status *const *sidecars, size_t c
         if (sidecar->away) {
             rh_sidecars_add_lag(&text, sidecar);
             rh_buffer_add_text(&text, ": ");
-            rh_add_in_our_words(&text, sidecar->message);
+            rh_sidecars_add_message(tool, at, sidecar, &text);
         } else {
             rh_buffer_format(&text, "in step with its database at position %" PRId64 " after ", sidecar->position);
             rh_add_duration(&text, elapsed_us);
@@ -78,6 +79,22 @@ static void print_sidecars(struct rhei_sidecar_status *const *sidecars, size_t c
         rh_buffer_clear(&text);
     }
     rh_buffer_free(&text);
+}
+
+/* Whoever asks for everything to be in step, from a timetable perhaps, learns by the exit that it isn't. False: one or more couldn't be had. */
+static bool had_sidecars(const struct rh_tool *tool, struct rhei_sidecar_status *const *sidecars, size_t count)
+{
+    struct rh_buffer names = {0};
+    for (size_t at = 0; at < count; at++)
+        if (sidecars[at]->away) {
+            rh_buffer_add_text(&names, names.length > 0 ? ", " : "");
+            rh_add_visible(&names, sidecars[at]->name, strlen(sidecars[at]->name));
+        }
+    bool all = names.length == 0;
+    if (!all)
+        rh_tell(tool, "not in step, because the source can't be had: %s", names.bytes);
+    rh_buffer_free(&names);
+    return all;
 }
 
 /* Which tables the column store leaves to SQLite, and why; NULL: it doesn't. */
@@ -147,7 +164,7 @@ static void print_left_out(struct rhei_table_status *const *tables, size_t count
     rh_buffer_free(&line);
 }
 
-int rh_sync_command(struct rh_tool *tool)
+int rh_sync_run(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_sync_report report = {.struct_size = sizeof report};
@@ -155,8 +172,6 @@ int rh_sync_command(struct rh_tool *tool)
     struct rhei_sidecar_status **sidecars = NULL;
     size_t count = 0, sidecar_count = 0;
     struct rhei_sync_status status = {.struct_size = sizeof status};
-    if (!rh_tool_open(tool, 0))
-        return RH_EXIT_ERROR;
     struct rhei_call_options limits = rh_tool_limits(tool);
     int code = RH_EXIT_OK;
     int64_t started = rh_now_us();
@@ -176,16 +191,25 @@ int rh_sync_command(struct rh_tool *tool)
     } else {
         if (!rh_sidecars_alone(tool))
             print_report(&report, &status, taken_over(tool, &status), elapsed_us);
-        print_sidecars(sidecars, sidecar_count, elapsed_us);
+        print_sidecars(tool, sidecars, sidecar_count, elapsed_us);
         print_left_out(tables, count);
     }
     if (good && status.disk_folder[0] != '\0' && rhei_checkpoint(tool->db, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
-    } else if (good && status.disk_message[0] != '\0')
-        fprintf(stderr, "rh: the folder %s: %s\n", status.disk_folder, status.disk_message);
+    }
+    if (good && !had_sidecars(tool, sidecars, sidecar_count))
+        code = RH_EXIT_ERROR;
     rhei_free(tables);
     rhei_free(sidecars);
+    return code;
+}
+
+int rh_sync_command(struct rh_tool *tool)
+{
+    if (!rh_tool_open(tool, 0))
+        return RH_EXIT_ERROR;
+    int code = rh_sync_run(tool);
     rh_tool_close(tool);
     return rh_finish_output(tool, code);
 }

@@ -88,6 +88,11 @@ static bool is_unsafe(int32_t code)
            (code >= 0x2066 && code <= 0x2069);
 }
 
+bool rh_is_bucket(const char *name)
+{
+    return strncmp(name, "s3://", 5) == 0;
+}
+
 void rh_add_visible(struct rh_buffer *out, const char *text, size_t length)
 {
     for (size_t at = 0; at < length;) {
@@ -135,6 +140,36 @@ void rh_add_base64(struct rh_buffer *out, const void *bytes, size_t length)
     }
 }
 
+static int base64_digit(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
+}
+
+bool rh_parse_base64(const char *text, size_t length, struct rh_buffer *out)
+{
+    size_t padding = 0;
+    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+        padding++;
+    uint32_t group = 0;
+    rh_buffer_reserve(out, length / 4 * 3);
+    for (size_t at = 0; at < length; at++) {
+        int digit = at < length - padding ? base64_digit(text[at]) : 0;
+        if (digit < 0)
+            return false;
+        group = group << 6 | (uint32_t)digit;
+        if (at % 4 < 3)
+            continue;
+        char bytes[3] = {(char)(group >> 16), (char)(group >> 8), (char)group};
+        rh_buffer_add(out, bytes, at + 1 == length ? 3 - padding : 3);
+    }
+    return length % 4 == 0;
+}
+
 void rh_add_hex(struct rh_buffer *out, const void *bytes, size_t length)
 {
     static const char digits[] = "0123456789abcdef";
@@ -180,6 +215,14 @@ bool rh_parse_blob(const char *text, size_t length, struct rh_buffer *out)
     return quoted && rh_parse_hex(text + 2, length - 3, out);
 }
 
+bool rh_is_blob_text(const char *text, size_t length)
+{
+    bool is = length >= 3 && length % 2 == 1 && text[0] == 'x' && text[1] == '\'' && text[length - 1] == '\'';
+    for (size_t at = 2; is && at + 1 < length; at++)
+        is = hex_digit(text[at]) >= 0;
+    return is;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
@@ -217,27 +260,32 @@ void rh_add_identifier(struct rh_buffer *out, const char *name)
     rh_buffer_add_char(out, '"');
 }
 
-/* Levenshtein's distance of short words; anything long is far away. */
+/* Levenshtein's distance of short words, two letters in the wrong order being one change; anything long is far away. */
 static unsigned word_distance(const char *a, const char *b)
 {
     enum { LIMIT = 32 };
-    unsigned row[LIMIT + 1];
+    unsigned rows[3][LIMIT + 1], *before = rows[0], *last = rows[1], *row = rows[2];
     size_t a_length = strlen(a), b_length = strlen(b);
     if (a_length > LIMIT || b_length > LIMIT)
         return LIMIT;
     for (size_t at = 0; at <= b_length; at++)
-        row[at] = (unsigned)at;
+        last[at] = (unsigned)at;
     for (size_t i = 1; i <= a_length; i++) {
-        unsigned diagonal = row[0];
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b_length; j++) {
-            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            best = last[j] + 1 < best ? last[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = before[j - 2] + 1 < best ? before[j - 2] + 1 : best;
+            row[j] = best;
         }
+        unsigned *oldest = before;
+        before = last;
+        last = row;
+        row = oldest;
     }
-    return row[b_length];
+    return last[b_length];
 }
 
 int rh_nearest_word(const char *word, const char *const *words, int count)

@@ -26,13 +26,19 @@ size_t rh_text_width(const char *text, size_t length);
 size_t rh_text_cut(const char *text, size_t length, size_t width);
 
 /** Adds the text with control characters and broken bytes written out (\n, \t, \x1b), so that data can't steer a terminal. */
+/** The name is s3://bucket/prefix, which the file system knows nothing of. */
+bool rh_is_bucket(const char *name);
 void rh_add_visible(struct rh_buffer *out, const char *text, size_t length);
 void rh_add_base64(struct rh_buffer *out, const void *bytes, size_t length);
+/** Reads base64 with its padding (https://www.rfc-editor.org/rfc/rfc4648); false when it is something else. */
+bool rh_parse_base64(const char *text, size_t length, struct rh_buffer *out);
 void rh_add_hex(struct rh_buffer *out, const void *bytes, size_t length);
 /** Adds x'..', as SQL writes a BLOB. */
 void rh_add_blob(struct rh_buffer *out, const void *bytes, size_t length);
 /** Reads x'..' or X'..'; false when it is something else. */
 bool rh_parse_blob(const char *text, size_t length, struct rh_buffer *out);
+/** Whether it is that. */
+bool rh_is_blob_text(const char *text, size_t length);
 /** Reads hex digits in pairs; false when they are something else. */
 bool rh_parse_hex(const char *text, size_t length, struct rh_buffer *out);
 /** ASCII letters of either case are equal. */

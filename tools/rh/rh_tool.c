@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_tool.h"
 
+#include "line_terminal.h"
 #include "rh_advice.h"
 #include "rh_interrupt.h"
 #include "rh_progress.h"
@@ -13,22 +14,30 @@
 static void tell_log(void *context, int level, const char *room, const char *message)
 {
     struct rh_tool *tool = context;
-    struct rh_buffer words = {0};
+    struct rh_buffer words = {0}, line = {0};
     if (tool->look)
         (void)snprintf(tool->told, sizeof tool->told, "%s", message);
     else if (tool->told[0] != '\0' && strncmp(tool->told, message, sizeof tool->told - 1) == 0)
         return;
     rh_add_in_our_words(&words, message);
+    if (tool->log != NULL) {
+        tool->log(tool->log_context, level, room, words.bytes);
+        rh_buffer_free(&words);
+        return;
+    }
     rh_waiting_clear();
     if (message[0] == '{') /* log_format = "json" */
-        fprintf(stderr, "%s\n", words.bytes);
+        rh_buffer_format(&line, "%s\n", words.bytes);
     else
-        fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
-                level <= RHEI_LOG_ERROR  ? "error"
-                : level == RHEI_LOG_WARN ? "warning"
-                : level == RHEI_LOG_INFO ? "info"
-                                         : "debug",
-                room, words.bytes, rh_style(&tool->err, RH_PLAIN));
+        rh_buffer_format(&line, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
+                         level <= RHEI_LOG_ERROR  ? "error"
+                         : level == RHEI_LOG_WARN ? "warning"
+                         : level == RHEI_LOG_INFO ? "info"
+                                                  : "debug",
+                         room, words.bytes, rh_style(&tool->err, RH_PLAIN));
+    if (!line_terminal_note(line.bytes, line.length))
+        fputs(line.bytes, stderr);
+    rh_buffer_free(&line);
     rh_buffer_free(&words);
 }
 
@@ -67,8 +76,9 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
         .read_only = (flags & RH_OPEN_LOOK) != 0,
         .must_exist = true,
         .capture_if_present = !args->capture,
-        .manual_sync = true,
+        .manual_sync = (flags & RH_OPEN_LIVE) == 0,
         .olap_path = (flags & RH_OPEN_WITHOUT_FOLDER) != 0 ? "" : NULL,
+        .no_files = (flags & RH_OPEN_NO_FILES) != 0,
         .log = tell_log,
         .log_context = tool,
     };
@@ -135,6 +145,21 @@ bool rh_tool_ask_info(struct rh_tool *tool, const char *path, struct rh_buffer *
     rhei_rows_close(&rows);
     rhei_free(json);
     return there;
+}
+
+void rh_tool_add_whole(struct rh_tool *tool, const char *path, const char *message, size_t room, struct rh_buffer *text)
+{
+    struct rh_buffer whole = {0};
+    size_t length = strlen(message);
+    if (length + 1 == room && rh_tool_ask_info(tool, path, &whole) && whole.length > length)
+        message = whole.bytes;
+    rh_add_in_our_words(text, message);
+    rh_buffer_free(&whole);
+}
+
+void rh_tool_add_disk_message(struct rh_tool *tool, const struct rhei_sync_status *status, struct rh_buffer *text)
+{
+    rh_tool_add_whole(tool, "$.disk.message", status->disk_message, sizeof status->disk_message, text);
 }
 
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error)

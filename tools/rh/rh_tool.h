@@ -18,14 +18,21 @@ struct rh_tool {
     bool look;           /* opened with RH_OPEN_LOOK */
     bool built;          /* every table of its column store, by rh_tool_build() */
     bool created;        /* the file wasn't there before */
+    bool repl;           /* advice is in the REPL's words */
     char told[300]; /* the warning that a look told last, which an opening for writing behind it doesn't say again */
     struct rh_terminal out, err;
+    /** Where the engine's lines go, in place of standard error. NULL: there. Any thread. */
+    void (*log)(void *context, int level, const char *room, const char *message);
+    void *log_context;
 };
 
 enum rh_open_flag {
     RH_OPEN_CREATE = 1,         /**< a file that isn't there is made; otherwise that is an error */
     RH_OPEN_LOOK = 2,           /**< nothing in or beside the file changes */
     RH_OPEN_WITHOUT_FOLDER = 4, /**< what olap_path names is left to others: no column store is wanted */
+    RH_OPEN_LIVE =
+        8, /**< it stays open: the column store is built and kept in the background, where the file has capture */
+    RH_OPEN_NO_FILES = 16, /**< statements come from others: none reaches another file */
 };
 
 /**
@@ -44,6 +51,11 @@ struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);
 
 /** What the engine tells of itself (rhei_info_json) at a path of JSON, as text; false: there is nothing. */
 bool rh_tool_ask_info(struct rh_tool *tool, const char *path, struct rh_buffer *text);
+/** A message of a status, which has `room` bytes for it: as a whole, from that path, where it fills them. */
+void rh_tool_add_whole(struct rh_tool *tool, const char *path, const char *message, size_t room,
+                       struct rh_buffer *text);
+/** What is wrong with the folder of the column store (rhei_sync_status.disk_message), as a whole: a status has room for the beginning alone. */
+void rh_tool_add_disk_message(struct rh_tool *tool, const struct rhei_sync_status *status, struct rh_buffer *text);
 /** Builds the column store of the open database, with a line that tells how far it is. */
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
@@ -65,12 +77,21 @@ int rh_sync_command(struct rh_tool *tool);
 int rh_status_command(struct rh_tool *tool);
 int rh_info_command(struct rh_tool *tool);
 int rh_import_command(struct rh_tool *tool);
+int rh_export_command(struct rh_tool *tool);
 int rh_verify_command(struct rh_tool *tool);
 int rh_repair_command(struct rh_tool *tool);
 int rh_backup_command(struct rh_tool *tool);
 int rh_detach_command(struct rh_tool *tool);
 int rh_changes_command(struct rh_tool *tool);
 int rh_settings_command(struct rh_tool *tool);
+int rh_config_command(struct rh_tool *tool);
+int rh_serve_command(struct rh_tool *tool);
+int rh_repl_command(struct rh_tool *tool);
+int rh_dashboard_command(struct rh_tool *tool);
+/** What the commands of these names do to the open database. */
+int rh_status_run(struct rh_tool *tool);
+int rh_sync_run(struct rh_tool *tool);
+bool rh_import_run(struct rh_tool *tool);
 /** Text of `rh help` and `rh help COMMAND`. */
 const char *rh_help_text(enum rh_command command);
 

@@ -11,7 +11,8 @@
 
 struct tally {
     uint64_t tables, rows, different, skipped;
-    uint64_t whole; /* sidecars */
+    uint64_t whole, unread; /* sidecars: whose files were read, and whose couldn't be */
+    uint64_t whole_rows;
 };
 
 static void print_one(const struct rh_tool *tool, const char *name, const char *outcome, uint64_t rows,
@@ -60,8 +61,8 @@ static rhei_status compare(struct rh_tool *tool, const char *name, uint64_t *row
     return status;
 }
 
-/* Is it one, or a table of one? */
-static bool sidecar_of(const struct rh_tool *tool, const char *name)
+/* Is it one, or, where `alone` isn't said, a table of one? */
+static bool is_sidecar(const struct rh_tool *tool, const char *name, bool alone)
 {
     struct rhei_sidecar_status **sidecars = NULL;
     size_t count = 0;
@@ -70,10 +71,20 @@ static bool sidecar_of(const struct rh_tool *tool, const char *name)
         return false;
     for (size_t s = 0; s < count && !is; s++) {
         size_t len = strlen(sidecars[s]->name);
-        is = strncasecmp(name, sidecars[s]->name, len) == 0 && (name[len] == '.' || name[len] == '\0');
+        is = strncasecmp(name, sidecars[s]->name, len) == 0 && ((name[len] == '.' && !alone) || name[len] == '\0');
     }
     rhei_free(sidecars);
     return is;
+}
+
+static bool sidecar_of(const struct rh_tool *tool, const char *name)
+{
+    return is_sidecar(tool, name, false);
+}
+
+static bool sidecar_alone(const struct rh_tool *tool, const char *name)
+{
+    return is_sidecar(tool, name, true);
 }
 
 /* False: the comparison itself could not be made. */
@@ -91,7 +102,14 @@ static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tal
     }
     if (status == RHEI_OK && sidecar_of(tool, name)) { /* nothing was compared with its source */
         tally->whole++;
+        tally->whole_rows += rows;
         print_one(tool, name, "whole", rows, "");
+        return true;
+    }
+    if ((status == RHEI_CANT_OPEN || status == RHEI_NOT_FOUND) && sidecar_alone(tool, name)) {
+        bool unread = status == RHEI_CANT_OPEN; /* the settings name a folder */
+        tally->unread += unread;
+        print_one(tool, name, unread ? "NOT READ" : "not kept", 0, error.message);
         return true;
     }
     if (status == RHEI_NOT_FOUND && tool->args->table == NULL) /* it is none of the file's, or gone by now */
@@ -153,16 +171,23 @@ static bool verify_all(struct rh_tool *tool, struct tally *tally)
 static void print_sum(const struct tally *tally)
 {
     struct rh_buffer line = {0};
-    rh_add_equal(&line, tally->tables, tally->rows);
+    bool sidecars = tally->whole + tally->unread > 0;
+    if (tally->tables > 0 || !sidecars) /* of sidecars alone nothing is in SQLite */
+        rh_add_equal(&line, tally->tables, tally->rows);
+    if (tally->whole > 0) {
+        rh_buffer_format(&line, "%s %" PRIu64 " sidecar%s the files are as they were written, with ",
+                         line.length > 0 ? "; of" : "Of", tally->whole, tally->whole == 1 ? "" : "s");
+        rh_add_count(&line, tally->whole_rows);
+        rh_buffer_add_text(&line, tally->whole_rows == 1 ? " row, and" : " rows, and");
+        rh_buffer_add_text(&line, " nothing was compared with the source");
+    }
+    if (tally->unread > 0)
+        rh_buffer_format(&line, "%s %" PRIu64 " sidecar%s nothing could be read", line.length > 0 ? "; of" : "Of",
+                         tally->unread, tally->unread == 1 ? "" : "s");
     if (tally->different > 0)
         rh_buffer_format(&line, "; %" PRIu64 " differ or failed", tally->different);
     if (tally->skipped > 0)
         rh_buffer_format(&line, "; %" PRIu64 " not compared", tally->skipped);
-    if (tally->whole > 0)
-        rh_buffer_format(&line,
-                         "; of %" PRIu64 " sidecar%s the files are as they were written, and nothing was compared "
-                         "with the source",
-                         tally->whole, tally->whole == 1 ? "" : "s");
     printf("%s.\n", line.bytes);
     rh_buffer_free(&line);
 }
@@ -179,10 +204,10 @@ static bool folder_unread(const struct rh_tool *tool, struct rhei_sync_status *s
     return status->disk_message[0] != '\0';
 }
 
-static void print_folder(const struct rh_tool *tool, const struct rhei_sync_status *status)
+static void print_folder(struct rh_tool *tool, const struct rhei_sync_status *status)
 {
     struct rh_buffer line = {0}, words = {0};
-    rh_add_in_our_words(&words, status->disk_message);
+    rh_tool_add_disk_message(tool, status, &words);
     if (tool->args->json) {
         rh_buffer_add_text(&line, "{\"folder\":");
         rh_add_json_text(&line, status->disk_folder, strlen(status->disk_folder));
@@ -214,5 +239,6 @@ int rh_verify_command(struct rh_tool *tool)
     if (unread)
         print_folder(tool, &status);
     rh_tool_close(tool);
-    return rh_finish_output(tool, good && !unread && tally.different == 0 ? RH_EXIT_OK : RH_EXIT_ERROR);
+    return rh_finish_output(tool,
+                            good && !unread && tally.different == 0 && tally.unread == 0 ? RH_EXIT_OK : RH_EXIT_ERROR);
 }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_US = 1000000, INTERVAL_US = 100000 };
+enum { PATIENCE_US = 1000000, INTERVAL_US = 100000, STILL_US = 2000000 };
 
 static struct {
     pthread_mutex_t lock;
@@ -31,7 +31,9 @@ static struct {
     bool told;
     struct rhei_progress progress; /* its texts are the two below, its time is that of the step */
     char doing[64], table[64];
-    int64_t step_us; /* when this step began, since the call did */
+    int64_t step_us;  /* when this step began, since the call did */
+    double fraction;  /* the last one told, */
+    int64_t moved_us; /* and when it was told first */
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Steps of SQLite's machine say nothing to people, and who is at work is known from the label; what is waited for isn't. */
@@ -100,8 +102,15 @@ int rh_waiting_told(void *unused, const struct rhei_progress *progress)
     bool goes_on = waiting.told && strcmp(doing, waiting.doing) == 0 && strcmp(table, waiting.table) == 0 &&
                    progress->elapsed_us >= waiting.step_us;
     waiting.step_us = goes_on ? waiting.step_us : progress->elapsed_us;
+    if (!goes_on || progress->fraction < waiting.fraction || progress->fraction > waiting.fraction) {
+        waiting.fraction = progress->fraction;
+        waiting.moved_us = progress->elapsed_us;
+    }
     waiting.progress = *progress;
     waiting.progress.elapsed_us = progress->elapsed_us - waiting.step_us;
+    if (progress->elapsed_us - waiting.moved_us > STILL_US)
+        waiting.progress.fraction =
+            -1; /* what stands still says nothing of what is left: a join that has read its tables */
     memcpy(waiting.doing, doing, sizeof doing);
     memcpy(waiting.table, table, sizeof table);
     waiting.progress.doing = waiting.doing;

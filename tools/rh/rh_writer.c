@@ -8,6 +8,7 @@ static const struct rh_writer_class *class_of(enum rh_format format)
 {
     switch (format) {
     case RH_FORMAT_TABLE:
+    case RH_FORMAT_BOX:
         return &rh_table_class;
     case RH_FORMAT_JSON:
         return &rh_json_class;
@@ -30,7 +31,12 @@ struct rh_writer *rh_writer_open(enum rh_format format, FILE *file, const struct
     writer->file = file;
     writer->terminal = output->terminal;
     writer->no_header = output->no_header;
-    writer->width = output->width > 0 ? output->width : output->terminal.present ? output->terminal.width : 0;
+    writer->box = format == RH_FORMAT_BOX;
+    writer->whole = output->whole != NULL ? output->whole : "--format vertical";
+    writer->width = output->width == SIZE_MAX  ? 0
+                    : output->width > 0        ? output->width
+                    : output->terminal.present ? output->terminal.width
+                                               : 0;
     bool fields = writer->class == &rh_csv_class;
     writer->null_text = output->null_text != NULL ? output->null_text : fields ? "" : "NULL";
     writer->delimiter = format == RH_FORMAT_TSV ? '\t' : ',';

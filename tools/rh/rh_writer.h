@@ -18,7 +18,9 @@ struct rh_output {
     struct rh_terminal terminal;
     const char *null_text; /**< NULL: "NULL" where people read, nothing in csv and tsv */
     bool no_header;
-    size_t width; /**< columns that a table's line may have; 0: the terminal's, or any number elsewhere */
+    size_t
+        width; /**< columns that a table's line may have; 0: the terminal's, or any number elsewhere; SIZE_MAX: any number */
+    const char *whole; /**< what a table says to whoever wants all columns; NULL: the command line's */
 };
 
 /** What a format does. `begin` comes once, before rows; `end` once, also when there were no rows. */
@@ -40,7 +42,9 @@ struct rh_writer {
     char **names;          /* owned; JSON's are made different from one another */
     uint64_t rows;         /* written so far */
     struct rh_buffer line; /* the row that is being written */
-    size_t name_width;     /* vertical: columns of the widest name */
+    bool box;              /* the table has a frame */
+    const char *whole;
+    size_t name_width; /* vertical: columns of the widest name */
     struct rh_table *table;
 };
 

@@ -20,7 +20,7 @@ static bool read_line(struct rh_args *args, struct rh_buffer *why, const char *c
         strncpy(storage[argc], words[argc - 1], sizeof storage[argc] - 1);
         argv[argc] = storage[argc];
     }
-    return rh_args_read(args, argc, argv, why);
+    return rh_args_read(args, argc, argv, false, why);
 }
 
 #define READ(args, why, ...) read_line(args, why, (const char *const[]){__VA_ARGS__, NULL})
@@ -121,10 +121,13 @@ static void test_help_and_version(void **state)
     assert_true(READ(&args, &why, "help", "query"));
     assert_int_equal(args.command, RH_COMMAND_HELP);
     assert_int_equal(args.help_of, RH_COMMAND_QUERY);
+    rh_args_free(&args);
     assert_true(READ(&args, &why, "import", "--help", "--nonsense"));
     assert_int_equal(args.help_of, RH_COMMAND_IMPORT);
+    rh_args_free(&args);
     assert_true(READ(&args, &why, "--version"));
     assert_int_equal(args.command, RH_COMMAND_VERSION);
+    rh_args_free(&args);
     rh_buffer_free(&why);
 }
 
@@ -150,9 +153,35 @@ static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
     REFUSE("a command is missing", "--db", "x");
 }
 
+static void test_a_database_in_place_of_a_command_opens_the_repl(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    char *plain[] = {"rh", "--db", "x.db"};
+    (void)state;
+    assert_true(READ(&args, &why, "shop.db", "--capture"));
+    assert_int_equal(args.command, RH_COMMAND_REPL);
+    assert_string_equal(args.db, "shop.db");
+    assert_true(args.capture);
+    rh_args_free(&args);
+    assert_true(READ(&args, &why, "repl", "--db", "a.db", "--format", "box", "--route", "olap"));
+    assert_int_equal(args.format, RH_FORMAT_BOX);
+    rh_args_free(&args);
+    assert_true(rh_args_read(&args, 3, plain, true, &why)); /* on a terminal */
+    assert_int_equal(args.command, RH_COMMAND_REPL);
+    rh_args_free(&args);
+    REFUSE("a command is missing", "--db", "x.db");
+    REFUSE("did you mean rh repl", "reol");
+    REFUSE("there is no command", "SELECT 1.5;");
+    REFUSE("given twice", "shop.db", "--db", "other.db");
+    REFUSE("one argument too many for rh repl", "shop.db", "other.db");
+    rh_buffer_free(&why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_database_in_place_of_a_command_opens_the_repl),
         cmocka_unit_test(test_query_takes_its_options_in_any_order),
         cmocka_unit_test(test_parameters_have_types),
         cmocka_unit_test(test_import_has_defaults),

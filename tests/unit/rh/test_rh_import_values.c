@@ -141,6 +141,13 @@ static void test_numbers_that_would_change_are_refused(void **state)
     assert_true(value_of("3.14159265358979323846", false, RH_AFFINITY_REAL, "", false, &value));
     assert_true(value.as.real == 3.14159265358979323846);
     assert_true(value_of("-9e999", false, RH_AFFINITY_REAL, "", false, &value)); /* what rh query writes */
+    static const enum rh_affinity numbers[] = {RH_AFFINITY_REAL, RH_AFFINITY_NUMERIC, RH_AFFINITY_INTEGER};
+    for (size_t at = 0; at < sizeof numbers / sizeof *numbers; at++) {
+        assert_true(value_of("9e999", false, numbers[at], "", false, &value));
+        assert_true(value.type == RHEI_REAL && value.as.real > 1e308);
+        assert_true(value_of("-9e999", false, numbers[at], "", false, &value));
+        assert_true(value.type == RHEI_REAL && value.as.real < -1e308);
+    }
     assert_true(value_of("0e0", false, RH_AFFINITY_REAL, "", false, &value) && value.as.real == 0);
     assert_true(value_of("1E5", false, RH_AFFINITY_TEXT, "", false, &value) && value.type == RHEI_TEXT);
     assert_true(value_of("18446744073709551615", false, RH_AFFINITY_INTEGER, "", true, &value));

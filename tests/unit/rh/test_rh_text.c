@@ -101,6 +101,8 @@ static void test_nearest_word_finds_slips_only(void **state)
     assert_int_equal(rh_nearest_word("exce", words, 4), 1);
     assert_int_equal(rh_nearest_word("imprt", words, 4), 2);
     assert_int_equal(rh_nearest_word("frobnicate", words, 4), -1);
+    const char *const alike[] = {".width", ".watch"};
+    assert_int_equal(rh_nearest_word(".wacth", alike, 2), 1);
 }
 
 static void test_identifiers_are_quoted(void **state)

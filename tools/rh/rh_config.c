@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh config: every setting that a service would have, and where it is from. */
+#include "rh_serve_settings.h"
+#include "rh_statements.h"
+#include "rh_writer.h"
+
+#include <string.h>
+
+int rh_config_command(struct rh_tool *tool)
+{
+    static const char *const names[] = {"setting", "value", "origin", "meaning"};
+    struct rh_service_settings settings;
+    struct rh_output output = {.terminal = tool->out,
+                               .null_text = "",
+                               .no_header = tool->args->import.no_header,
+                               .width = (size_t)tool->args->width};
+    if (!rh_check_format(tool) || !rh_service_settings_read(tool, &settings))
+        return RH_EXIT_ERROR;
+    struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, 4);
+    for (size_t at = 0; at < settings.count; at++) {
+        const struct rhei_effective *setting = settings.list[at];
+        struct rh_buffer name = {0};
+        bool engine = strcmp(setting->section, "engine") == 0;
+        rh_buffer_format(&name, "%s%s%s", engine ? "" : setting->section, engine ? "" : ".", setting->name);
+        const struct rhei_value row[] = {
+            rhei_text(name.bytes),
+            setting->value[0] == '\0' ? rhei_null() : rhei_text(setting->value),
+            rhei_text(setting->origin),
+            rhei_text(setting->effect),
+        };
+        rh_writer_row(writer, row);
+        rh_buffer_free(&name);
+    }
+    rh_writer_close(&writer);
+    rh_service_settings_free(&settings);
+    return rh_finish_output(tool, RH_EXIT_OK);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_pager.h
+ * A stream to the terminal that goes through a pager as soon as it has more lines than the terminal: $PAGER, or less -SRX;
+ * where that isn't on the machine the terminal scrolls.
+ */
+#ifndef RH_PAGER_H
+#define RH_PAGER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct rh_pager;
+
+/** Begins one. `lines`: those that go without a pager; 0: none ever is started. */
+struct rh_pager *rh_pager_open(size_t lines);
+/** Where to write; an error of it means that the pager was left. */
+FILE *rh_pager_file(struct rh_pager *pager);
+/** Writes what is held back, or waits until the pager was left. */
+void rh_pager_close(struct rh_pager **pager);
+
+#endif
