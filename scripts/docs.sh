@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The reference of include/rhei: HTML and man pages into the folder that is named. An undocumented function
-# or type, or a comment that doxygen can't follow, is an error.
+# The reference of include/rhei (HTML and man pages) and the guide as a site, into the folder that is named. An undocumented function
+# or type, a comment that doxygen can't follow, a link that leads nowhere and a page that loads something from elsewhere are errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$1
@@ -36,4 +36,11 @@ TEXT
 if grep -vE '\((variable|enumvalue|enumeration)\) of .* is not documented' "$log" | grep .; then
     exit 1
 fi
+# its theme would advertise a successor
+NO_MKDOCS_2_WARNING=1 "$(dirname "$(scripts/venv.sh checks)")/mkdocs" build --quiet --strict --site-dir "$out/guide"
+if grep -rlE '<(script|img|iframe|source)[^>]* src="?(https?:)?//|<link[^>]* rel="?(stylesheet|preload|preconnect)"?[^>]* href="?(https?:)?//' "$out/guide" --include='*.html'; then
+    echo "rhei: the pages named above load something from elsewhere" >&2
+    exit 1
+fi
+echo "guide: $out/guide/index.html; with its search: python3 -m http.server -b 127.0.0.1 -d $out/guide 8000, then http://127.0.0.1:8000"
 echo "reference: $out/html/index.html, man pages: $out/man/man3"
