@@ -109,6 +109,22 @@ static const char *number(char *text, size_t size, double value)
     return text;
 }
 
+void report_add_value(struct report *report, const char *name, double value, double target, enum figure_sense sense)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%s %g", sense == AT_MOST ? "<=" : ">=", target);
+    struct figure figure = {.name = strdup(name),
+                            .unit = "",
+                            .value = value,
+                            .low = value,
+                            .high = value,
+                            .compared = value,
+                            .target_text = strdup(text),
+                            .target = target,
+                            .sense = sense};
+    report_add(report, &figure);
+}
+
 size_t report_print(const struct report *report)
 {
     size_t missed = 0;

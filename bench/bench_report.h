@@ -36,12 +36,14 @@ struct figure {
 };
 
 struct report {
-    struct figure figures[128];
+    struct figure figures[320];
     size_t count;
 };
 void report_add(struct report *report, const struct figure *figure);
 /* Its value and range from these. */
 void report_add_samples(struct report *report, struct figure *figure, struct samples *samples);
+/* One number of its own, without a unit or a range, which is to be at least or at most `target`. Copies the name. */
+void report_add_value(struct report *report, const char *name, double value, double target, enum figure_sense sense);
 /* Everything as a table on standard output; returns how many fall short. */
 size_t report_print(const struct report *report);
 bool report_write_json(const struct report *report, const char *path);

@@ -14,13 +14,25 @@ static void check(rhei_status status, const char *what, const struct rhei_error 
         bench_die(what, error->message);
 }
 
-rhei_db *bench_open(const char *path, bool manual_sync, uint32_t threads)
+static rhei_db *open_with(const char *path, const struct rhei_config *config)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = manual_sync, .threads = threads};
     rhei_db *db = NULL;
-    check(rhei_open(path, &config, &db, &error), path, &error);
+    check(rhei_open(path, config, &db, &error), path, &error);
     return db;
+}
+
+rhei_db *bench_open(const char *path, bool manual_sync, uint32_t threads)
+{
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = manual_sync, .threads = threads};
+    return open_with(path, &config);
+}
+
+rhei_db *bench_open_by(const char *path, int32_t olap_backend, uint32_t threads)
+{
+    struct rhei_config config = {
+        .struct_size = sizeof config, .manual_sync = true, .threads = threads, .olap_backend = olap_backend};
+    return open_with(path, &config);
 }
 
 void bench_execute(rhei_db *db, const char *sql)
@@ -98,6 +110,18 @@ uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)
 uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views)
 {
     return arrow_rows(db, sql, RHEI_ROUTE_AUTO, views ? RHEI_STRINGS_VIEW : RHEI_STRINGS_UTF8);
+}
+
+bool bench_on_olap(rhei_db *db, const char *sql, const char **rule)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    check(rhei_query(db, sql, NULL, NULL, &rows, &error), sql, &error);
+    bool olap = strcmp(rhei_rows_route(rows), "olap") == 0;
+    if (rule != NULL)
+        *rule = rhei_rows_rule(rows);
+    rhei_rows_close(&rows);
+    return olap;
 }
 
 double bench_metric(rhei_db *db, const char *name)

@@ -133,7 +133,7 @@ static void take_in(struct recorded *recorded)
     while (!committed && recorded->fed < recorded->recording->len) {
         uint32_t length;
         memcpy(&length, recorded->recording->bytes + recorded->fed, sizeof length);
-        must(postgres_queue_put(&recorded->queue, recorded->recording->bytes + recorded->fed + sizeof length, length,
+        must(postgres_queue_put(&recorded->queue, recorded->recording->bytes + recorded->fed + sizeof length, length, 0,
                                 &committed, &error),
              &error, "a message");
         recorded->fed += sizeof length + length;

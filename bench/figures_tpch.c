@@ -90,18 +90,6 @@ static void say_why(rhei_db *db, const char *sql)
     rhei_rows_close(&rows);
 }
 
-static bool on_olap(rhei_db *db, const char *sql, const char **rule)
-{
-    struct rhei_error error = RHEI_ERROR_INIT;
-    rhei_rows *rows = NULL;
-    if (rhei_query(db, sql, NULL, NULL, &rows, &error) != RHEI_OK)
-        bench_die(sql, error.message);
-    bool olap = strcmp(rhei_rows_route(rows), "olap") == 0;
-    *rule = rhei_rows_rule(rows);
-    rhei_rows_close(&rows);
-    return olap;
-}
-
 static void add_query(struct bench *bench, const char *label, struct samples *rhei, struct samples *peer, double ratio)
 {
     struct figure figure = {.name = strdup(label),
@@ -120,7 +108,7 @@ static void compare(struct bench *bench, rhei_db *db, int query, int threads, st
     char label[128];
     rhei.count = peer.count = ratios.count = 0;
     void *prepared = duck_prepare(sql);
-    bool olap = on_olap(db, sql, &rule);
+    bool olap = bench_on_olap(db, sql, &rule);
     snprintf(label, sizeof label, "  tpch q%d, %d thread%s%s%s", query + 1, threads, threads > 1 ? "s" : "",
              olap ? "" : ", answered by SQLite: ", olap ? "" : rule);
     if (!olap) {
@@ -154,19 +142,9 @@ static void compare(struct bench *bench, rhei_db *db, int query, int threads, st
 static void add_figure(struct bench *bench, const char *what, int threads, double value, double target,
                        enum figure_sense sense)
 {
-    char name[96], text[16];
+    char name[96];
     snprintf(name, sizeof name, "tpch, %d thread%s: %s", threads, threads > 1 ? "s" : "", what);
-    snprintf(text, sizeof text, "%s %g", sense == AT_MOST ? "<=" : ">=", target);
-    struct figure figure = {.name = strdup(name),
-                            .unit = "",
-                            .value = value,
-                            .low = value,
-                            .high = value,
-                            .compared = value,
-                            .target_text = strdup(text),
-                            .target = target,
-                            .sense = sense};
-    report_add(bench->report, &figure);
+    report_add_value(bench->report, name, value, target, sense);
 }
 
 static void run_all(struct bench *bench, const char *path, int threads)
@@ -187,23 +165,30 @@ static void run_all(struct bench *bench, const char *path, int threads)
     add_figure(bench, "Rhei / DuckDB, the worst", threads, means.worst, 1.8, AT_MOST);
 }
 
-void figures_tpch(struct bench *bench)
+bool figures_tpch_make(struct bench *bench, char *path, size_t size)
 {
     if (getenv("RHEI_TPCH_EXTENSION") == NULL) {
         bench_say("no TPC-H: RHEI_TPCH_EXTENSION names no file (./dev bench sets it)");
-        return;
+        return false;
     }
-    if (!duck_open(2))
-        return;
     bench_say("TPC-H, scale factor %g: making the rows ...", bench->scale);
     fill_peer(bench->scale);
-    char path[512];
-    bench_path(path, sizeof path, bench, "tpch");
+    bench_path(path, size, bench, "tpch");
     if (bench->tpch_file != NULL)
-        snprintf(path, sizeof path, "%s", bench->tpch_file);
+        snprintf(path, size, "%s", bench->tpch_file);
     if (access(path, F_OK) != 0)
         load_file(path);
-    run_all(bench, path, 1);
-    run_all(bench, path, 2);
+    return true;
+}
+
+void figures_tpch(struct bench *bench)
+{
+    char path[512];
+    if (!duck_open(2))
+        return;
+    if (figures_tpch_make(bench, path, sizeof path)) {
+        run_all(bench, path, 1);
+        run_all(bench, path, 2);
+    }
     duck_close();
 }

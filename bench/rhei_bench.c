@@ -10,7 +10,8 @@
 static void usage(FILE *to)
 {
     fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
-          "shapes|write|ingest|sync|history|face|tables|read|auto|disk|buffer|feed|sidecar|tpch]\n"
+          "shapes|write|ingest|doors|sync|history|face|tables|read|auto|disk|bucket|buffer|feed|sidecar|tpch|"
+          "datafusion]\n"
           "                  [--json FILE] [--disk-rows N]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
@@ -79,6 +80,8 @@ int main(int count, char **values)
         figures_write(&bench);
     if (*only == '\0' || strcmp(only, "ingest") == 0)
         figures_ingest(&bench);
+    if (*only == '\0' || strcmp(only, "doors") == 0)
+        figures_doors(&bench);
     if (*only == '\0' || strcmp(only, "sync") == 0)
         figures_sync(&bench);
     if (*only == '\0' || strcmp(only, "history") == 0)
@@ -93,6 +96,8 @@ int main(int count, char **values)
         figures_auto(&bench);
     if (*only == '\0' || strcmp(only, "disk") == 0)
         figures_disk(&bench);
+    if (*only == '\0' || strcmp(only, "bucket") == 0)
+        figures_bucket(&bench);
     if (*only == '\0' || strcmp(only, "buffer") == 0)
         figures_buffer(&bench);
     if (*only == '\0' || strcmp(only, "feed") == 0)
@@ -101,6 +106,8 @@ int main(int count, char **values)
         figures_sidecar(&bench);
     if (*only == '\0' || strcmp(only, "tpch") == 0)
         figures_tpch(&bench);
+    if (*only == '\0' || strcmp(only, "datafusion") == 0)
+        figures_datafusion(&bench);
     bench_remove_folder(bench.folder);
     report_print(&report);
     if (json != NULL && !report_write_json(&report, json))
