@@ -558,6 +558,15 @@ void data_change(struct random *random, struct schema *schema, uint32_t count)
 
 /* ---- Changes of the schema. --------------------------------------------------------------------------------------- */
 
+/*
+ * SQLite 3.40, which the shell may be, takes it for an integer as the default of a column without a type, and an index that it makes
+ * has integers then, where the table has REALs to a newer SQLite.
+ */
+static bool is_whole_real(const struct rhei_value *value)
+{
+    return value->type == RHEI_REAL && value->as.real == trunc(value->as.real);
+}
+
 static void alter_add(struct random *random, const struct schema *schema, uint32_t number, struct alter *alter)
 {
     struct relation *table = &alter->after;
@@ -571,6 +580,8 @@ static void alter_add(struct random *random, const struct schema *schema, uint32
     text_format(&alter->sql, "ALTER TABLE %s ADD COLUMN %s %s", table->name, column->name, declarations[d].type);
     if (random_chance(random, 70)) {
         profile_value(random, declarations[d].profiles[random_below(random, schema->calm ? 2 : 4)], &cell);
+        if (declarations[d].type[0] == '\0' && is_whole_real(&cell.value))
+            return;
         text_put(&alter->sql, " DEFAULT (");
         data_literal(&alter->sql, &cell.value);
         text_put(&alter->sql, ")");

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool open_empty(rhei_db **db)
+static bool open_empty(rhei_db **db, int32_t backend)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true, .threads = 2};
+    struct rhei_config config = {
+        .struct_size = sizeof config, .prefer_olap = true, .olap_backend = backend, .threads = 2};
     rhei_close(db);
     if (rhei_open(":memory:", &config, db, &error) == RHEI_OK)
         return true;
@@ -39,11 +40,11 @@ static int replay_question(rhei_db *db, const char *sql, bool synced, uint32_t *
     return run_is_difference(verdict) ? 1 : 0;
 }
 
-int replay_file(const char *path, uint32_t *statements, uint32_t *on_olap)
+int replay_file(const char *path, int32_t backend, uint32_t *statements, uint32_t *on_olap)
 {
     FILE *file = fopen(path, "r");
     rhei_db *db = NULL;
-    if (file == NULL || !open_empty(&db)) {
+    if (file == NULL || !open_empty(&db, backend)) {
         printf("can't replay %s\n", path);
         if (file != NULL)
             fclose(file);
@@ -60,7 +61,7 @@ int replay_file(const char *path, uint32_t *statements, uint32_t *on_olap)
         struct rhei_error error = RHEI_ERROR_INIT;
         if (strcmp(line, "-- new") == 0) {
             synced = false;
-            differences += open_empty(&db) ? 0 : 1;
+            differences += open_empty(&db, backend) ? 0 : 1;
         } else if (is_question(line)) {
             (*statements)++;
             differences += replay_question(db, line, synced, on_olap);

@@ -201,3 +201,69 @@ SELECT DISTINCT s.a, nullif(t.b, t.b) FROM t, t AS s ORDER BY 1;
 SELECT DISTINCT CASE WHEN b = 6.75 THEN NULL ELSE b END FROM t ORDER BY 1;
 SELECT DISTINCT iif(a < 0, b, NULL) AS k FROM t ORDER BY k;
 SELECT DISTINCT CASE a WHEN 14 THEN NULL ELSE b END AS k FROM t ORDER BY k;
+-- new
+CREATE TABLE t (id INTEGER PRIMARY KEY, h, x TEXT);
+INSERT INTO t VALUES (-6, 'abc12', 'a'), (-4, '--1', NULL), (3, '-9223372036854775808', '1'), (7, '0x10', '1'), (9, '.5', 'b'), (-1, '01', 'b');
+-- Groups of single rows come in the order of rowids.
+SELECT h FROM t GROUP BY NULL, h, id LIMIT 4;
+SELECT date(id), h, id FROM t GROUP BY date(id), h, id LIMIT 2 OFFSET 2;
+SELECT h, count(*) FROM t GROUP BY h LIMIT 3;
+-- A group of all rows is there without rows, and a false condition above it leaves none.
+SELECT NULL FROM t AS s RIGHT JOIN (SELECT NULL - min(h) FROM t) AS g ON 0 WHERE s.x;
+SELECT 1 FROM (SELECT count(*) AS n FROM t HAVING count(*) >= 0) AS g WHERE NULL;
+-- A subquery without a row is NULL, whatever it selects.
+SELECT h FROM t WHERE max((SELECT 1 FROM t WHERE id > 100), h < '') = (5.0 IN (-0.25));
+SELECT h, (SELECT 1 FROM t AS s WHERE s.id > t.id + 100) IS NULL, ifnull((SELECT 2 FROM t AS s WHERE s.h = t.x), 3) FROM t ORDER BY id;
+-- A window sees all of its rows, whatever the LIMIT.
+SELECT id, cume_dist() OVER (ORDER BY x, id), percent_rank() OVER (ORDER BY x, id) FROM t ORDER BY id LIMIT 2;
+SELECT c, cume_dist() OVER (ORDER BY NULL, date(c)) FROM (SELECT DISTINCT id AS c FROM t) ORDER BY c LIMIT 3;
+SELECT id, ntile(3) OVER (ORDER BY id), last_value(id) OVER (ORDER BY id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM t ORDER BY id LIMIT 2;
+-- new
+CREATE TABLE t (a INTEGER PRIMARY KEY, x REAL);
+INSERT INTO t VALUES (1, 9e999), (2, 0.5), (3, -0.0);
+-- A column that can't be read, and needn't be, leaves numbers beside it numbers.
+SELECT CASE WHEN 0 THEN x ELSE 0 END FROM t;
+SELECT CASE WHEN 0 THEN x ELSE 1.5 END, coalesce(2.5, x) FROM t;
+-- new
+CREATE TABLE t (a INTEGER PRIMARY KEY, x INTEGER, r REAL, s TEXT);
+INSERT INTO t VALUES (1, 1, 0.5, 'a'), (2, 2, NULL, 'B'), (3, NULL, 1.5, NULL), (4, 2, 2.0, '');
+CREATE TABLE u (b INTEGER PRIMARY KEY, x INTEGER, r REAL, s TEXT COLLATE NOCASE);
+INSERT INTO u VALUES (1, 2, 2.0, 'A'), (2, NULL, NULL, NULL), (3, 3, 0.5, 'b');
+-- IN a subquery is NULL where the value is, or a NULL is among the others, but not without rows.
+SELECT a, x IN (SELECT x FROM u), x NOT IN (SELECT x FROM u), x IN (SELECT x FROM u WHERE b > 9), x NOT IN (SELECT x FROM u WHERE b = 1) FROM t ORDER BY a;
+SELECT a, r IN (SELECT r FROM u), s IN (SELECT s FROM u), x = 2 IN (SELECT x > 2 FROM u), NULL IN (SELECT x FROM u WHERE b > 9) FROM t ORDER BY a;
+SELECT a FROM t WHERE x NOT IN (SELECT x FROM u WHERE x IS NOT NULL) OR s IN (SELECT s FROM t WHERE a < 3) ORDER BY a;
+SELECT a FROM t WHERE x NOT IN (SELECT x FROM u) OR a NOT IN (SELECT b FROM u WHERE x IN (SELECT x FROM t)) ORDER BY a;
+SELECT x IN (SELECT b FROM u) AS k, count(*), sum(a IN (SELECT x FROM t)), max(a) FROM t GROUP BY k ORDER BY k;
+SELECT t.a, u.b FROM t LEFT JOIN u ON t.x = u.x AND u.b IN (SELECT x FROM t) ORDER BY t.a, u.b;
+SELECT a, CASE WHEN a IN (SELECT x FROM u) THEN 'in' WHEN a NOT IN (SELECT b FROM u) THEN 'out' ELSE '-' END, row_number() OVER (PARTITION BY a IN (SELECT x FROM t) ORDER BY a) FROM t ORDER BY a;
+-- A number, and it as a REAL, are counted each for itself.
+SELECT count(x), total(x), avg(x), min(x), count(r), total(r) FROM t;
+SELECT s, total(x), avg(x), count(x), avg(length(s)), total(length(s)) FROM t GROUP BY s ORDER BY s;
+-- What EXCEPT and INTERSECT leave may be grouped.
+SELECT x FROM t EXCEPT SELECT b FROM u WHERE b < 2 EXCEPT SELECT x FROM u UNION SELECT b FROM u INTERSECT SELECT a FROM t;
+SELECT k, count(*) FROM (SELECT x AS k FROM t EXCEPT SELECT b FROM u WHERE b = 3 INTERSECT SELECT a FROM t) GROUP BY k ORDER BY k DESC;
+-- new
+CREATE TABLE l (x TEXT NOT NULL);
+INSERT INTO l VALUES (''), ('a'), ('A'), ('b');
+CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT);
+INSERT INTO t (s) SELECT p.x || q.x || r.x || s.x FROM l AS p, l AS q, l AS r, l AS s;
+INSERT INTO t (s) VALUES (NULL), ('é'), ('aÉb'), ('ab ab aB'), ('aabab'), ('[b'), ('a_b');
+-- A LIKE of parts between %, whatever the case of ASCII's letters.
+SELECT id, s LIKE '', s LIKE 'a', s LIKE 'B', s LIKE '%', s LIKE 'aa', s LIKE 'aB', s LIKE 'a%', s LIKE 'Ba', s LIKE 'BB', s LIKE 'B%', s LIKE '%a', s LIKE '%B', s LIKE '%%', s LIKE 'aaa', s LIKE 'aaB', s LIKE 'aa%', s LIKE 'aBa', s LIKE 'aBB', s LIKE 'aB%', s LIKE 'a%a', s LIKE 'a%B', s LIKE 'a%%', s LIKE 'Baa', s LIKE 'BaB', s LIKE 'Ba%', s LIKE 'BBa', s LIKE 'BBB', s LIKE 'BB%', s LIKE 'B%a', s LIKE 'B%B', s LIKE 'B%%', s LIKE '%aa', s LIKE '%aB', s LIKE '%a%', s LIKE '%Ba', s LIKE '%BB', s LIKE '%B%', s LIKE '%%a', s LIKE '%%B', s LIKE '%%%' FROM t ORDER BY id;
+SELECT id, s LIKE '%é%', s LIKE 'a%É%b', s LIKE 'a_b', s LIKE '%_%b', s LIKE '%AB%AB', s LIKE '%[%', s NOT LIKE '%a%b%a%', s LIKE NULL, 'aXb' LIKE s FROM t ORDER BY id;
+SELECT count(*) FROM t WHERE s LIKE '%A%b%' AND s NOT LIKE 'a%a' OR s LIKE s || '%' AND s LIKE '%aB%';
+-- new
+CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER NOT NULL, g INTEGER NOT NULL, s TEXT NOT NULL);
+INSERT INTO t VALUES (1, 5, 1, 'a'), (2, 11, 1, 'b'), (3, 3, 2, 'c'), (4, -7, 2, 'd'), (5, 9, 1, 'e'), (6, 3, 1, 'f'), (7, 2, 2, 'g'), (8, 5, 2, 'h'), (9, 5, 3, 'i'), (10, 0, 3, 'j');
+-- Keys of groups are unique, but not what stands in their place further up.
+SELECT rank() OVER (ORDER BY NULL) AS c1, k AS c2 FROM (SELECT k FROM t GROUP BY k) ORDER BY c1, 2;
+SELECT dense_rank() OVER () AS c1, s.c1 FROM (SELECT DISTINCT k AS c1 FROM t) AS s ORDER BY 1, 2 DESC;
+SELECT n, k FROM (SELECT k, count(*) AS n FROM t GROUP BY k ORDER BY n, k DESC LIMIT 5) AS s ORDER BY n, k;
+SELECT count(*) AS n, k, row_number() OVER (ORDER BY count(*), k DESC) AS r FROM t GROUP BY k ORDER BY n, k;
+SELECT n, k, sum(k) OVER (ORDER BY n) AS r FROM (SELECT count(*) AS n, k FROM t GROUP BY k) ORDER BY n, k;
+SELECT g, n, k, ntile(3) OVER (ORDER BY n, g, k) AS r FROM (SELECT count(*) AS n, k, max(g) AS g FROM t GROUP BY k HAVING count(*) > 0) ORDER BY n, g DESC, k;
+-- A LIMIT of a union whose parts have one value each in a column.
+SELECT '2018-06-11' AS c1, 0 AS c2 FROM t UNION ALL SELECT '2018-02-21', k FROM t ORDER BY c1, 2 LIMIT 5 OFFSET 2;
+SELECT 'b' AS c1, k AS c2 FROM t UNION ALL SELECT 'a', id * 10 FROM t UNION ALL SELECT 'a', id FROM t ORDER BY c1, c2 LIMIT 7;
+SELECT * FROM (SELECT 2 AS c1, k AS c2 FROM t UNION ALL SELECT 1, id FROM t) ORDER BY c1, c2 LIMIT 3;

@@ -147,6 +147,7 @@ static rhei_status do_open(struct lane *lane, struct words *words, struct rhei_e
         .struct_size = sizeof config,
         .config_file = file,
         .olap_path = folder,
+        .olap_format = words_option(words, "olap_format"),
         .rocksdb_cdc_path = buffer,
         .read_only = words_flag(words, "read_only"),
         .must_exist = words_flag(words, "must_exist"),

@@ -121,6 +121,17 @@ def python_writer(path):
 
 
 @pytest.fixture
+def adbc(build):
+    """The module adbc_door, where this Python can load the driver."""
+    if build.name.endswith(("-asan", "-tsan")):
+        pytest.skip("the driver is loaded into Python, which has no sanitizer: its unit tests are built with them")
+    pytest.importorskip("adbc_driver_manager", reason="adbc_driver_manager needs Python 3.11")
+    import adbc_door
+
+    return adbc_door
+
+
+@pytest.fixture
 def outside():
     """Starts other programs; they end with the test."""
     processes = []

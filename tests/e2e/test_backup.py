@@ -436,7 +436,7 @@ def test_a10_a_damaged_file_is_never_handed_on(spawn, path, folder, settings, rh
     engine.close()
     for file in [*(folder / "mirror").glob("b-s-*"), *(folder / "mirror").glob("b-d-*"), folder / "mirror" / "manifest"]:
         good = file.read_bytes()
-        for at in (good.index(b"row 60000") + 5,) if "b-s-" in file.name else (len(good) // 2, len(good) - 30):
+        for at in (len(good) // 3,) if "b-s-" in file.name else (len(good) // 2, len(good) - 30):
             file.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
             done = rh.run("backup", folder / "copy", "--config", toml, code=1)
             assert "rh: backup: the column store's " in done.stderr and "damaged" in done.stderr and "[IO " in done.stderr and not (folder / "copy").exists(), done.stderr

@@ -12,6 +12,7 @@ import foreign
 from foreign import assert_mirror, assert_whole, shell
 from rhei_engine import RheiError
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 NOBODY = 65534
 
 
@@ -113,6 +114,10 @@ def unprivileged(build, folder):
     reachable = subprocess.run(["test", "-x", build / "tests" / "crash" / "rhei_driver"], user=NOBODY, group=NOBODY, extra_groups=[])
     if reachable.returncode != 0:
         pytest.skip("permissions don't bind root, and another user can't reach the build folder")
+    if os.environ.get("RHEI_BACKEND") == "datafusion":
+        library = subprocess.run([ROOT / "scripts" / "plugin.sh", "--path"], capture_output=True, text=True, check=True).stdout.strip()
+        if subprocess.run(["test", "-r", library], user=NOBODY, group=NOBODY, extra_groups=[]).returncode != 0:
+            pytest.skip("permissions don't bind root, and another user can't read DataFusion's library")
     os.chown(folder, NOBODY, NOBODY)
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 

@@ -42,7 +42,7 @@ def test_a6_verify_reads_the_folder_and_changes_nothing_in_it(in_folder, sqlite3
 
 @pytest.mark.parametrize("broken", ["segment", "manifest", "gone"])
 def test_a6_verify_finds_damage_in_the_folder_and_repair_mends_it(in_folder, broken):
-    segments = sorted((in_folder.folder / "folder").glob("b-s-*.arrow"))
+    segments = sorted((in_folder.folder / "folder").glob("b-s-*"))
     if broken == "gone":
         segments[0].unlink()
     else:
@@ -146,3 +146,53 @@ def test_a2_kill_at_every_step_of_a_repair(point, kept, path, folder, spawn):
     assert mended <= 1 and rebuilt <= 1
     assert engine.verify() == 5000
     assert engine.query("SELECT count(*) FROM t WHERE v = 'new'", route="olap").rows == [(2,)]
+
+
+# ---- Beside a change buffer. -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def buffered(in_folder):
+    """The same, with a buffer that is empty by now: the change that the checkpoint ends with is in the log still."""
+    (in_folder.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\nrocksdb_cdc_path = "changes"\n')
+    in_folder.run("sync", "--config", "rhei.toml")
+    return in_folder
+
+
+def test_a6_verify_compares_the_folder_beside_a_buffer(buffered):
+    before = folder_bytes(buffered)
+    assert "2 tables and 141,000 rows are equal" in (told := buffered.run("verify", "--config", "rhei.toml").stdout) or "are equal" in told
+    assert "NOT READ" not in told and folder_bytes(buffered) == before
+    turn_bit(sorted((buffered.folder / "folder").glob("b-s-*"))[-1])
+    assert "DIFFERENT  t" in buffered.run("verify", "--config", "rhei.toml", code=1).stdout
+
+
+def test_a6_verify_says_what_it_did_not_compare_for_the_buffer_has_it(buffered):
+    """The command doesn't write the folder, and its changes leave the log for the buffer: files are compared with their sums alone."""
+    for v in range(2):
+        buffered.run("exec", "--config", "rhei.toml", f"UPDATE t SET s = 'new {v}' WHERE id < 100")
+    done = buffered.run("verify", "--config", "rhei.toml", code=1)
+    assert "equal      t" in done.stdout and "DIFFERENT" not in done.stdout and "are in the change buffer alone" in done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1].startswith("NOT READ   the folder folder: ") and done.stderr == ""
+    victim = sorted((buffered.folder / "folder").glob("b-s-*"))[-1]
+    turn_bit(victim)
+    done = buffered.run("verify", "--config", "rhei.toml", code=1)
+    assert f'DIFFERENT  t: table "t": the file "{victim.name}" of the folder "folder" is damaged; rh repair mends the folder' in done.stdout
+    buffered.run("repair", "--config", "rhei.toml")
+    done = buffered.run("verify", "--config", "rhei.toml")
+    assert "are equal" in done.stdout and "NOT READ" not in done.stdout
+
+
+@pytest.mark.parametrize("settings", ["", 'olap_path = "folder"\nrocksdb_cdc_path = "changes"\n'])
+def test_a6_verify_beside_a_writer_warns_of_nothing_that_is_as_it_should_be(buffered, open_engine, settings):
+    """Who only looks builds a table again when the database changed, and that is no loss of a change."""
+    (buffered.folder / "look.toml").write_text("[engine]\n" + settings)
+    engine = open_engine(buffered.folder / "rhei.db", olap_path=buffered.folder / "folder", rocksdb_cdc_path=buffered.folder / "changes")
+    process = buffered.start("verify", "--config", "look.toml")
+    for i in range(100000):
+        if process.poll() is not None:
+            break
+        engine.execute("UPDATE t SET s = s || '.' WHERE id = ?", i % 1000)
+    out, err = process.communicate(timeout=60)
+    assert "gone from the log" not in err and "DIFFERENT" not in out, out + err
+    engine.close()

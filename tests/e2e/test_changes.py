@@ -358,3 +358,23 @@ def test_the_guides_commands_print_what_it_says(rh, tmp_path):
         ("table", None), ("insert", {"id": 1, "amount": 9.5}), ("insert", {"id": 2, "amount": 20.0}),
         ("update", {"id": 1, "amount": 10.0}), ("commit", None)]
     assert [e["kind"] for e in read(rh, "search")] == ["table", "commit"]
+
+
+@pytest.mark.parametrize("rest", ["nothing more", "more"])
+def test_a8_the_oldest_change_begins_a_whole_transaction(rest, rh):
+    """Pruning leaves the last row of what it took; that alone is no transaction."""
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nolap_path = "mirror"\n')
+    settings = ("--config", "rhei.toml")
+    rh.run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, a)", *settings)
+    rh.run("sync", *settings)
+    rh.run("exec", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)", *settings)
+    rh.run("sync", *settings)
+    rh.run("exec", "UPDATE t SET a = 10 WHERE id = 1; UPDATE t SET a = 20 WHERE id = 2; UPDATE t SET a = 30 WHERE id = 3", *settings)
+    rh.run("sync", *settings)
+    rh.run("sync", *settings)
+    with sqlite3.connect(rh.folder / "rhei.db") as file:
+        assert file.execute("SELECT count(*) FROM _rhei_cdc_log").fetchone()[0] < 6  # pruned
+    if rest == "more":
+        rh.run("exec", "INSERT INTO t VALUES (4, 4), (5, 5)", *settings)
+    told = [json.loads(line) for line in rh.run("changes", "--consumer", "c", "--oldest", *settings).stdout.splitlines()]
+    assert [(event["kind"], event["key"]["id"]) for event in told if event["kind"] in ("insert", "update")] == ([("insert", 4), ("insert", 5)] if rest == "more" else [])

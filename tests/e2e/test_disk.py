@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import pathlib
 import random
 import resource
 import shutil
@@ -12,12 +13,12 @@ import time
 
 import duckdb
 import pyarrow
-import pyarrow.ipc
 import pytest
 
 import foreign
 from foreign import assert_mirror
 from rhei_engine import EngineDied, RheiError
+from segment_files import has_vortex, read_segment
 from test_processes import wait_until
 
 SCHEMA = """
@@ -171,14 +172,42 @@ POINTS = ("checkpoint.begun", "checkpoint.segments", "checkpoint.encoded", "chec
           "store.manifest.named", "store.manifest.done")
 
 
+def die_amid_sweeping(path, place, spawn, count):
+    """Files of a checkpoint that came to nothing; then an opening that dies having removed one of them; then one that removes the rest."""
+    counts = []
+    for die_point, die_at in (("checkpoint.encoded", 1), ("checkpoint.sweeping", 2), ("", 0)):
+        engine = spawn()
+        try:
+            engine.open(path, olap_path=place, prefer_olap=True, threads=1, checkpoint_interval_ms=3600000, die_point=die_point, die_at=die_at)
+            counts.append(count())
+            engine.initial_sync()
+            if die_at == 1:
+                make(engine, 200000)
+            engine.checkpoint()
+            assert die_at == 0, "it was to die"
+            assert_all(engine)
+            engine.close()
+        except EngineDied as death:
+            assert death.code == -9 and die_at > 0, death
+        engine.kill()
+        counts.append(count())
+    none, written, left, swept, last = counts
+    assert none == 0 and written > 2 and left == written - 1 and swept == 0 and last > 2, counts
+
+
+def test_a2_kill_amid_taking_away_what_nobody_names(path, place, spawn):
+    die_amid_sweeping(path, place, spawn, lambda: len(files(place, "b-s-")))
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_a2_kill_at_every_step_of_a_checkpoint(point, path, place, spawn):
-    """Whatever step the process dies at, once and again: the next one has a checkpoint or makes one, and its mirror equals the tables."""
+def test_a2_kill_at_every_step_of_a_checkpoint(point, path, place, spawn, build):
+    """Whatever step the process dies at, once and again: the next one has a checkpoint or makes one, and its mirror equals the tables. In either format."""
+    formats = ("arrow", "vortex" if has_vortex(build) else "arrow")
     died = 0
     for life in range(1, 7):
         engine = spawn()
         try:
-            engine.open(path, olap_path=place, prefer_olap=True, threads=1, die_point=point, die_at=1 + life // 3)
+            engine.open(path, olap_path=place, prefer_olap=True, threads=1, die_point=point, die_at=1 + life // 3, olap_format=formats[life % 2])
             if life == 1:
                 make(engine, 70000)  # a full segment, so that it has a file
             engine.initial_sync()
@@ -190,7 +219,7 @@ def test_a2_kill_at_every_step_of_a_checkpoint(point, path, place, spawn):
             died += 1
         engine.kill()
         engine = spawn()
-        engine.open(path, olap_path=place, prefer_olap=True, threads=1)
+        engine.open(path, olap_path=place, prefer_olap=True, threads=1, olap_format=formats[life % 2])
         engine.initial_sync()
         if life == 1:  # it may have died before all of the tables were made
             engine.script(SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
@@ -289,11 +318,34 @@ def test_a10_a_restored_file_is_never_taken_for_the_one_that_was(path, place, op
     engine.close()
 
 
-def test_a10_the_folder_of_another_file_is_replaced(path, place, open_engine, folder):
+@pytest.mark.parametrize("captured", [True, False])
+def test_a10_the_folder_of_another_file_that_is_there_is_refused(path, place, open_engine, folder, spawn, captured):
     engine = open_engine(olap_path=place)
     make(engine)
     engine.close()
-    engine = open_engine(folder / "other.db", olap_path=place)
+    if captured:
+        engine = open_engine(folder / "other.db")
+        make(engine)
+        engine.close()
+    kept = place if captured else folder  # a file with capture knows who has it open
+    before = {file: file.read_bytes() for file in kept.rglob("*") if file.is_file()}
+    with pytest.raises(RheiError, match="holds the column store of the database") as told:
+        spawn().open(folder / "other.db", olap_path=place)
+    assert told.value.name == "EXISTS" and str(path) in told.value.message and "olap_path" in told.value.message
+    assert {file: file.read_bytes() for file in kept.rglob("*") if file.is_file()} == before
+    engine = open_engine(olap_path=place)  # nothing was taken from it
+    assert restored(engine) == len(TABLES)
+    engine.close()
+
+
+@pytest.mark.parametrize("how", ["swapped", "gone"])
+def test_a10_the_folder_of_another_file_is_replaced(path, place, open_engine, folder, how):
+    """One that was put in the place of the file that it is of; or elsewhere, and that one is gone."""
+    engine = open_engine(olap_path=place)
+    make(engine)
+    engine.close()
+    path.rename(folder / "moved.db")
+    engine = open_engine(path if how == "swapped" else folder / "other.db", olap_path=place)
     engine.script("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT); INSERT INTO orders VALUES (1, 'a'), (2, 'b')")
     assert restored(engine) == 0 and "another database file" in disk(engine)["message"]
     engine.initial_sync()
@@ -564,7 +616,7 @@ def test_c3_other_tools_read_the_segments(path, place, open_engine):
     engine.close()
     held = {}
     for file in files(place, "b-s-"):
-        batch = pyarrow.ipc.open_file(pyarrow.memory_map(str(file))).read_all()
+        batch = read_segment(file)
         batch.validate(full=True)
         if batch.column_names[:2] == ["id", "customer"]:
             held.update(zip(batch.column("id").to_pylist(), zip(batch.column("customer").to_pylist(), batch.column("amount").to_pylist())))
@@ -576,6 +628,46 @@ def test_c3_other_tools_read_the_segments(path, place, open_engine):
     connection.close()
 
 
+def guides_program():
+    """Those lines of the guide by which other tools leave dead rows out."""
+    lines = (pathlib.Path(__file__).parents[2] / "docs" / "guide" / "disk.md").read_text().splitlines()
+    first = lines.index("    import pathlib, struct, pyarrow, pyarrow.ipc")
+    after = next(i for i in range(first, len(lines)) if lines[i] and not lines[i].startswith("    "))
+    made = {}
+    exec("\n".join(line[4:] for line in lines[first:after]), made)
+    return made["tables"]
+
+
+def test_c3_other_tools_know_the_table_and_leave_dead_rows_out_as_the_guide_says(place, open_engine, rng):
+    """Deleted and changed rows stay in the files with their values; some few, a run of many, and every third are all kinds of Roaring's containers."""
+    read = guides_program()
+    engine = open_engine(olap_path=place)
+    for table in ("few", "run", "third", "plain"):
+        engine.script(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO {table} SELECT value, 'v' || value FROM (WITH RECURSIVE n(value) AS "
+                      "(VALUES(1) UNION ALL SELECT value + 1 FROM n WHERE value < 140000) SELECT value FROM n)")
+    engine.initial_sync()
+    engine.checkpoint()
+    values = {row["id"]: row["v"] for file in files(place, "b-s-") for row in read_segment(file).to_pylist()}
+    engine.execute("DELETE FROM few WHERE id IN (5, 70000, 139999)")
+    engine.execute("DELETE FROM run WHERE id BETWEEN 1000 AND 9000")
+    engine.checkpoint()
+    engine.execute("UPDATE few SET v = 'new' WHERE id = 6")
+    engine.execute("DELETE FROM third WHERE id % 4 = 0")
+    engine.sync()
+    engine.close()
+    assert values[5] == "v5"
+    told = {}
+    for table, rows in read(place):
+        for row in rows.to_pylist():
+            assert told.setdefault(table, {}).setdefault(row["id"], row["v"]) == row["v"]
+    assert set(told) == {"few", "run", "third", "plain"}
+    engine = open_engine(olap_path=place)
+    for table, rows in told.items():
+        held = dict(engine.query(f"SELECT id, v FROM {table}", route="oltp").rows)
+        assert all(held.get(key) == value for key, value in rows.items()) and len(held) - len(rows) < 20000, (table, len(held), len(rows))
+    assert not {5, 6, 70000} & told["few"].keys() and not {1000, 9000} & told["run"].keys() and 4 not in told["third"]
+
+
 def test_c3_duckdb_reads_the_segments(path, place, open_engine):
     """Through pyarrow, without a copy, but for columns in which classes mix: those are dense unions, which pyarrow alone reads."""
     engine = open_engine(olap_path=place)
@@ -583,7 +675,7 @@ def test_c3_duckdb_reads_the_segments(path, place, open_engine):
     engine.close()
     held, files_read, unions = {}, 0, 0
     for file in files(place, "b-s-"):
-        batch = pyarrow.ipc.open_file(pyarrow.memory_map(str(file))).read_all()
+        batch = read_segment(file)
         mixed = [name for name in batch.column_names if pyarrow.types.is_union(batch.schema.field(name).type)]
         unions += len(mixed)
         if mixed:
@@ -617,3 +709,13 @@ def test_a10_a_command_beside_the_one_whose_folder_it_is(path, place, open_engin
     engine.close()
     engine = open_engine(olap_path=place)
     assert restored(engine) == len(TABLES)
+
+
+def test_d5_a_folder_whose_name_is_no_text_is_told_in_json_all_the_same(folder, open_engine):
+    place = folder / "f\udcff"
+    place.mkdir()
+    engine = open_engine(olap_path=place / "mirror")
+    make(engine)
+    engine.checkpoint()
+    assert disk(engine)["folder"] == f"{folder}/f\ufffd/mirror" and disk(engine)["position"] >= 0
+    engine.close()

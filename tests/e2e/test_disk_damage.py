@@ -10,6 +10,7 @@ import pytest
 
 from rhei_engine import RheiError
 from rh_program import rh  # noqa: F401 (a fixture)
+from segment_files import read_segment
 from test_disk import xxh64
 
 ROWS = 70000  # more than a segment has
@@ -50,7 +51,7 @@ def swap(rng, files, victim):
 
 
 def rename(rng, files, victim):
-    victim.rename(victim.with_name("b-s-00000000000fffff.arrow"))
+    victim.rename(victim.with_name(f"b-s-00000000000fffff{victim.suffix}"))
 
 
 class Opened:
@@ -161,6 +162,63 @@ def test_a10_a_part_of_a_history_is_not_told_as_the_whole(rh):
     assert lost > 0
 
 
+def spoil(victim):
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 3] ^= 1
+    victim.write_bytes(bytes(data))
+
+
+@pytest.fixture
+def kept(rh):
+    """A table and its history in a folder, each in files of its own, and how the table's are known from the history's."""
+    (rh.folder / "rhei.toml").write_text('[engine]\nsync_mode = "temporal"\nolap_path = "mirror"\n')
+    rh.run("exec", "--config", "rhei.toml", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+           "SELECT i + 1 FROM n WHERE i < 70000) INSERT INTO t SELECT i, 'row ' || i FROM n")
+    rh.run("sync", "--config", "rhei.toml")
+    return rh
+
+
+def column_names(file):
+    return read_segment(file).schema.names
+
+
+@pytest.mark.parametrize("of", ["table", "history"])
+def test_a10_a_question_changes_nothing_where_it_finds_damage(kept, of):
+    """A look that found it on its way to another answer asks nobody who would set the file aside."""
+    for victim in sorted((kept.folder / "mirror").glob("b-s-*")):
+        if (len(column_names(victim)) > 2) == (of == "history"):
+            spoil(victim)
+    before = {file.name: file.read_bytes() for file in (kept.folder / "mirror").iterdir()}
+    past = "SELECT count(*), max(s), sum(id) FROM t_history"
+    asked = kept.run("query", "--config", "rhei.toml", "--route", "olap", f"{past}; SELECT max(s), sum(id) FROM t; {past}", code=1)
+    assert "which is damaged" in asked.stderr and "it was left as it is" in asked.stderr and "IO" in asked.stderr, asked.stderr
+    assert "set aside" not in asked.stderr
+    assert {file.name: file.read_bytes() for file in (kept.folder / "mirror").iterdir()} == before
+
+
+@pytest.mark.parametrize("of", ["table", "history", "delta"])
+def test_a10_what_a_damaged_file_takes_with_it_is_told_as_it_is(kept, open_engine, of):
+    kept.run("exec", "--config", "rhei.toml", "UPDATE t SET s = 'new' WHERE id = 1")
+    kept.run("sync", "--config", "rhei.toml")
+    files = sorted((kept.folder / "mirror").glob("b-d-*" if of == "delta" else "b-s-*"))
+    victims = [file for file in files if of == "delta" or (len(column_names(file)) > 2) == (of == "history")]
+    assert victims
+    for victim in victims:
+        spoil(victim)
+    engine = open_engine(kept.folder / "rhei.db", olap_path=kept.folder / "mirror", config_file=kept.folder / "rhei.toml")
+    engine.initial_sync()
+    for sql in ("SELECT max(s), sum(id) FROM t", "SELECT max(s), sum(id) FROM t_history"):
+        try:
+            engine.query(sql, route="auto" if of == "delta" else "olap")
+        except RheiError as error:
+            assert error.name in ("IO", "OLAP_UNAVAILABLE"), error
+    texts = [text for _, _, text in engine.log]
+    assert any("set aside" in text or victims[0].name in text for text in texts), texts
+    assert any("its table is built again" in text for text in texts) == (of == "table"), texts
+    assert any("versions of" in text and "lost" in text for text in texts) == (of != "table"), texts
+    assert not any("doesn't have the change" in text for text in texts), texts
+
+
 # ---- Files that are whole, but not the ones. --------------------------------------------------------------------------------------------------------
 
 
@@ -178,7 +236,7 @@ def segments(place):
 
 def without_sums(data):
     """The bytes of a manifest or delta as a version before the sums wrote them, and how many there were."""
-    start = 9 * 8 + 8 + (struct.unpack_from("<Q", data, 9 * 8)[0] + 7) // 8 * 8 + (8 if data[8] > 1 else 0)
+    start = 9 * 8 + 8 + (struct.unpack_from("<Q", data, 9 * 8)[0] + 7) // 8 * 8 + (8 if data[8] % 2 == 0 else 0)
     kept, at, sums = data[:start], start, 0
     while at < len(data) - 8:
         kind, size = struct.unpack_from("<2Q", data, at)

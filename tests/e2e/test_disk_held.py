@@ -3,9 +3,11 @@ ends that: a limit of the log, detach, a folder that was moved, or that is dropp
 
 import shutil
 import sqlite3
+import time
 
 import pytest
 
+from rhei_engine import RheiError
 from rh_program import rh  # noqa: F401 (a fixture)
 from test_care import turn_bit
 from test_processes import wait_until
@@ -72,6 +74,58 @@ def test_a9_who_has_not_the_folder_takes_no_version_from_it(rh, spawn, prune):
     rh.run("exec", "--db", "rhei.db", "UPDATE price SET v = 11")
     prune(rh, spawn)
     assert versions(rh) == [*WHOLE, "U,11"]
+
+
+@pytest.mark.parametrize("busy", ("statement", "program"))
+def test_a9_a_checkpoint_that_is_there_is_held_whatever_was_in_the_way(rh, spawn, busy):
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("mirror"))
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db", config_file=rh.folder / "rhei.toml", olap_path=rh.folder / "mirror", checkpoint_interval_ms=50)
+    engine.execute("CREATE TABLE price (id INTEGER PRIMARY KEY, v)")
+    engine.initial_sync()
+    if busy == "statement":  # the background's first checkpoint falls into it
+        engine.execute("INSERT INTO price WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 150000) SELECT i, i FROM n")
+    else:
+        other = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(0.5)  # longer than a move of the row is waited for
+        assert (rh.folder / "mirror" / "manifest").exists() <= (held(rh) == ["mirror"])
+        other.execute("COMMIT")
+        other.close()
+    engine.execute("INSERT INTO price VALUES (1, 2)")
+    engine.checkpoint()
+    assert held(rh) == ["mirror"]
+    engine.execute("UPDATE price SET v = 9 WHERE id = 1")
+    engine.kill()
+    by_a_program(rh, spawn)
+    found = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", QUESTION.replace(" ORDER", " WHERE id = 1 ORDER"))
+    assert found.stdout.splitlines() == ["I,2", "U,9"]
+    assert "are lost" not in found.stderr and "built again" not in found.stderr, found.stderr
+
+
+def test_a9_a_first_checkpoint_that_nothing_would_hold_is_not_told_as_made(rh, spawn):
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db", olap_path=rh.folder / "mirror", checkpoint_interval_ms=600000, busy_timeout_ms=200)
+    engine.execute("CREATE TABLE price (id INTEGER PRIMARY KEY, v)")
+    engine.initial_sync()
+    other = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RheiError, match="the change log isn't kept for it yet") as refused:
+        engine.checkpoint()
+    assert refused.value.name == "BUSY" and not (rh.folder / "mirror" / "manifest").exists()
+    other.execute("COMMIT")
+    other.close()
+    engine.checkpoint()
+    assert (rh.folder / "mirror" / "manifest").exists() and held(rh) == ["mirror"]
+
+
+def test_a10_verify_right_after_the_opening_reads_the_folder_first(rh, spawn):
+    with_a_past(rh)
+    for _ in range(3):
+        engine = spawn()
+        engine.open(rh.folder / "rhei.db", config_file=rh.folder / "rhei.toml", olap_path=rh.folder / "mirror", read_only=1)
+        assert engine.verify() == 1
+        engine.close()
 
 
 def test_a7_a_limit_forgets_a_folder_that_it_passed_and_tells_it(rh, spawn):

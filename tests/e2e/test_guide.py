@@ -6,6 +6,8 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
+import xml.etree.ElementTree
 
 import pytest
 
@@ -14,11 +16,11 @@ PAGES = sorted((ROOT / "docs" / "guide").glob("*.md"))
 RECIPES = (ROOT / "docs" / "guide" / "recipes.md").read_text()
 
 
-def compile_program(build, language, source, program, *options):
+def compile_program(build, language, source, program, *options, libraries=()):
     compiler = ["cc", "-std=c17"] if language == "c" else ["c++", "-std=c++17"]
     sanitizers = ["-fsanitize=" + name for name in ("address,undefined", "thread") if f"-{'asan' if 'add' in name else 'tsan'}" in build.name]
     subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", *options, *sanitizers, f"-I{ROOT / 'include'}", source, f"-L{build / 'src'}",
-                    "-lrhei", f"-Wl,-rpath,{build / 'src'}", "-pthread", "-o", program], check=True, timeout=60)
+                    "-lrhei", f"-Wl,-rpath,{build / 'src'}", "-pthread", *libraries, "-o", program], check=True, timeout=60)
 
 
 def programs():
@@ -41,9 +43,38 @@ def test_a_program_of_the_guide(build, tmp_path, language, text, printed):
     assert done.stdout.split("\n")[:-1] == printed
 
 
+def test_an_event_loop_of_libuv_runs_what_its_page_shows(build, tmp_path):
+    page = (ROOT / "docs" / "guide" / "async.md").read_text()
+    program, printed = re.search(r"## With libuv\n+```c\n(.*?)```.*?^prints, [^`]*(.*?)\.$", page, re.S | re.M).groups()
+    libuv = subprocess.run(["pkg-config", "--cflags", "--libs", "libuv"], capture_output=True, text=True)
+    assert libuv.returncode == 0, "libuv is missing: apt-get install libuv1-dev"
+    source = tmp_path / "shop.c"
+    source.write_text(program)
+    compile_program(build, "c", source, tmp_path / "shop", "-Wshadow", "-std=gnu17", libraries=libuv.stdout.split())
+    done = subprocess.run([tmp_path / "shop"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split("\n")[:-1]) == sorted(re.findall(r"`([^`]+)`", printed))
+
+
+def test_python_through_adbc_prints_what_its_page_shows(adbc, build, tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "guide" / "adbc.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    manifest = (build / "src" / "adbc" / "rhei.toml").read_text()
+    (tmp_path / "rhei.toml").write_text(re.sub(r'"[^"]*librhei_adbc\.so"', f'"{adbc.library(build)}"', manifest))
+    monkeypatch.setenv("ADBC_DRIVER_PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(block, names)
+        assert capsys.readouterr().out.splitlines() == re.findall(r"^# (.*)$", block, re.M), block
+    assert len(blocks) >= 5 and (tmp_path / "shop.db").exists()
+
+
 # What stands around a fragment: the handle, rows and values that its page speaks of. Its own declarations hide them.
 AROUND = """
+#include <poll.h>
 #include <rhei/rhei.h>
+#include <rhei/rhei_async.h>
 #include <rhei/rhei_doors.h>
 #include <rhei/rhei_sidecar.h>
 %(more)s
@@ -242,7 +273,12 @@ def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
     ("settings.md", ["printf '[engine]"], ["id,price\n1,9.99\n"]),
     ("history.md", ["printf '[engine]"], ["euro,_rhei_operation\n3,I\n4,U\n"]),
     ("backups.md", ["build/tools/rh/rh exec", "mkdir restored"], ["shop,amount\nnorth,20.0\nsouth,9.75\n", "count(*)\n2\n", "Copied to backup-monday"]),
+    ("agents.md", ["build/tools/rh/rh exec"], ['"rows":[["Bob",20.0]],"row_count":1']),
+    ("files.md", ["printf 'order;"], ["read as csv in UTF-8, delimiter ';', names in the first line\n", '[{"customer":"Ada","total":9.5},\n {"customer":"Bob","total":20.0}]\n',
+                                     "code,typeof(code),amount\n007,text,9.5\n1e5,text,20.0\nx,text,\n", "packed by gzip", "2 tables, 6 rows into dump"]),
+    ("sidecars.md", ["sqlite3 app.db"], ["customer,sum(amount)\nAda,9.75\nBob,20.0\n"]),
     ("buffer.md", ["printf '[engine]"], ["Buffer       shop.changes"]),
+    ("operations.md", ["build/tools/rh/rh exec"], ["1 table and 2 rows are equal", "Copied to monday", "Capture      installed"]),
 ])
 def test_commands_of_a_page_are_run_as_they_stand(build, tmp_path, page, starts, printed):
     lines = [line for start in starts for line in commands(f"docs/guide/{page}", start)]
@@ -255,6 +291,22 @@ def test_commands_of_a_page_are_run_as_they_stand(build, tmp_path, page, starts,
         assert text in done.stdout, done.stdout
 
 
+def test_a_database_of_the_original_is_taken_over_as_its_page_shows(build, tmp_path):
+    """Its triggers and log have the names of ours."""
+    old = "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL); INSERT INTO orders VALUES (1, 2.5);" \
+        "CREATE TABLE _rhei_cdc_log (seq INTEGER PRIMARY KEY AUTOINCREMENT, timestamp INTEGER, operation TEXT, table_name TEXT, new_values TEXT);" \
+        "CREATE TRIGGER _rhei_cdc_orders_insert AFTER INSERT ON orders BEGIN INSERT INTO _rhei_cdc_log (operation, new_values) VALUES ('I', json_array(new.id)); END;"
+    subprocess.run(["sqlite3", tmp_path / "old.db", old], check=True, timeout=60)
+    (tmp_path / "build").symlink_to(build)
+    refused = subprocess.run([build / "tools" / "rh" / "rh", "exec", "--db", "old.db", "--capture", "SELECT 1"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert refused.returncode == 1 and "_rhei_cdc_log that isn't Rhei's" in refused.stderr
+    lines = commands("docs/guide/moving.md", "cp old.db")
+    done = subprocess.run(["sh", "-e", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "count(*),sum(amount)\n1,2.5\n" in done.stdout and "Capture      installed, 1 table captured" in done.stdout
+    subprocess.run([build / "tools" / "rh" / "rh", "exec", "--db", "shop.db", "INSERT INTO orders VALUES (2, 3.0)"], check=True, timeout=60, cwd=tmp_path)
+
+
 def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):
     readme = (ROOT / "README.md").read_text()
     (tmp_path / "shop.c").write_text(re.search(r"```c\n(.*?)```", readme, re.S).group(1))
@@ -263,9 +315,21 @@ def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):
     assert done.stdout == re.search(r"It prints `([^`]*)`", readme).group(1) + "\n" == "Ada 9.5 (answered by oltp)\n", done.stderr
 
 
+def test_the_picture_of_the_dashboard_keeps_its_blanks(monkeypatch):
+    """A browser draws several blanks as one, and stretches the rest to the length of all, unless the text element itself says that they are kept."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "scripts"), *sys.path])
+    import dashboard_picture
+    for picture in ((ROOT / "docs" / "guide" / "dashboard.svg").read_text(), dashboard_picture.svg(" \x1b[1ma    b\x1b[0m c\n")):
+        texts = [part for part in xml.etree.ElementTree.fromstring(picture).iter() if part.tag.endswith("}text")]
+        assert texts and any("  " in part.text for part in texts)
+        for part in texts:
+            assert part.get("{http://www.w3.org/XML/1998/namespace}space") == "preserve", part.text
+            assert int(part.get("textLength")) == dashboard_picture.columns(part.text) * dashboard_picture.CELL, part.text
+
+
 def examples(text):
     """Commands of a man page or of the help, each begins with rh."""
-    return [line.strip() for line in text.splitlines() if re.match(r"\s*rh (import|query|exec) .*--db", line)]
+    return [line.strip() for line in text.splitlines() if re.match(r"\s*rh (import|export|query|exec) .*--db", line)]
 
 
 @pytest.mark.parametrize("source", ["man", "help"])
@@ -276,7 +340,7 @@ def test_the_examples_of_man_page_and_help_are_run(build, tmp_path, source):
         text = subprocess.run([program, "help"], capture_output=True, text=True, check=True).stdout
     (tmp_path / "flights.csv").write_text("id,origin,carrier,delay\n7,JFK,UA,5.5\n8,LGA,DL,\n")
     lines = examples(text)
-    assert len(lines) == {"man": 4, "help": 2}[source]
+    assert len(lines) == {"man": 5, "help": 2}[source]
     for line in lines:
         done = subprocess.run(["sh", "-c", line.replace("rh ", f"{program} ", 1)], capture_output=True, text=True, timeout=60,
                               cwd=tmp_path)

@@ -59,7 +59,7 @@ def test_a_history_that_has_not_begun_is_told_where_it_is_missed(rh):
     assert done.stderr == "" and "History" not in rh.run("status", "--config", "plain.toml").stdout
     (rh.folder / "buffered.toml").write_text(settings + "olap_path = \"folder\"\nrocksdb_cdc_path = \"changes\"\n")
     rh.run("sync", "--config", "buffered.toml")
-    assert "History      what there is of it is in the folder, which isn't looked at" in rh.run("status", "--config", "buffered.toml").stdout
+    assert "History      t since" in rh.run("status", "--config", "buffered.toml").stdout
 
 
 def test_as_of_is_refused_in_clear_words(rh):
@@ -71,6 +71,19 @@ def test_as_of_is_refused_in_clear_words(rh):
     assert "\"yesterday\" is no point in time" in done.stderr and "without a zone it is UTC" in done.stderr
     for time, words in (("-5", "numbers aren't counted back from now"), ("30d", "a distance from now has no form"), ("-1.5", "is before 1970")):
         assert words in rh.run("query", "SELECT * FROM t", "--as-of", time, "--config", "rhei.toml", code=1).stderr
+
+
+def test_d5_a_history_in_memory_says_that_it_just_began(rh):
+    rh.run("exec", "--db", "rhei.db", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)")
+    (rh.folder / "memory.toml").write_text("[engine]\noltp_path = \"rhei.db\"\nsync_mode = \"temporal\"\n")
+    said = re.compile(r"the history of table \"t\" begins at \S+, and is empty before: it is kept in memory, from when the database was opened")
+    for command, sql in (("query", "SELECT * FROM t_history"), ("query", "SELECT * FROM t_history; SELECT * FROM t_history"),
+                         ("query", "SELECT * FROM t FOR SYSTEM_TIME ALL"), ("query", "SELECT * FROM t FOR SYSTEM_TIME AS OF '2020-01-01'"),
+                         ("query", "SELECT * FROM t FOR SYSTEM_TIME FROM '2020-01-01' TO '2100-01-01'"),
+                         ("query", "SELECT * FROM t FOR SYSTEM_TIME BETWEEN '2020-01-01' AND '2100-01-01'")):
+        done = rh.run(command, "--config", "memory.toml", sql)
+        assert len(said.findall(done.stderr)) == 1, (sql, done.stderr)
+    assert rh.run("query", "--config", "memory.toml", "SELECT * FROM t FOR SYSTEM_TIME AS OF '2100-01-01'").stderr == ""
 
 
 SETTINGS = "[engine]\noltp_path = \"rhei.db\"\nolap_path = \"mirror\"\nsync_mode = \"temporal\"\n"
@@ -167,6 +180,15 @@ def test_the_position_of_a_look_is_that_of_the_log(rh):
     assert re.search(r"position 3\b", done.stderr), done.stderr
 
 
+def test_d5_who_opens_without_the_folder_is_told_of_it(rh):
+    with_a_past(rh)
+    folder = f'the history of this database is in the folder "{rh.folder / "mirror"}": open it with olap_path = "{rh.folder / "mirror"}" and sync_mode = "temporal"'
+    for command, *question in (("query", "SELECT * FROM t_history"), ("exec", "SELECT * FROM t_history"), ("query", "SELECT * FROM t FOR SYSTEM_TIME ALL"),
+                               ("query", "SELECT * FROM t", "--as-of", "2100-01-01"), ("query", "SELECT * FROM t AS OF POSITION 1")):
+        done = rh.run(command, "--db", "rhei.db", *question, code=1)
+        assert folder in done.stderr.replace("\n", " ") and "keeps no history" not in done.stderr, done.stderr
+
+
 def test_what_was_before_the_history_is_said_once_with_its_time(rh):
     with_a_past(rh)
     done = rh.run("query", "--config", "rhei.toml", "--as-of", "1999-12-31", "SELECT * FROM t; SELECT * FROM t")
@@ -225,3 +247,23 @@ def test_a9_commands_forget_old_versions_at_their_end(rh):
     else:
         raise AssertionError("what ended long ago is kept")
     assert answers(rh, "SELECT v FROM t FOR SYSTEM_TIME AS OF '9999-01-01' ORDER BY id") == [("fourth",), ("other",)]
+
+
+def test_a9_the_questions_of_the_guide(rh):
+    """What its page writes down is answered as a naive reading of the versions has it."""
+    part = GUIDE.split("## Questions that come up")[1].split("\n## ")[0]
+    asked = re.findall(r"```sql\n(.*?)```", part, re.S)
+    assert len(asked) == 5
+    (rh.folder / "prices.toml").write_text('[engine]\noltp_path = "prices.db"\nolap_path = "prices.mirror"\nsync_mode = "temporal"\n')
+    settings = ("--config", "prices.toml")
+    rh.run("exec", "--capture", "CREATE TABLE rate (item TEXT PRIMARY KEY, euro INTEGER)", *settings)
+    rh.run("sync", *settings)
+    rh.run("exec", "INSERT INTO rate VALUES ('tea', 3), ('rum', 9); UPDATE rate SET euro = 4 WHERE item = 'tea'; DELETE FROM rate WHERE item = 'rum'", *settings)
+    expected = [[], [["I", "3", ""], ["U", "4", "3"]], [["tea", "4"]], [["rum", "9"]], [["rum", "9"], ["tea", "3"], ["tea", "4"]]]
+    for sql, rows in zip(asked, expected):
+        found = [line.split(",") for line in rh.run("query", sql, "--format", "csv", "--no-header", *settings).stdout.splitlines()]
+        if "AS at, _rhei_operation" in sql:
+            found = [row[1:] for row in found]
+        elif "AS at" in sql or "AS seconds" in sql:
+            found = [row[:-1] for row in found]
+        assert found == rows, sql

@@ -11,6 +11,7 @@ import pytest
 import foreign
 from rh_program import rh  # noqa: F401 (a fixture)
 from rhei_engine import LIMIT, EngineDied, RheiError, answer, text_word
+from segment_files import read_segment
 
 ROWS = 70000  # more than a segment has
 FIRST = f"AS OF POSITION {ROWS}"
@@ -62,9 +63,13 @@ def part_of(file):
     return "ended" if b"rowid" in data else "open"
 
 
+def is_of_t(file):
+    values = (value for column in read_segment(file).columns for value in column.to_pylist())
+    return any(isinstance(value, str) and re.match(r"t\d \d", value) for value in values)
+
+
 def files(place, part):
-    """Those of t."""
-    return [file for file in sorted(place.glob("b-s-*")) if part_of(file) == part and re.search(rb"t\d \d", file.read_bytes())]
+    return [file for file in sorted(place.glob("b-s-*")) if part_of(file) == part and is_of_t(file)]
 
 
 def flip(file):
@@ -210,19 +215,30 @@ def test_a9_with_the_background_at_work_it_is_mended_by_itself(place, start):
     nothing_of_before(engine)
 
 
-@pytest.mark.parametrize("part", ("ended", "open"))
-def test_a6_verify_finds_damage_in_a_history_that_nobody_read_and_repair_mends_it(part, rh):
-    (rh.folder / "rhei.toml").write_text('[engine]\nsync_mode = "temporal"\nolap_path = "mirror"\n')
+def kept(rh, extra="", tables="CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", last="UPDATE t SET v = 't2 ' || id"):
+    """A history of ROWS rows, each updated once, that nobody has open. How to run rh on it."""
+    (rh.folder / "rhei.toml").write_text(f'[engine]\noltp_path = "rhei.db"\nsync_mode = "temporal"\nolap_path = "mirror"\n{extra}')
 
     def run(command, *arguments, code=0):
         return rh.run(command, *arguments, "--config", "rhei.toml", code=code)
 
-    run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)")
+    run("exec", "--capture", tables)
     run("sync")
     run("exec", f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) INSERT INTO t SELECT i, 't0 ' || i FROM n")
     run("sync")
-    run("exec", "UPDATE t SET v = 't2 ' || id; INSERT INTO u VALUES (1, 'u')")
+    run("exec", last)
     run("sync")
+    return run
+
+
+def state(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "lock"}
+
+
+@pytest.mark.parametrize("part", ("ended", "open"))
+def test_a6_verify_finds_damage_in_a_history_that_nobody_read_and_repair_mends_it(part, rh):
+    run = kept(rh, tables="CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)",
+               last="UPDATE t SET v = 't2 ' || id; INSERT INTO u VALUES (1, 'u')")
     assert "2 tables" in run("verify").stdout
     victim = files(rh.folder / "mirror", part)[-1]  # older ones may be none of the newest checkpoint's
     flip(victim)
@@ -234,6 +250,51 @@ def test_a6_verify_finds_damage_in_a_history_that_nobody_read_and_repair_mends_i
     assert "2 tables" in run("verify").stdout
     assert run("query", f"SELECT count(*) FROM t {FIRST}").stdout.splitlines()[1] == "0"
     assert run("query", f"SELECT count(*), min(v) FROM t {NOW}").stdout.splitlines()[1] == f"{ROWS},t2 1"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a9_a_question_leaves_a_history_without_one_of_its_deltas_as_it_is(which, rh):
+    """Deltas follow each other: where a later one is there, the checkpoint isn't only older."""
+    (rh.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nsync_mode = "temporal"\nolap_path = "mirror"\n')
+    settings = ("--config", "rhei.toml")
+    rh.run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", *settings)
+    rh.run("sync", *settings)
+    for v in range(4):
+        rh.run("exec", f"INSERT INTO t VALUES ({v}, '{v}')", *settings)
+        rh.run("sync", *settings)
+    deltas = sorted((rh.folder / "mirror").glob("b-d-*"))
+    assert len(deltas) >= 3
+    then = deltas[which].read_bytes()
+    deltas[which].unlink()
+    before = state(rh.folder / "mirror")
+    for question in ("SELECT count(*) FROM t AS OF POSITION 3", "SELECT count(*) FROM t_history"):
+        told = rh.run("query", question, *settings, code=1).stderr
+        assert "it is gone, and a later one is there" in told and deltas[which].name in told and "rh repair" in told, told
+        assert state(rh.folder / "mirror") == before
+    assert deltas[which].name in rh.run("verify", *settings, code=1).stdout
+    deltas[which].write_bytes(then)
+    assert rh.run("query", "SELECT count(*) FROM t AS OF POSITION 3", "--no-header", *settings).stdout == "3\n"
+
+
+@pytest.mark.parametrize("part", ("ended", "open"))
+@pytest.mark.parametrize("since", ["nothing", "a table's own change", "another table", "a buffer"])
+def test_a9_a_question_leaves_a_damaged_history_as_it_is(since, part, rh):
+    """Also where no look at the folder is possible, and the command would take it up. What it needs nothing of may be damaged."""
+    kept(rh, 'rocksdb_cdc_path = "buffer"\n' if since == "a buffer" else "")
+    change = {"a table's own change": "ALTER TABLE t ADD COLUMN z", "another table": "CREATE TABLE u (z)"}.get(since)
+    if change:
+        foreign.shell(rh.folder / "rhei.db", f"{change};")
+    flip(files(rh.folder / "mirror", part)[-1])
+    before = state(rh.folder / "mirror")
+    for question, rows in ((f"SELECT count(*) FROM t {FIRST}", ROWS), (f"SELECT count(*) FROM t {NOW}", ROWS),
+                           ("SELECT count(*) FROM t_history", 2 * ROWS), ("SELECT count(v) FROM t FOR SYSTEM_TIME ALL", 2 * ROWS)):
+        done = rh.start("query", question, "--no-header", "--config", "rhei.toml")
+        out, told = done.communicate(timeout=60)
+        if done.returncode == 0:  # it needed nothing of that file
+            assert since in ("nothing", "a buffer") and out == f"{rows}\n", (out, told)
+        else:
+            assert done.returncode == 1 and "damaged" in told and "rh repair" in told, told
+        assert state(rh.folder / "mirror") == before
 
 
 def spoil(files, harm):

@@ -44,6 +44,25 @@ def test_c7_detaching_leaves_what_others_named_so(rh):
     connection.close()
 
 
+def test_c7_detaching_takes_no_log_from_triggers_of_another_maker(rh):
+    """As Rhei 2.0 leaves them: a log of its own form, and triggers on the tables that write into it."""
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None, timeout=60)
+    connection.executescript("""
+        CREATE TABLE t (id INTEGER PRIMARY KEY, a);
+        CREATE TABLE _rhei_cdc_log (id INTEGER PRIMARY KEY, table_name TEXT, operation TEXT);
+        CREATE TRIGGER _rhei_cdc_t_insert AFTER INSERT ON t BEGIN INSERT INTO _rhei_cdc_log (table_name, operation) VALUES ('t', 'I'); END;
+        INSERT INTO t VALUES (1, 1);""")
+    connection.close()
+    before = (rh.folder / "rhei.db").read_bytes()
+    told = rh.run("detach", code=1).stderr
+    assert "_rhei_cdc_log" in told and "isn't Rhei's" in told and "EXISTS" in told, told
+    assert (rh.folder / "rhei.db").read_bytes() == before
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None, timeout=60)
+    connection.execute("INSERT INTO t VALUES (2, 2)")
+    assert connection.execute("SELECT count(*) FROM _rhei_cdc_log").fetchone() == (2,)
+    connection.close()
+
+
 def test_d5_a_ddl_of_the_settings_is_all_or_nothing(rh):
     rh.run("exec", "CREATE TABLE zz (a); INSERT INTO zz VALUES (1)")
     for ddl in ("DROP TABLE zz", "CREATE TABLE other (a)", "CREATE TABLE x (a); nonsense"):

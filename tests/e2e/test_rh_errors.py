@@ -143,14 +143,13 @@ def test_config_names_the_database(filled, tmp_path):
 
 
 def test_formats_that_are_not_offered_say_so(filled):
-    done = filled.run("query", "SELECT 1", "--format", "parquet", code=1)
-    assert "UNSUPPORTED" in done.stderr and "arrow" in done.stderr and done.stdout == ""
-    done = filled.run("exec", "INSERT INTO t VALUES (9, 'x') RETURNING s", "--format", "arrow", code=1)
-    assert "UNSUPPORTED" in done.stderr and "rh query" in done.stderr and done.stdout == ""
-    done = filled.run("query", "SELECT 1; SELECT 2", "--format", "arrow", code=2)
-    assert "one statement" in done.stderr and done.stdout == ""
-    done = filled.run("query", "SELECT 1", "--format", "arrow", "--stats", code=2)
-    assert "--stats" in done.stderr and done.stdout == ""
+    for name in ("arrow", "parquet"):
+        done = filled.run("exec", "INSERT INTO t VALUES (9, 'x') RETURNING s", "--format", name, code=1)
+        assert "UNSUPPORTED" in done.stderr and "rh query" in done.stderr and done.stdout == ""
+        done = filled.run("query", "SELECT 1; SELECT 2", "--format", name, code=2)
+        assert "one statement" in done.stderr and done.stdout == ""
+        done = filled.run("query", "SELECT 1", "--format", name, "--stats", code=2)
+        assert "--stats" in done.stderr and done.stdout == ""
 
 
 def test_arrow_goes_out_as_one_ipc_stream(filled):
@@ -198,7 +197,7 @@ def test_q5_ctrl_c_cancels_the_query_and_keeps_the_database_whole(filled):
 
 def test_help_and_man_page_have_the_same_options(rh):
     man = (ROOT / "docs" / "man" / "rh.1").read_text().replace("\\-", "-")
-    commands = ["exec", "query", "import", "status", "sync", "verify", "repair", "info", "changes"]
+    commands = ["exec", "query", "import", "export", "status", "sync", "verify", "repair", "info", "changes", "serve", "config", "repl", "mcp", "agent", "dashboard"]
     overview = rh.run("help").stdout
     options = set(re.findall(r"--[a-z][a-z-]+", overview))
     for command in commands:
@@ -273,7 +272,8 @@ def test_an_empty_new_database_that_somebody_uses_stays(rh, sqlite3_shell):
 
 
 def test_sql_of_the_column_store_alone_is_told_how_to_be_asked(filled):
-    for sql in ("FROM t", "SUMMARIZE t", "SELECT * FROM t QUALIFY row_number() OVER () = 1"):
+    own = () if os.environ.get("RHEI_BACKEND") == "datafusion" else ("SUMMARIZE t",)
+    for sql in ("FROM t", *own, "SELECT * FROM t QUALIFY row_number() OVER () = 1"):
         done = filled.run("query", sql, code=1)
         assert "rh query --route olap builds the column store first" in done.stderr
         assert filled.run("query", sql, "--route", "olap").stdout

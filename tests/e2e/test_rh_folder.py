@@ -4,12 +4,14 @@ import json
 import resource
 import shutil
 import signal
+import struct
 
 import pytest
 
 import foreign
 from foreign import FORGE, shell
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
+from test_disk import xxh64
 from test_processes import wait_until
 
 MAKE = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2)"
@@ -183,3 +185,69 @@ def test_a6_a_difference_in_another_table_is_not_said_to_be_mended(kept, sqlite3
         done = kept.run(*command, "--config", "rhei.toml", code=0)
         assert "it is built again" not in done.stderr, done.stderr
     assert "are equal" in kept.run("verify", "--config", "rhei.toml", code=0).stdout
+
+
+# ---- Refused before anything is done. ----------------------------------------------------------------------------------------------------------------
+
+
+def bytes_of(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("what", ["history", "newer", "of others", "nowhere", "changes of another", "changes among others", "changes nowhere"])
+@pytest.mark.parametrize("there", [True, False])
+def test_d5_a_folder_that_is_refused_leaves_a_file_without_capture_as_it_is(rh, sqlite3_shell, what, there):
+    """Change capture comes once everything is known to be right; a file that isn't there isn't made."""
+    of_other = rh.folder / "other.toml"
+    mode = 'sync_mode = "temporal"\n' if what == "history" else ""
+    buffer = 'rocksdb_cdc_path = "changes"\n' if what == "changes of another" else ""
+    of_other.write_text(f'[engine]\noltp_path = "other.db"\nolap_path = "folder"\n{mode}{buffer}')
+    rh.run("exec", "--config", "other.toml", "--capture", MAKE)
+    rh.run("sync", "--config", "other.toml")
+    if what == "newer":
+        manifest = rh.folder / "folder" / "manifest"
+        data = bytearray(manifest.read_bytes())
+        struct.pack_into("<Q", data, 16 + 8, 1000)
+        struct.pack_into("<Q", data, len(data) - 8, xxh64(bytes(data[16:-8])))
+        manifest.write_bytes(bytes(data))
+    (rh.folder / "notes").mkdir()
+    (rh.folder / "notes" / "letter.txt").write_text("mine")
+    if there:
+        sqlite3_shell.run("z.db", MAKE)
+    wanted = {"history": ("folder", None, "EXISTS"), "newer": ("folder", None, "TOO_NEW"), "of others": ("notes", None, "INVALID"),
+              "nowhere": ("absent/mirror", None, "INVALID"), "changes of another": ("mine", "changes", "EXISTS"),
+              "changes among others": ("mine", "notes", "INVALID"), "changes nowhere": ("mine", "absent/changes", "INVALID")}
+    folder, changes, error = wanted[what]
+    text = f'[engine]\noltp_path = "z.db"\nolap_path = "{folder}"\n' + (f'rocksdb_cdc_path = "{changes}"\n' if changes else "")
+    (rh.folder / "z.toml").write_text(text)
+    before = bytes_of(rh.folder)
+    for command in (("exec", MAKE.replace("t (", "v (").replace("INTO t", "INTO v")), ("sync",)) if there else (("exec", MAKE),):
+        done = rh.run(command[0], "--config", "z.toml", "--capture", *command[1:], code=1)
+        assert f"[{error}" in done.stderr and ("olap_path: " in done.stderr or "rocksdb_cdc_path: " in done.stderr), done.stderr
+    assert bytes_of(rh.folder) == before
+    assert not (rh.folder / "absent").exists()
+
+
+def test_d5_a_folder_below_one_that_is_not_there_is_refused_like_a_backup(kept):
+    for setting in ("olap_path", "rocksdb_cdc_path"):
+        (kept.folder / "rhei.toml").write_text(f'[engine]\noltp_path = "rhei.db"\n{setting} = "absent/deep/m"\n')
+        done = kept.run("sync", "--config", "rhei.toml", code=1)
+        assert setting in done.stderr and '"absent/deep/", isn\'t there: make that first' in done.stderr and "INVALID" in done.stderr
+        assert not (kept.folder / "absent").exists()
+
+
+def test_a9_a_file_whose_capture_was_taken_out_is_told_how_it_has_its_history_again(rh, sqlite3_shell):
+    settings(rh, sync_mode="temporal")
+    rh.run("exec", "--config", "rhei.toml", "--capture", MAKE)
+    rh.run("sync", "--config", "rhei.toml")
+    rh.run("exec", "--config", "rhei.toml", "UPDATE t SET v = 3 WHERE id = 1")
+    rh.run("sync", "--config", "rhei.toml")
+    rh.run("detach", "--config", "rhei.toml")
+    told = rh.run("sync", "--config", "rhei.toml", "--capture", code=1).stderr
+    assert "EXISTS" in told and "have that made anew without olap_path, and say so while nobody has it open: UPDATE _rhei_meta" in told
+    rh.run("sync", "--db", "rhei.db", "--capture")
+    assert "EXISTS" in rh.run("sync", "--config", "rhei.toml", code=1).stderr
+    sqlite3_shell.run("rhei.db", told[told.index("UPDATE _rhei_meta"):told.index("'database_id'")] + "'database_id'")
+    rh.run("sync", "--config", "rhei.toml")
+    asked = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT v FROM t_history WHERE id = 1 ORDER BY _rhei_valid_from, _rhei_seq")
+    assert asked.stdout.split()[:2] == ["1", "3"]

@@ -274,7 +274,7 @@ def test_wrong_files_and_tables_are_named(rh, file, tmp_path):
     assert "empty" in rh.run("import", "empty.csv", "t", code=1).stderr
     file(b"PK\x03\x04rest", "zip.csv")
     assert "compressed" in rh.run("import", "zip.csv", "t", code=1).stderr
-    file("a\n1\n".encode("utf-16"), "wide.csv")
+    file("a\n1\n".encode("utf-16") + b"\0\xd8", "wide.csv")
     assert "UTF-16" in rh.run("import", "wide.csv", "t", code=1).stderr
     file("a,A\n1,2\n", "twice.csv")
     assert "twice" in rh.run("import", "twice.csv", "u", "--create", code=1).stderr

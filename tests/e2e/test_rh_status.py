@@ -1,10 +1,13 @@
 """rh status, sync, info and verify."""
 
 import json
+import time
 
 import pytest
 
+import foreign
 from foreign import FORGE
+from test_processes import wait_until
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 
 
@@ -18,7 +21,7 @@ def filled(rh):
 
 def test_status_names_tables_and_states(filled):
     text = filled.run("status").stdout
-    for word in ("Position", "Lag", "Change log", "Cycles", "Tables", " t ", " u "):
+    for word in ("Position", "Lag", "Change log", "Tables", " t ", " u "):
         assert word in text
     status = json.loads(filled.run("status", "--json").stdout)
     assert {table["name"] for table in status["table_list"]} == {"t", "u"}
@@ -41,8 +44,25 @@ def test_status_tells_of_the_engines_that_run_on_the_file(filled, spawn):
     assert [table["captured"] for table in status["table_list"]] == [True, True]
     text = filled.run("status").stdout
     assert "installed, 2 tables captured" in text and "1 on this file" in text
+    assert f"  process {engine.process.pid}: position " in text and status["engines"][0]["process"] == engine.process.pid, text
     engine.close()
     assert json.loads(filled.run("status", "--json").stdout)["engines"] == []
+
+
+def test_an_engine_that_is_in_step_and_rests_is_told_to_be(rh, spawn):
+    """It says so once, however long nothing is written, and writes nothing more for it."""
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)", "--capture")
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db")
+    engine.initial_sync()
+    told = lambda: foreign.rows(rh.folder / "rhei.db", "SELECT position, seen_ms FROM _rhei_engines")  # noqa: E731
+    wait_until(lambda: [row[0] for row in told()] == [engine.status()["position"]], seconds=30, what="the engine's position")
+    before = told()
+    text = rh.run("status").stdout
+    assert f"process {engine.process.pid}: position 3, 0 changes behind" in text and "0 changes behind, the engine" in text, text
+    time.sleep(3)  # more than one pause between two signs of life
+    assert told() == before
+    engine.close()
 
 
 def test_c7_status_and_info_tell_which_tables_keep_a_history(filled):
@@ -55,6 +75,33 @@ def test_c7_status_and_info_tell_which_tables_keep_a_history(filled):
     status = json.loads(filled.run("status", "--json", "--config", "rhei.toml").stdout)
     assert {table["name"]: table["keeps_history"] for table in status["table_list"]} == {"t": True, "u": False}
     assert json.loads(filled.run("info", "--config", "rhei.toml").stdout)["history"]["tables"] == ["t"]
+
+
+KEEPS = '[engine]\noltp_path = "rhei.db"\nsync_mode = "temporal"\nolap_path = "folder"\n'
+
+
+def test_lines_of_the_status_dont_contradict_each_other(filled):
+    assert "Lag          none: no engine reads the log" in filled.run("status").stdout
+    (filled.folder / "rhei.toml").write_text(KEEPS)
+    filled.run("sync", "--capture", "--config", "rhei.toml")
+    filled.run("exec", "INSERT INTO t VALUES (5000, 'x')", "--config", "rhei.toml")
+    told = filled.run("status", "--config", "rhei.toml").stdout
+    assert "1 change behind, the folder: no engine reads the log now" in told and "Cycles" not in told, told
+    assert "Tables       2" in told
+    status = json.loads(filled.run("status", "--json", "--config", "rhei.toml").stdout)
+    assert status["tables"] == len(status["table_list"]) == 2 and {table["name"] for table in status["table_list"]} == {"t", "u"}
+
+
+def test_what_is_wrong_with_the_folder_is_told_to_its_end(filled):
+    """What is to be done about it stands there."""
+    (filled.folder / "rhei.toml").write_text(KEEPS)
+    filled.run("sync", "--capture", "--config", "rhei.toml")
+    filled.run("detach")
+    (filled.folder / "memory.toml").write_text(KEEPS.replace("olap_path", "#"))
+    filled.run("sync", "--capture", "--config", "memory.toml")
+    told = filled.run("status", "--config", "rhei.toml").stdout
+    assert "UPDATE _rhei_meta SET value = '" in told and "WHERE key = 'database_id'" in told, told
+    assert "not to be had" in told and not any(line.rstrip().endswith(" kept") for line in told.splitlines()), told
 
 
 def test_sync_builds_reports_and_prunes(filled):

@@ -13,7 +13,7 @@ import pytest
 
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 
-SLOW = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 12000000) SELECT max(x) AS most FROM c"
+SLOW = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 30000000) SELECT max(x) AS most FROM c"
 FOR_EVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 LINE = re.compile(r"\r. asking · \d+\.\d s · Ctrl-C cancels\x1b\[K")
 
@@ -78,10 +78,10 @@ def test_a_cancelled_query_takes_its_line_away(rh, terminal):
 def test_a_pipe_never_sees_it(rh, terminal):
     rh.run("exec", "CREATE TABLE t (a)")
     done = rh.run("query", SLOW)
-    assert (done.stdout, done.stderr) == ("most\n12000000\n", "")
+    assert (done.stdout, done.stderr) == ("most\n30000000\n", "")
     ours, theirs = terminal  # nor a terminal that a pager writes to
     process = start(rh, theirs, "query", SLOW, stdout=subprocess.PIPE)
-    assert process.communicate(timeout=60)[0] == b"most\n12000000\n"
+    assert process.communicate(timeout=60)[0] == b"most\n30000000\n"
     assert not select.select([ours], [], [], 0)[0]
 
 

@@ -316,3 +316,24 @@ def test_q8_a_foreign_write_after_a_schema_change_holds_back_no_read(path, open_
     other.close()
     engine.initial_sync()
     assert_mirror(engine, path)
+
+
+PRAGMAS = ["foreign_key_list(child)", "index_list(child)", "index_info(child_a)", "index_xinfo(child_a)", "table_info(child)", "table_xinfo(child)",
+           "foreign_key_check(child)"]
+
+
+@pytest.mark.parametrize("writer", ["the handle", "another program"])
+def test_q1_pragmas_tell_of_the_schema_as_it_is(spawn, path, writer):
+    """SQLite answers some of them by the schema that a connection knew when it prepared them, and a handle has many connections."""
+    engine = spawn()
+    engine.open(path)
+    change = engine.script if writer == "the handle" else lambda sql: shell(path, sql)
+    change("CREATE TABLE parent (a PRIMARY KEY, b UNIQUE); CREATE TABLE child (a)")
+    ask = lambda: {pragma: engine.query(f"PRAGMA {pragma}").rows for pragma in PRAGMAS}  # noqa: E731
+    ask()
+    for columns in ("a REFERENCES parent (a)", "c, a REFERENCES parent (b)"):
+        change(f"DROP TABLE IF EXISTS child; CREATE TABLE child ({columns}); CREATE INDEX child_a ON child (a); INSERT INTO child (a) VALUES (5)")
+        told, connection = ask(), sqlite3.connect(path)
+        for pragma, rows in told.items():
+            assert rows == connection.execute(f"PRAGMA {pragma}").fetchall() and rows, pragma
+        connection.close()

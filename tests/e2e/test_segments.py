@@ -30,7 +30,7 @@ def segments(build, folder, rng):
     database.executemany('INSERT INTO "every class" VALUES (?, ?, ?, ?, ?, ?, ?, ?)', [random_row(rng) for _ in range(70000)])
     database.execute("""UPDATE "every class" SET bad = CAST(x'fffe41' AS TEXT) WHERE rowid % 10 = 0""")
     database.commit()
-    subprocess.run([build / "tests" / "segments" / "segment_driver", path, "every class", folder], check=True, timeout=120)
+    subprocess.run([build / "tests" / "segments" / "segment_driver", path, "every class", folder, "arrow"], check=True, timeout=120)
     database.text_factory = bytes
     yield database, sorted(pathlib.Path(folder).glob("*.arrow"), key=lambda file: int(file.stem))
     database.close()

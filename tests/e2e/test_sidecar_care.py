@@ -65,7 +65,7 @@ def filled(spawn, folder, source):
 
 
 def damage(folder):
-    largest = max((folder / "olap" / "sidecar-app").glob("b-*"), key=lambda path: path.stat().st_size)
+    largest = max((folder / "olap" / "sidecar-app").glob("b-s-*"), key=lambda path: path.stat().st_size)
     with open(largest, "r+b") as file:
         file.seek(largest.stat().st_size // 2)
         byte = file.read(1)
@@ -155,7 +155,7 @@ def test_s2_a_backup_opened_beside_its_original_takes_nothing_from_it(spawn, tmp
         copy = spawn()
         copy.open(tmp_path / "copy" / "rhei.db", config_file=settings(tmp_path, tmp_path / "copy" / "rhei.mirror", source, "copy.toml"))
         with pytest.raises(RheiError, match="rhei_app"):
-            copy.query("SELECT * FROM app.t", timeout_ms=2000)
+            copy.query("SELECT * FROM app.t", timeout=2000)
         server.sql("INSERT INTO t VALUES (2, 'y')")
         until(lambda: same(engine))
         assert loads() == loaded, engine.log

@@ -182,6 +182,25 @@ def test_a9_a_history_outlives_a_reload_of_its_table(engine, server, tmp_path):
     assert sorted(engine.query("SELECT id, n FROM app.t FOR SYSTEM_TIME AS OF ?", first).rows) == [(1, 1), (2, 2), (3, 3)]
 
 
+def test_a9_the_past_shows_no_value_of_an_added_column_that_was_written_later(engine, server, tmp_path):
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1), (2, 2)")
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT count(*) FROM app.t").value == 2
+    first = engine.query("SELECT min(_rhei_valid_from) FROM app.t_history").value
+    columns = {"a": "int DEFAULT 7", "b": "text", "c": "numeric(8, 2) NOT NULL DEFAULT 1.5", "d": "date DEFAULT '2026-01-31'", "e": "text DEFAULT 'it''s, {1}'",
+               "f": "float8 DEFAULT -0.1", "g": "bytea DEFAULT '\\x0102'", "h": "jsonb DEFAULT '{\"a\": [1]}'"}
+    adds = ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in columns.items())
+    server.sql(f"BEGIN; ALTER TABLE t {adds}; UPDATE t SET a = 9 WHERE id = 1; COMMIT")
+    until_fresh(lambda: len(engine.query("SELECT * FROM app.t").rows[0]) == 10 and engine.query("SELECT a FROM app.t WHERE id = 1").value == 9)
+    now = {row[0]: tuple(row) for row in engine.query("SELECT * FROM app.t").rows}
+    then = sorted(engine.query("SELECT * FROM app.t FOR SYSTEM_TIME AS OF ?", first).rows)
+    assert then == [(1, 1) + (None,) * 8, now[2]] and now[2][2] == 7, then
+    server.sql("ALTER TABLE t ADD COLUMN b2 text; UPDATE t SET b2 = 'later' WHERE id = 2")
+    until_fresh(lambda: engine.query("SELECT b2 FROM app.t WHERE id = 2").value == "later")
+    then = sorted(engine.query("SELECT id, b2 FROM app.t FOR SYSTEM_TIME AS OF ?", first).rows)
+    assert then == [(1, None), (2, None)]
+
+
 def test_a9_rh_query_asks_a_server_as_of_a_time(rh, server):  # noqa: F811
     server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
     temporal(rh.folder, server)
@@ -282,3 +301,57 @@ def test_a9_a_change_that_cannot_be_told_leaves_no_gap_before_it(engine, server,
     assert any("a large value of it wasn't sent" in text for _, _, text in engine.log)
     assert ids(f" FOR SYSTEM_TIME AS OF {quiet}") == [(7,)]
     assert ids(f" FOR SYSTEM_TIME AS OF {now()}") == [(8,)]
+
+
+@pytest.mark.parametrize("hours, large", [(24, False), (-1, False), (-1, True)])
+def test_a9_what_the_server_itself_received_has_a_time_of_its_own_clock(spawn, tmp_path, hours, large):
+    """A subscriber's transactions are told with the time of the publisher's clock, which may be fast, and whose commit may be long ago."""
+    engine = spawn()
+    now = lambda: int(time.time() * 1000000)
+    with PostgresServer(18 if large else 15, {"logical_decoding_work_mem": "64kB"}) as server:
+        server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'); SELECT pg_replication_origin_create('o')")
+        engine.open(None, config_file=temporal(tmp_path, server, more='slot = "rhei_app"'))
+        assert engine.query("SELECT a FROM app.t").value == "one"
+        more = "INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(2, 3000) n;" if large else ""
+        before = now()
+        server.sql("SELECT pg_replication_origin_session_setup('o'); BEGIN;"
+                   f"SELECT pg_replication_origin_xact_setup('0/100', now() + interval '{hours} hours'); {more} UPDATE t SET a = 'two' WHERE id = 1; COMMIT")
+        assert engine.query("SELECT a FROM app.t WHERE id = 1").value == "two"
+        between = now()
+        server.sql("UPDATE t SET a = 'three' WHERE id = 1")
+        assert engine.query("SELECT a FROM app.t WHERE id = 1").value == "three"
+        for at, there in ((before, "one"), (between, "two"), (now(), "three")):
+            assert engine.query(f"SELECT a FROM app.t FOR SYSTEM_TIME AS OF {at} WHERE id = 1").value == there
+
+
+def test_a9_what_the_server_received_while_nobody_listened_isnt_later_than_what_came_behind_it(spawn, tmp_path):
+    engine = spawn()
+    with PostgresServer(15) as server:
+        server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'one'); SELECT pg_replication_origin_create('o')")
+        file = temporal(tmp_path, server, more='slot = "rhei_app"')
+        file.write_text(file.read_text().replace("[engine]\n", f'[engine]\nolap_path = "{tmp_path}/mirror"\n'))
+        engine.open(None, config_file=file)
+        assert engine.query("SELECT a FROM app.t").value == "one"
+        engine.close()
+        server.sql("SELECT pg_replication_origin_session_setup('o'); BEGIN; SELECT pg_replication_origin_xact_setup('0/100', now() + interval '1 day');"
+                   "UPDATE t SET a = 'two'; COMMIT")
+        server.sql("UPDATE t SET a = 'three'")
+        at = int(time.time() * 1000000)
+        engine.open(None, config_file=file)
+        assert engine.query("SELECT a FROM app.t").value == "three"
+        assert engine.query(f"SELECT a FROM app.t FOR SYSTEM_TIME AS OF {at}").value == "three"
+        times = engine.query("SELECT _rhei_valid_from FROM app.t_history ORDER BY _rhei_seq").rows
+        assert all(when <= at for (when,) in times)
+
+
+def test_a9_a_key_that_is_stored_beside_its_row_costs_no_load(engine, server, tmp_path):
+    """An UPDATE then sends the old key and leaves the new one out; a reload would have one version less, and cost the table."""
+    server.sql("CREATE TABLE t (k text, id int, n int, b text, PRIMARY KEY (k, id)); ALTER TABLE t ALTER k SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL;"
+               "INSERT INTO t SELECT repeat(chr(96 + g), 2500), g, g, repeat('b', 2500) FROM generate_series(1, 20) g")
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT count(*) FROM app.t").value == 20
+    server.sql("UPDATE t SET n = n + 100 WHERE id = 5; UPDATE t SET n = n + 100 WHERE id = 5; UPDATE t SET id = 50, b = 'other' WHERE id = 5; DELETE FROM t WHERE id = 6")
+    assert engine.query("SELECT sum(n), count(*), count(DISTINCT k) FROM app.t").rows == [(sum(range(21)) + 200 - 6, 19, 19)]
+    assert sorted(engine.query("SELECT n, id, length(k), length(b), _rhei_operation FROM app.t_history WHERE n % 100 = 5").rows) == [
+        (5, 5, 2500, 2500, "I"), (105, 5, 2500, 2500, "U"), (205, 5, 2500, 2500, "D"), (205, 5, 2500, 2500, "U"), (205, 50, 2500, 5, "I")]
+    assert not [line for line in engine.log if "can't be told" in str(line) or "key" in str(line)]

@@ -82,6 +82,8 @@ def test_q1_a_change_of_the_schema_is_in_the_next_answer(spawn, server, tmp_path
     for table, statement in (("t", "ALTER TABLE t ADD COLUMN more int DEFAULT 7"),
                              ("t", "ALTER TABLE t ALTER n TYPE int USING n + 10"),
                              ("t", "TRUNCATE t; INSERT INTO t VALUES (1, 1, 1); ALTER TABLE t ALTER n TYPE int USING n + 10"),
+                             ("t", "BEGIN; ALTER TABLE t DROP COLUMN more; ALTER TABLE t ADD COLUMN more int DEFAULT 8; COMMIT"),
+                             ("t", "ALTER TABLE t DROP COLUMN more, ADD COLUMN more int DEFAULT 9"),
                              ("t", "ALTER TABLE t DROP COLUMN more"),
                              ("t", "ALTER TABLE t RENAME TO was; ALTER TABLE other RENAME TO t; ALTER TABLE was RENAME TO other"),
                              ("t", "ALTER PUBLICATION rhei SET (publish = 'insert'); UPDATE t SET n = n + 1;"
@@ -95,3 +97,44 @@ def test_q1_a_change_of_the_schema_is_in_the_next_answer(spawn, server, tmp_path
         server.sql(statement)
         with pytest.raises(RheiError, match=words):
             engine.query(f"SELECT count(*) FROM app.{'t' if 'UNLOGGED' in words else 'other'}")
+
+
+def test_a_column_that_another_one_took_the_place_of_while_closed_is_loaded_anew(spawn, server, tmp_path):
+    """Same name, same type, same place, and no row was written: only its number in the catalogue is another."""
+    engine = spawn()
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'old')")
+    file = settings(tmp_path, server, 'slot = "rhei_app"', tables=("t",))
+    file.write_text(f'[engine]\nolap_path = "{tmp_path}/mirror"\n' + file.read_text())
+    engine.open(None, config_file=file)
+    assert engine.query("SELECT a FROM app.t").value == "old"
+    engine.close()
+    server.sql("ALTER TABLE t DROP COLUMN a, ADD COLUMN a text DEFAULT 'new'")
+    engine.open(None, config_file=file)
+    assert engine.query("SELECT a FROM app.t").value == "new"
+
+
+NEW_NAMES = (("ALTER TABLE big ADD COLUMN c1 int DEFAULT 5", "SELECT sum(c1) FROM app.big", 100000),
+             ("ALTER TABLE big RENAME TO big2", "SELECT count(*) FROM app.big2", 20000),
+             ("ALTER TABLE big2 RENAME v TO w", "SELECT count(w) FROM app.big2", 20000),
+             ("CREATE TABLE small (id int PRIMARY KEY, updated_at int); INSERT INTO small VALUES (1, 7); ALTER PUBLICATION rhei ADD TABLE small",
+              "SELECT updated_at FROM app.small", 7),
+             ("BEGIN; ALTER TABLE big2 RENAME TO old; CREATE TABLE big2 (id int PRIMARY KEY, n int, updated_at int); INSERT INTO big2 VALUES (1, 8);"
+              "ALTER PUBLICATION rhei ADD TABLE big2; COMMIT", "SELECT n FROM app.big2", 8))
+
+
+@pytest.mark.parametrize("mode", ["logical", "poll"])
+def test_q1_a_name_that_is_new_is_in_the_next_answer(spawn, server, tmp_path, mode):
+    """Not refused as one that there isn't: the source is asked first, and a table that it changed is waited for."""
+    engine = spawn()
+    server.sql("CREATE TABLE big (id int PRIMARY KEY, v text, updated_at int); INSERT INTO big SELECT g, repeat('x', 200), g FROM generate_series(1, 20000) g;"
+               "CREATE PUBLICATION rhei FOR TABLE big")
+    file = settings(tmp_path, server)
+    file.write_text(file.read_text().replace('"logical"', f'"{mode}"'))
+    engine.open(None, config_file=file)
+    assert engine.query("SELECT count(*) FROM app.big").value == 20000
+    for statement, question, answer in NEW_NAMES:
+        server.sql(statement)
+        assert engine.query(question).value == answer, statement
+    for question in ("SELECT absent FROM app.big2", "SELECT * FROM app.absent"):
+        with pytest.raises(RheiError, match="no such"):
+            engine.query(question)

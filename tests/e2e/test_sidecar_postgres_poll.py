@@ -274,6 +274,8 @@ def test_columns_and_partitions_that_come_and_go_are_followed(engine, base, tmp_
     until(lambda: same(engine, base))
     base.sql("ALTER TABLE t ADD COLUMN later int DEFAULT 7")
     until(lambda: same(engine, base, "id, a, later"))
+    base.sql("ALTER TABLE t DROP COLUMN later, ADD COLUMN later int DEFAULT 8")  # no row is written by it
+    until(lambda: same(engine, base, "id, a, later"))
     base.sql("ALTER TABLE t ALTER COLUMN later TYPE numeric(10,1); UPDATE t SET later = 1.5")
     until(lambda: same(engine, base, "id, a, later"))
     base.sql("ALTER TABLE t DROP COLUMN later; ALTER TABLE t RENAME COLUMN a TO b")
@@ -281,6 +283,16 @@ def test_columns_and_partitions_that_come_and_go_are_followed(engine, base, tmp_
     base.sql("CREATE TABLE u (id int PRIMARY KEY, b text, updated_at timestamptz); INSERT INTO u VALUES (7, 'another', '2001-01-01');"
              "BEGIN; ALTER TABLE t RENAME TO gone; ALTER TABLE u RENAME TO t; COMMIT")
     until(lambda: same(engine, base, "id, b"))
+
+
+def test_a_computed_column_that_is_computed_by_something_else_is_compared(engine, base, tmp_path):
+    if base.server.version < 18:
+        pytest.skip("VIRTUAL columns are PostgreSQL 18's")
+    base.sql("CREATE TABLE t (id int PRIMARY KEY, a int GENERATED ALWAYS AS (id * 2) VIRTUAL, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (1), (2)")
+    engine.open(None, config_file=settings(tmp_path, base, 'table_name = "t"'))
+    assert same(engine, base)
+    base.sql("ALTER TABLE t ALTER a SET EXPRESSION AS (id * 1000)")
+    until(lambda: same(engine, base))
 
 
 def test_s5_a_server_that_is_away_is_told_and_met_again(engine, base, tmp_path):
@@ -394,11 +406,12 @@ def test_s1_whatever_writers_do_and_wherever_the_connection_is_cut_all_is_equal_
 
 def test_s1_a_table_that_somebody_locks_costs_the_others_nothing(engine, base, tmp_path):
     base.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (1, 'x');"
-             "CREATE TABLE u (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO u VALUES (1, 'x')")
+             "CREATE TABLE u (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO u VALUES (1, 'x');"
+             "CREATE TABLE p (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p DEFAULT")
     engine.open(None, config_file=settings(tmp_path, base))
     assert same(engine, base) and same(engine, base, table="u")
     with base.session() as owner:
-        owner.run("BEGIN; LOCK TABLE t")
+        owner.run("BEGIN; LOCK TABLE t, p")
         base.sql("UPDATE u SET a = 'y', updated_at = now()")
         until(lambda: same(engine, base, table="u"))
         owner.run("UPDATE t SET a = 'y'")

@@ -119,6 +119,23 @@ def test_s5_a_table_that_may_not_be_read_stops_itself_alone(engine, shop, tmp_pa
 # ---- What is wrong at the server, or in the settings. ----------------------------------------------------------------------
 
 
+def test_s5_a_type_of_a_schema_that_may_not_be_used_is_read_as_select_reads_it(engine, shop, tmp_path):
+    """As extensions are kept where nobody may go; and refcursor is printed by another type's function."""
+    grant(shop)
+    shop.sql("""CREATE SCHEMA hidden; CREATE TYPE hidden.word;
+        CREATE FUNCTION hidden.read(cstring) RETURNS hidden.word AS 'textin' LANGUAGE internal IMMUTABLE STRICT;
+        CREATE FUNCTION hidden.print(hidden.word) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
+        CREATE TYPE hidden.word (INPUT = hidden.read, OUTPUT = hidden.print, LIKE = text); CREATE TYPE pair AS (a int, b int);
+        CREATE TABLE words (id int PRIMARY KEY, w hidden.word, c refcursor, p pair, n int[]); GRANT SELECT ON words TO rhei;
+        INSERT INTO words VALUES (1, 'one', 'two', (NULL, NULL), '{1,NULL}'), (2, NULL, NULL, NULL, NULL), (3, '', '', (1, 2), '{}');
+        ALTER PUBLICATION rhei ADD TABLE words""", database="shop")
+    engine.open(None, config_file=write_settings(tmp_path, shop))
+    rows = [(1, "one", "two", "(,)", "{1,NULL}"), (2, None, None, None, None), (3, "", "", "(1,2)", "{}")]
+    assert engine.query("SELECT * FROM app.words ORDER BY id").rows == rows
+    shop.sql("INSERT INTO words SELECT id + 3, w, c, p, n FROM words", database="shop")
+    assert engine.query("SELECT * FROM app.words ORDER BY id").rows == rows + [(row[0] + 3, *row[1:]) for row in rows]
+
+
 @pytest.mark.parametrize("options, words", [
     (dict(database="nowhere"), 'database "nowhere" does not exist'),
     (dict(user="nobody"), 'role "nobody" does not exist'),

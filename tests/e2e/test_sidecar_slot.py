@@ -139,3 +139,16 @@ def test_s2_handles_without_a_folder_take_turns_at_a_slot_and_lose_no_row(spawn,
     assert any("somebody else read on from the slot" in line[2] for line in first.log), first.log
     with pytest.raises(RheiError, match="doesn't know what the table was between"):
         first.query(f"SELECT n FROM app.t FOR SYSTEM_TIME AS OF {between}")
+
+
+def test_a_slot_that_the_settings_name_is_none_that_is_left(rh, server, tmp_path):  # noqa: F811
+    """Between two commands nobody reads it; it is kept for the next one."""
+    source = 'source_type = "postgres"\nmode = "logical"\nsource_path = "{}"\nslot = "{}"\n'
+    file = tmp_path / "side.toml"
+    file.write_text('[engine]\nolap_path = "olap"\n' + "".join(
+        f'[[sidecar]]\nname = "{name}"\n' + source.format(server.conninfo, f"rhei_{name}") for name in ("app", "shop")))
+    server.sql("SELECT pg_create_logical_replication_slot('rhei_old', 'pgoutput')")
+    rh.run("sync", "--config", file)
+    for _ in range(2):
+        told = rh.run("status", "--config", file).stdout
+        assert told.count("slots that nobody reads: rhei_old (") == 2 and "slot rhei_app, for which" in told and "slot rhei_shop, for which" in told, told

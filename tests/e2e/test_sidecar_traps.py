@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from postgres_server import DEBIAN, PostgresServer
 from rhei_engine import RheiError
 from tcp_proxy import TcpProxy
 from test_sidecar_postgres import rows_here, rows_there, settings, until_seen
+from test_sidecar_postgres_poll import Session
 
 LIMIT = 60  # seconds that anything may take to be seen
 SLOT = 'slot = "rhei_app"'
@@ -41,6 +43,24 @@ def refusal(engine, sql):
         return ""
     except RheiError as error:
         return error.message
+
+
+def test_s1_a_table_that_somebody_locks_costs_the_others_nothing(engine, server, tmp_path):
+    """VACUUM FULL, an ALTER or a TRUNCATE that isn't over: the catalogue is read beside it."""
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0); CREATE TABLE u (id int PRIMARY KEY, n int);"
+               "CREATE TABLE p (id int PRIMARY KEY, n int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p DEFAULT;"
+               "CREATE PUBLICATION rhei FOR ALL TABLES")
+    engine.open(None, config_file=settings(tmp_path, server))
+    assert same(engine, server)
+    for held in ("LOCK TABLE u", "LOCK TABLE p", "ALTER TABLE u ADD COLUMN more int", "TRUNCATE u, p", "DROP TABLE p1"):
+        with Session(SimpleNamespace(server=server, name="postgres")) as owner:
+            server.sql("TRUNCATE u")  # what was told of is waited for, and the lock is somebody else's by then
+            owner.run(f"BEGIN; {held}")
+            for _ in range(2):
+                server.sql("UPDATE t SET n = n + 1; CREATE TABLE more (id int PRIMARY KEY); DROP TABLE more")
+                assert rows_here(engine, "SELECT id, n FROM app.t", timeout=2000) == rows_there(server, "SELECT id, n FROM t"), held
+                time.sleep(1.1)  # another look at the catalogue is due
+            owner.run("ROLLBACK")
 
 
 @pytest.mark.parametrize("slot", ["", SLOT])
@@ -228,3 +248,49 @@ def test_s1_a_query_waits_for_a_table_that_it_finds_has_to_be_loaded_again(engin
         server.sql(f"UPDATE t SET id = {1000 + n} WHERE id = {n}")
     assert rows_here(engine, "SELECT id, length(big) FROM app.t") == there()
     assert any("a large value of it wasn't sent" in text for *_, text in engine.log)
+
+
+@pytest.mark.parametrize("mode", ["logical", "poll"])
+def test_s2_who_waits_for_a_server_that_says_nothing_leaves_at_his_own_time(engine, server, tmp_path, mode):
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (1, 0); CREATE INDEX ON t (updated_at)")
+    with TcpProxy(server.port) as proxy:
+        file = settings(tmp_path, server)
+        file.write_text(file.read_text().replace(f"port={server.port}", f"port={proxy.port}").replace('"logical"', f'"{mode}"'))
+        engine.open(None, config_file=file, busy_timeout_ms=2500)
+        assert same(engine, server)
+        proxy.delay = 3600
+        for options, least, most, name in (({"timeout": 700}, 0.6, 2, "TIMEOUT"), ({}, 2.4, 4, "STALE"), ({"timeout": 300}, 0.2, 1.5, "TIMEOUT")):
+            began = time.monotonic()
+            with pytest.raises(RheiError) as told:
+                engine.query("SELECT n FROM app.t", **options)
+            assert told.value.name == name and least < time.monotonic() - began < most, (told.value, time.monotonic() - began)
+        assert engine.query("SELECT n FROM app.t", freshness="eventual").value == 0
+        engine.close()
+
+
+@pytest.mark.parametrize("mode", ["logical", "poll"])
+def test_s4_a_database_whose_bytes_mean_nothing_is_refused_by_name(engine, server, tmp_path, mode):
+    """SQL_ASCII: nobody turns its texts into UTF-8, and one that isn't any would end the stream of every table for good."""
+    server.sql("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int)", database="ascii")
+    file = settings(tmp_path, server)
+    file.write_text(file.read_text().replace("dbname=postgres", "dbname=ascii").replace('"logical"', f'"{mode}"'))
+    engine.open(None, config_file=file, busy_timeout_ms=500)
+    assert "SQL_ASCII" in refusal(engine, "SELECT * FROM app.t") and "ENCODING" in refusal(engine, "SELECT * FROM app.t")
+
+
+def test_s2_what_ends_each_connection_is_said_once(engine, server, tmp_path):
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int)")
+    with TcpProxy(server.port) as proxy:
+        file = settings(tmp_path, server, SLOT)
+        file.write_text(file.read_text().replace(f"port={server.port}", f"port={proxy.port}"))
+        engine.open(None, config_file=file)
+        assert same(engine, server)
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            proxy.cut()
+            time.sleep(0.15)
+        proxy.delay = 0
+        until(lambda: refusal(engine, "SELECT * FROM app.t") == "")
+        said = [line for level, _, line in engine.log if "closed" in line or "connection" in line]
+        assert 1 <= len(said) < 8, said

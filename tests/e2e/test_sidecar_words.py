@@ -58,16 +58,28 @@ def test_sync_beside_tables_of_ones_own_tells_of_both(rh, source):  # noqa: F811
     assert json.loads(rh.run("info", "--json", "--config", "side.toml").stdout)["settings"]["enable_local_oltp"] is True
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_status_of_a_sidecar_beside_tables_of_ones_own_says_which_are_followed(rh, source, folder):  # noqa: F811
+    settings(rh.folder, more="enable_local_oltp = true", engine=f'{TEMPORAL}\noltp_path = "own.db"' + ('\nolap_path = "folder"' if folder else ""))
+    rh.run("exec", "CREATE TABLE own (id INTEGER PRIMARY KEY)", "--config", "side.toml", "--capture")
+    rh.run("sync", "--config", "side.toml")
+    told = rh.run("status", "--config", "side.toml").stdout
+    lines = {line.split("│")[0].strip(): [cell.strip() for cell in line.split("│")[1:]] for line in told.splitlines() if "│" in line}
+    kept = "kept" if folder else "to be kept"
+    assert lines["table"][0] == "followed" and lines["own"] == ["yes", "", kept] and lines["app.orders"] == ["yes", "", kept], told
+    assert lines["app.nokey"][0] == "no" and "PRIMARY KEY" in lines["app.nokey"][1] and "isn't loaded yet" not in told, told
+
+
 def test_a_source_that_is_away_is_told_by_commands_as_people_read_it(rh, source):  # noqa: F811
     settings(rh.folder)
     source.close()
     (rh.folder / "app.db").rename(rh.folder / "away.db")
-    for command in (["status"], ["sync", "--timeout", "300"]):
-        told = rh.run(*command, "--config", "side.toml").stdout
+    for command, code in ((["status"], 0), (["sync", "--timeout", "300"], 1)):
+        told = rh.run(*command, "--config", "side.toml", code=code).stdout
         assert re.search(r"away for (less than 1 ms|[\d.]+ (ms|s))\b", told) and "No such file" in told, told
         assert not re.search(r"\d us\b| -1\b", told), told
     told = rh.run("query", "SELECT * FROM app.orders", "--freshness", "eventual", "--config", "side.toml", code=1).stderr
-    assert 'no such table: app.orders: nothing of source "app" is loaded yet' in told, told
+    assert re.search(r'source "app" is away since 20\d\d-\S+Z: .*No such file.*\[STALE ', told) and "no such table" not in told, told
 
 
 def test_a_source_that_is_away_is_why_its_tables_are(spawn, tmp_path, source):
@@ -76,7 +88,7 @@ def test_a_source_that_is_away_is_why_its_tables_are(spawn, tmp_path, source):
     engine = spawn()
     engine.open(None, config_file=settings(tmp_path), busy_timeout_ms=100)
     until(lambda: json.loads(engine.info())["sidecars"][0]["away"])
-    with pytest.raises(RheiError, match='no such table: app.orders: source "app" is away: .*No such file') as told:
+    with pytest.raises(RheiError, match=r'source "app" is away since 20\d\d-\S+Z: .*No such file') as told:
         engine.query("SELECT * FROM app.orders", freshness="eventual")
     assert told.value.name == "STALE"  # nobody knows which tables it has
     with pytest.raises(RheiError, match="no such table: orders") as told:

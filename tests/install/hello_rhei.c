@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <rhei/rhei.h>
+#include <rhei/rhei_async.h>
 #include <rhei/rhei_care.h>
 #include <rhei/rhei_doors.h>
 #include <rhei/rhei_native.h>

@@ -324,6 +324,37 @@ static void test_pieces_of_every_type(void **state)
     }
 }
 
+/* A server cuts a batch by the bytes of its messages: pieces of a union may not each have all of its members. */
+static void test_pieces_of_a_union_are_together_as_large_as_it(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowSchema schema, whole_schema;
+    struct ArrowArray column, batch;
+    struct ArrowArrayStream stream;
+    struct arrow_ipc_encoder *encoder = NULL;
+    struct arrow_ipc_message message;
+    make_column(NANOARROW_TYPE_DENSE_UNION, &schema, &column);
+    one_column(&schema, &column, &stream);
+    assert_int_equal(stream.get_schema(&stream, &whole_schema), 0);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    assert_int_equal(arrow_ipc_encoder_new(&whole_schema, ARROW_IPC_PLAIN, &encoder, &error), RHEI_OK);
+    assert_int_equal(arrow_ipc_encode_batch(encoder, &batch, &message, &error), RHEI_OK);
+    int64_t whole = message.body_len, together = 0, pieces = 5;
+    for (int64_t i = 0; i < pieces; i++) {
+        struct ArrowArray piece = batch;
+        piece.offset = i * 8;
+        piece.length = 8;
+        assert_int_equal(arrow_ipc_encode_batch(encoder, &piece, &message, &error), RHEI_OK);
+        together += message.body_len;
+    }
+    assert_true(together <= whole + pieces * 6 * 8); /* six buffers, each filled up to 8 bytes */
+    arrow_ipc_encoder_free(&encoder);
+    batch.release(&batch);
+    whole_schema.release(&whole_schema);
+    stream.release(&stream);
+}
+
 static void test_null_column(void **state)
 {
     (void)state;
@@ -580,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_rows_come_back),
         cmocka_unit_test(test_file_has_magic_and_footer),
         cmocka_unit_test(test_pieces_of_every_type),
+        cmocka_unit_test(test_pieces_of_a_union_are_together_as_large_as_it),
         cmocka_unit_test(test_null_column),
         cmocka_unit_test(test_types_that_can_not_be_written),
         cmocka_unit_test(test_failing_sink_ends_the_stream),

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -62,6 +64,39 @@ static void test_d5_a_library_that_is_absent_is_told_and_looked_for_again(void *
     assert_int_equal(base_library_load(&library, NULL), RHEI_OK);
 }
 
+static void assert_no_library(const char *bytes, size_t length, const char *word)
+{
+    static const char *const names[] = {"libc.so.6", NULL};
+    struct table table = {0};
+    struct base_library library = library_of(names, &table, 2);
+    struct rhei_error error = RHEI_ERROR_INIT;
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/rhei_no_library_%ld.so", (long)getpid());
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+    setenv("RHEI_TEST_LIBRARY", path, 1);
+    assert_int_equal(base_library_load(&library, &error), RHEI_UNSUPPORTED);
+    assert_int_equal(unlink(path), 0);
+    unsetenv("RHEI_TEST_LIBRARY");
+    assert_non_null(strstr(error.message, "which RHEI_TEST_LIBRARY names, can't be loaded"));
+    assert_non_null(strstr(error.message, word));
+}
+
+/* A text, and half a copy, which the loader would map beyond its end. */
+static void test_d5_a_file_that_is_no_library_is_told(void **state)
+{
+    static char half[4096];
+    (void)state;
+    assert_no_library("text", 4, "too short");
+    FILE *whole = fopen("/proc/self/exe", "rb");
+    assert_non_null(whole);
+    assert_int_equal(fread(half, sizeof half, 1, whole), 1);
+    assert_int_equal(fclose(whole), 0);
+    assert_no_library(half, sizeof half, "ends too early");
+}
+
 static void test_d5_a_library_without_a_function_is_told(void **state)
 {
     static const char *const names[] = {"libc.so.6", NULL};
@@ -71,6 +106,11 @@ static void test_d5_a_library_without_a_function_is_told(void **state)
     (void)state;
     assert_int_equal(base_library_load(&library, &error), RHEI_UNSUPPORTED);
     assert_string_equal(error.message, "libc has no function no_such_function_anywhere: it is too old");
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    setenv("RHEI_TEST_LIBRARY", "libm.so.6", 1); /* the one that was named is told of */
+    assert_int_equal(base_library_load(&library, &error), RHEI_UNSUPPORTED);
+    unsetenv("RHEI_TEST_LIBRARY");
+    assert_memory_equal(error.message, "libm.so.6 has no function ", 26);
 }
 
 int main(void)
@@ -78,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_name_that_is_there_fills_the_table),
         cmocka_unit_test(test_d5_a_library_that_is_absent_is_told_and_looked_for_again),
+        cmocka_unit_test(test_d5_a_file_that_is_no_library_is_told),
         cmocka_unit_test(test_d5_a_library_without_a_function_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

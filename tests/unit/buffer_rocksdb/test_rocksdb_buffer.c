@@ -183,6 +183,61 @@ static void test_a10_what_is_somebody_elses_is_left_alone(void **unused)
     assert_true(try_open(&config, &error) != RHEI_OK);
 }
 
+static size_t read_identity(const char *folder, char *text, size_t size)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/identity", folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t len = fread(text, 1, size - 1, file);
+    assert_int_equal(fclose(file), 0);
+    text[len] = '\0';
+    return len;
+}
+
+/* Whatever became of its bytes, the folder is refused as damaged, with what to do, and what is in it stays; but for a cut that leaves all but the check. */
+static void test_a10_a_damaged_identity_is_told_as_damage(void **unused)
+{
+    (void)unused;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const char *folder = fixture_folder();
+    struct rocksdb_buffer_config config = fixture_config(folder);
+    struct change_buffer *buffer = fixture_open(folder);
+    uint64_t id = rocksdb_buffer_id(buffer);
+    char whole[256], text[256], why[512];
+    fixture_append_rows(buffer, 1, 10, 10, 5);
+    buffer->ops->close(&buffer);
+    size_t len = read_identity(folder, whole, sizeof whole), lines = (size_t)(strstr(whole, "check ") - whole);
+    for (size_t at = 0; at < len; at++) {
+        memcpy(text, whole, len + 1);
+        text[at] = (char)(text[at] ^ (1 << (at % 7)));
+        write_file(folder, "identity", text);
+        assert_int_equal(try_open(&config, &error), RHEI_INVALID);
+        assert_non_null(strstr(error.message, "is damaged: the file \"identity\""));
+        assert_int_equal(rocksdb_buffer_peek(&config, why, sizeof why), 0);
+        assert_non_null(strstr(why, "is damaged"));
+    }
+    for (size_t at = 0; at < len; at++) {
+        memcpy(text, whole, len + 1);
+        text[at] = '\0';
+        write_file(folder, "identity", text);
+        bool readable = at == lines; /* as older programs wrote it */
+        assert_int_equal(try_open(&config, &error), readable ? RHEI_OK : RHEI_INVALID);
+        assert_true(readable || strstr(error.message, "is damaged") != NULL);
+    }
+    write_file(folder, "identity", whole);
+    buffer = fixture_open(folder);
+    assert_int_equal(rocksdb_buffer_id(buffer), id);
+    assert_int_equal(state_of(buffer).position, 10);
+    buffer->ops->close(&buffer);
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/identity", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(try_open(&config, &error), RHEI_INVALID);
+    assert_non_null(strstr(error.message, "is damaged"));
+    fixture_remove(folder);
+}
+
 static void test_a_buffer_set_aside_begins_anew_with_another_number(void **unused)
 {
     (void)unused;
@@ -585,6 +640,7 @@ int main(int count, char **words)
         cmocka_unit_test(test_a_long_commit_is_read_in_parts),
         cmocka_unit_test(test_a_folder_is_one_handles),
         cmocka_unit_test(test_a10_what_is_somebody_elses_is_left_alone),
+        cmocka_unit_test(test_a10_a_damaged_identity_is_told_as_damage),
         cmocka_unit_test(test_a_buffer_set_aside_begins_anew_with_another_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,43 @@ static void test_a_stamp_is_known_again_by_either_proof(void **state)
     assert_false(checkpoint_same_row(&both, &other) || checkpoint_same_row(&both, &others));
 }
 
+static void test_a10_a_packed_file_makes_a_format_that_older_versions_leave_alone(void **state)
+{
+    (void)state;
+    const uint64_t packed = CHECKPOINT_PACKED | 3;
+    struct base_buffer manifest = {0}, again = {0};
+    struct checkpoint_model model = {.tables = NULL};
+    struct checkpoint_head head = {
+        .kind = CHECKPOINT_BASE, .base = 5, .next_uid = 4, .stamp = {.file = "abc", .row = 9}};
+    char name[CHECKPOINT_NAME_BYTES];
+    uint64_t uid;
+    checkpoint_put_head(&manifest, &head);
+    checkpoint_put_table(&manifest, &definition);
+    checkpoint_put_segment(&manifest, 7, 2, 10, false);
+    checkpoint_put_segment(&manifest, 7, packed, 10, false);
+    put_dead(&manifest, packed, 5, 5);
+    checkpoint_put_end(&manifest);
+    assert_int_equal(manifest.data[8], 3);
+    assert_int_equal(checkpoint_apply(&model, manifest.data, manifest.len, NULL), RHEI_OK);
+    const struct checkpoint_segment *segment = model.tables->segments->next;
+    assert_true(segment->uid == packed && segment->dead[0] == 1 << 5);
+    checkpoint_blob_name(packed, name);
+    assert_string_equal(name, "s-0000000000000003.vortex");
+    assert_true(checkpoint_blob_uid(name, &uid) && uid == packed);
+    assert_true(checkpoint_blob_uid("s-0000000000000003.arrow", &uid) && uid == 3);
+    assert_false(checkpoint_blob_uid("s-0000000000000003.arrow.new", &uid));
+    head = (struct checkpoint_head){.base = 0};
+    const struct change_stamp stamp = {.file = "def", .row = 1, .also = 2};
+    assert_int_equal(checkpoint_put_again(&again, manifest.data, manifest.len, &head, &stamp, NULL), RHEI_OK);
+    assert_int_equal(again.data[8], 4);
+    checkpoint_model_reset(&model);
+    assert_int_equal(checkpoint_apply(&model, again.data, again.len, NULL), RHEI_OK);
+    assert_true(model.head.stamp.also == 2 && model.tables->segments->next->uid == packed);
+    checkpoint_model_reset(&model);
+    base_buffer_reset(&manifest);
+    base_buffer_reset(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_a_stamp_is_known_again_by_either_proof),
         cmocka_unit_test(test_a9_a_delta_whose_position_went_back_is_read),
         cmocka_unit_test(test_a10_each_turned_bit_and_each_cut_is_told),
+        cmocka_unit_test(test_a10_a_packed_file_makes_a_format_that_older_versions_leave_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

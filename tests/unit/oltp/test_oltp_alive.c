@@ -35,6 +35,8 @@ static void test_a8_every_handle_has_a_number_of_its_own(void **state)
         oltp_alive_drop(numbers[i]);
     assert_true(oltp_alive_is_gone(numbers[0]));
     assert_false(oltp_alive_is_gone(numbers[MANY - 1]));
+    assert_int_equal(oltp_alive_process(numbers[0]), getpid());
+    assert_int_equal(oltp_alive_process(numbers[MANY - 1]), 0);
     free(numbers);
 }
 
@@ -58,6 +60,7 @@ static void test_a8_a_process_that_ended_is_gone_before_its_parent_looks(void **
     assert_true(child > 0);
     close(ask[0]);
     assert_int_equal(read(ends[0], &number, sizeof number), sizeof number);
+    assert_int_equal(oltp_alive_process(number), child);
     assert_false(oltp_alive_is_gone(number));
     oltp_alive_drop(number); /* not ours: nothing happens */
     assert_false(oltp_alive_is_gone(number));

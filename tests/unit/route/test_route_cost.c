@@ -63,6 +63,11 @@ static const struct guess guesses[] = {
     {"SELECT count(*) FROM t o WHERE low > 3", 60000, 60000},
     {"SELECT c FROM \"odd name\" WHERE \"a b\" <= 6000", 5000, 7000},
     {"SELECT max(id) FROM t", 1, 1},
+    /* named with the schema, as the plan repeats it */
+    {"SELECT sum(r) FROM main.t", 60000, 60000},
+    {"SELECT sum(r) FROM Main.t WHERE id > 60000", 28000, 32000},
+    {"SELECT sum(r) FROM main.t WHERE main.t.id > 60000", 28000, 32000},
+    {"SELECT c FROM main.\"odd name\" WHERE \"a b\" <= 6000", 5000, 7000},
     /* as far as LIMIT wants */
     {"SELECT * FROM t LIMIT 20", 20, 20},
     {"SELECT * FROM t LIMIT 20 OFFSET 1000", 1020, 1020},

@@ -242,7 +242,7 @@ static rhei_status run_cycle(struct model *model)
     struct change_cycle cycle = {0};
     uint64_t token = 0, pruned = 0;
     if (model->awaited)
-        model->source->ops->awaited(model->source);
+        model->source->ops->awaited(model->source, false);
     model->error = (struct rhei_error)RHEI_ERROR_INIT;
     rhei_status status = model->source->ops->begin(model->source, lowest(model), &cycle, &token, &model->error);
     if (status != RHEI_OK)

@@ -13,6 +13,7 @@
 #include "base/base_memory.h"
 #include "source_postgres/postgres_catalog.h"
 #include "source_postgres/postgres_decode.h"
+#include "source_postgres/postgres_type.h"
 #include "tests/support/postgres_fixture.h"
 
 /* Messages as pgoutput made them. */
@@ -109,7 +110,7 @@ static rhei_status feed(struct postgres_queue *queue, const struct recording *re
     rhei_status status = RHEI_OK;
     for (size_t m = 0; m < recording->count && status == RHEI_OK; m++) {
         bool committed;
-        status = postgres_queue_put(queue, recording->bytes[m], recording->length[m], &committed, error);
+        status = postgres_queue_put(queue, recording->bytes[m], recording->length[m], 0, &committed, error);
     }
     return status;
 }
@@ -242,10 +243,11 @@ static void test_s2_large_transactions_go_to_a_file_and_come_back(void **state)
                 if (!postgres_message_read(large.bytes[m], large.length[m], false, &message))
                     continue; /* of a block: it has a transaction's number more */
                 begun = true;
-                assert_int_equal(postgres_queue_put(to, large.bytes[m], large.length[m], &committed, &error), RHEI_OK);
+                assert_int_equal(postgres_queue_put(to, large.bytes[m], large.length[m], 0, &committed, &error),
+                                 RHEI_OK);
             }
         static const char commit[] = "C\0\0\0\0\0\0\0\0\1\0\0\0\0\0\xff\xff\xff\0\0\0\0\0\0\0";
-        assert_int_equal(postgres_queue_put(to, commit, 26, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(to, commit, 26, 0, &committed, &error), RHEI_OK);
         assert_true(committed);
     }
     assert_true(plain.first->memory.len > 1 << 20);
@@ -287,7 +289,7 @@ static void test_s2_spoiled_bytes_are_an_error(void **state)
             memcpy(bytes, from->bytes[m], length);
             if (spoil && length > 0)
                 bytes[(seed >> 12) % length] = (char)(seed >> 56);
-            status = postgres_queue_put(&queue, bytes, length, &committed, &error);
+            status = postgres_queue_put(&queue, bytes, length, 0, &committed, &error);
             free(bytes);
         }
         refused += status != RHEI_OK;
@@ -313,17 +315,55 @@ static void test_s2_a_truncate_is_told_with_its_commit(void **state)
     postgres_queue_init(&queue, 1 << 20, NULL);
     for (int commits = 0; commits < 2; commits++) {
         bool committed = false;
-        assert_int_equal(postgres_queue_put(&queue, start, sizeof start - 1, &committed, &error), RHEI_OK);
-        assert_int_equal(postgres_queue_put(&queue, truncate, sizeof truncate - 1, &committed, &error), RHEI_OK);
-        assert_int_equal(postgres_queue_put(&queue, stop, sizeof stop - 1, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, start, sizeof start - 1, 0, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, truncate, sizeof truncate - 1, 0, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, stop, sizeof stop - 1, 0, &committed, &error), RHEI_OK);
         assert_int_equal(queue.truncated_count, 0);
         const char *end = commits ? commit : abort_all;
         size_t len = commits ? sizeof commit - 1 : sizeof abort_all - 1;
-        assert_int_equal(postgres_queue_put(&queue, end, len, &committed, &error), RHEI_OK);
+        assert_int_equal(postgres_queue_put(&queue, end, len, 0, &committed, &error), RHEI_OK);
         assert_int_equal(committed, commits);
         assert_int_equal(queue.truncated_count, commits);
     }
-    assert_int_equal(queue.truncated[0], 42);
+    assert_true(queue.truncated[0].relation == 42 && queue.truncated[0].xid == 7);
+    postgres_queue_reset(&queue);
+}
+
+/* Q5. ORIGIN comes behind a transaction's beginning, in a block without its number. */
+static void test_a9_what_the_server_received_has_the_time_when_it_was_told(void **state)
+{
+    (void)state;
+    static const char begin[] = "B\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\7", start[] = "S\0\0\0\7\1", stop[] = "E";
+    static const char origin[] = "O\0\0\0\0\0\0\0\1o";
+#define COMMIT_AT(end) "\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0" end "\0\0\0\0\0\0\0\5"
+    static const char own[] = "C" COMMIT_AT("\2"), received[] = "C" COMMIT_AT("\3"),
+                      streamed[] = "c\0\0\0\7" COMMIT_AT("\4");
+    const struct {
+        const char *bytes;
+        size_t length;
+        int64_t time_us;
+    } messages[] = {
+        {begin, sizeof begin - 1, 0},
+        {own, sizeof own - 1, POSTGRES_EPOCH_US + 5},
+        {begin, sizeof begin - 1, 0},
+        {origin, sizeof origin, 0},
+        {received, sizeof received - 1, 1000},
+        {start, sizeof start - 1, 0},
+        {origin, sizeof origin, 0},
+        {stop, sizeof stop - 1, 0},
+        {streamed, sizeof streamed - 1, 1000},
+    };
+    struct postgres_queue queue;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    postgres_queue_init(&queue, 1 << 20, NULL);
+    for (size_t m = 0; m < sizeof messages / sizeof *messages; m++) {
+        bool committed = false;
+        assert_int_equal(postgres_queue_put(&queue, messages[m].bytes, messages[m].length, 1000, &committed, &error),
+                         RHEI_OK);
+        assert_int_equal(committed, messages[m].time_us != 0);
+        if (committed)
+            assert_true(queue.last->time_us == messages[m].time_us && queue.last->stamp_us == POSTGRES_EPOCH_US + 5);
+    }
     postgres_queue_reset(&queue);
 }
 
@@ -335,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_s2_large_transactions_go_to_a_file_and_come_back),
         cmocka_unit_test(test_s2_spoiled_bytes_are_an_error),
         cmocka_unit_test(test_s2_a_truncate_is_told_with_its_commit),
+        cmocka_unit_test(test_a9_what_the_server_received_has_the_time_when_it_was_told),
     };
     return cmocka_run_group_tests(tests, make_recordings, drop_recordings);
 }

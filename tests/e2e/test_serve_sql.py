@@ -1,0 +1,335 @@
+"""POST /sql of rh serve: values both ways, JSON and Arrow, who may come in, what a browser can't be led to, limits, cut connections."""
+
+import base64
+import contextlib
+import http.client
+import json
+import pathlib
+import re
+import socket
+import sqlite3
+import threading
+
+import pyarrow as pa
+import pytest
+
+from foreign import connect
+from flight_door import have_door
+from rh_program import Program, rh  # noqa: F401 (a fixture)
+from serve_door import service, wait_for
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+pytestmark = pytest.mark.skipif(not have_door(), reason="librhei_flight isn't built: gRPC or libsodium is missing")
+SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+ARROW = "application/vnd.apache.arrow.stream"
+TOKEN = "a-long-secret-of-ones-own"
+
+
+class Asking:
+    """One connection, as a client of few words has it."""
+
+    def __init__(self, served, headers=None):
+        self.port = int(served.said(r"SQL on http://127\.0\.0\.1:(\d+)/sql\n").group(1))
+        self.headers = {"Content-Type": "application/json", **(headers or {})}
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def raw(self, body, headers=None, method="POST", path="/sql"):
+        headers = {name: value for name, value in {**self.headers, **(headers or {})}.items() if value is not None}
+        self.connection.request(method, path, body, headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def ask(self, sql, params=None, code=200, headers=None, **more):
+        body = {"sql": sql, **({} if params is None else {"params": params}), **more}
+        status, found, text = self.raw(json.dumps(body), headers)
+        assert status == code, (status, text)
+        self.found = found
+        return json.loads(text)
+
+    def rows(self, sql, *args, **more):
+        return self.ask(sql, *args, **more)["rows"]
+
+    def refused(self, code, words, *args, **more):
+        error = self.ask(*args, code=code, **more)["error"]
+        assert words in error["message"], error
+        return error
+
+
+def open_door(rh, *options, auth=("--no-auth",), **more):
+    return service(rh, "--db", "a.db", "--http", "0", *auth, *options, **more)
+
+
+def test_values_go_both_ways_as_they_are(rh):
+    with open_door(rh) as served:
+        door = Asking(served)
+        values = [None, 9007199254740993, -9223372036854775808, 0.1, 1e308, "", "\u00e4\U0001F600\0\"\\\n", "007", {"base64": ""}, {"base64": "AP8="}]
+        marks = ", ".join("?" for _ in values)
+        assert door.rows(f"SELECT {marks}", values) == [values]
+        assert door.rows("SELECT typeof(?), typeof(?), typeof(?)", [True, 1.0, "1"]) == [["integer", "real", "text"]]
+        assert door.rows("SELECT :b, @a, :b", {":b": "x", "@a": 2}) == [["x", 2, "x"]]
+        done = door.ask("INSERT INTO t (name, v) VALUES (?, ?)", ["x", 2.5])
+        assert (done["changes"], done["last_insert_rowid"], done["rows"]) == (1, 1, [])
+        done = door.ask("INSERT INTO t (name) VALUES ('y') RETURNING id, name")
+        assert (done["columns"], done["rows"]) == (["id", "name"], [[2, "y"]])
+        assert door.rows("SELECT 1, 1") == [[1, 1]]
+        with connect(rh.folder / "a.db") as reader:
+            assert reader.execute("SELECT name, v FROM t").fetchall() == [("x", 2.5), ("y", None)]
+
+
+def test_headers_tell_what_answered(rh):
+    with open_door(rh) as served:
+        served.built()
+        door = Asking(served)
+        door.ask("INSERT INTO t (name, v) VALUES ('x', 1.5)")
+        for sql, more, route in (("SELECT * FROM t WHERE id = 1", {}, "oltp"), ("SELECT name, sum(v) FROM t GROUP BY name", {"route": "olap"}, "olap")):
+            door.ask(sql, **more)
+            assert door.found["X-Rhei-Route"] == route and door.found["X-Rhei-Rule"]
+            assert int(door.found["X-Rhei-Position"]) >= 1 and int(door.found["X-Rhei-Age-Us"]) >= 0
+            status, headers, body = door.raw(json.dumps({"sql": sql, **more}), {"Accept": ARROW})
+            assert (status, headers["Content-Type"], headers["X-Rhei-Route"]) == (200, ARROW, route)
+            assert pa.ipc.open_stream(body).read_all().num_rows == 1
+        door.ask("SELECT count(*) FROM t", freshness="bounded:1000")
+        assert door.rows("EXPLAIN ROUTE SELECT 1")
+
+
+def test_d5_what_is_wrong_is_told(rh):
+    with open_door(rh) as served:
+        door = Asking(served)
+        assert door.refused(400, "no such table", "SELECT * FROM gone")["code"] == "SQL"
+        assert door.refused(409, "UNIQUE", "INSERT INTO t (id) VALUES (1), (1)")["code"] == "CONSTRAINT"
+        for sql in ("BEGIN", "COMMIT", "SAVEPOINT s"):
+            error = door.refused(400, "POST /sql has no sessions: send one statement, or use Flight SQL", sql)
+            assert error["code"] == "TRANSACTION" and "rhei_" not in error["message"], error
+        assert "rhei_" not in door.refused(400, "one by one", "SELECT 1; SELECT 2")["message"]
+        door.refused(400, "an array in it", "SELECT ?", [[1]])
+        door.refused(400, "is a BLOB", "SELECT ?", [{"base64": "A"}])
+        door.refused(400, "there is no \"sqll\"", "SELECT 1", sqll=1)
+        door.refused(400, "a route is auto, oltp or olap", "SELECT 1", route="x")
+        door.refused(400, "without a NUL", "SELECT 1\0; SELECT 2")
+        assert b"sql is there twice" in door.raw('{"sql": "SELECT 1", "sql": "SELECT 2"}')[2]
+        door.refused(400, "timeout_ms is a whole number", "SELECT 1", timeout_ms=0)
+        door.refused(504, "", SLOW, timeout_ms=50)
+        for sql in ("ATTACH 'b.db' AS b", "ATTACH ':memory:' AS b", "ATTACH '' AS b", "DETACH b"):
+            assert door.refused(400, "no ATTACH, no DETACH", sql)["code"] == "UNSUPPORTED"
+        for body in ("", "[]", "x", "{", "1", "{sql: 'SELECT 1'}", "\"x\"", "null"):
+            status, _, text = door.raw(body)
+            assert status == 400 and "isn't one object of JSON" in text.decode(), (body, text)
+        assert door.raw("{}")[0] == 400
+        for body in (b'{"sql": "SELECT \'\xff\'"}', b'{"sql": "SELECT ?", "params": ["\xed\xa0\x80"]}', b'{"sql": "SELECT 1", "\xc3": 1}'):
+            status, _, text = door.raw(body)
+            assert status == 400 and b"isn't UTF-8" in text, (body, text)
+        for text in (r"\ud800", r"\uDFFF", r"\ud83dx", r"\ud83d\u0041", r"\\\ud800", r"\ude00\ud83d"):
+            status, _, told = door.raw('{"sql": "SELECT ?", "params": ["%s"]}' % text)
+            assert status == 400 and b"half a character" in told, (text, told)
+        assert json.loads(door.raw(r'{"sql": "SELECT ?", "params": ["\ud83d\ude00 \\ud800"]}')[2])["rows"] == [["\U0001F600 \\ud800"]]
+        door.refused(400, "parameter 2 is a whole number beyond 64 bits", "SELECT ?, ?", [1, 1 << 63])
+        door.refused(400, "parameter 1 is a whole number beyond 64 bits", "SELECT ?", [-(1 << 63) - 1])
+        door.refused(400, "parameter \":n\" is a whole number beyond 64 bits", "SELECT :n", {":n": 10 ** 30})
+        assert door.rows("SELECT ?, ?", [(1 << 63) - 1, 1e20]) == [[(1 << 63) - 1, 1e20]]
+        assert door.rows("SELECT 1") == [[1]]
+    assert not (rh.folder / "b.db").exists()
+
+
+def test_d3_only_who_is_known_comes_in(rh):
+    (rh.folder / "token").write_text(TOKEN + "\n")
+    made = rh.run("serve", "--make-user", "ada", input="correct horse\n").stdout
+    reader = rh.run("serve", "--make-user", "bob", input="battery staple\n").stdout.strip()
+    (rh.folder / "users").write_text(made + reader + ":read_only,rows=2\n")
+    for name in ("token", "users"):
+        (rh.folder / name).chmod(0o600)
+
+    def basic(text):
+        return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+    with open_door(rh, auth=("--token-file", "token", "--users-file", "users")) as served:
+        nobody = Asking(served)
+        for headers in ({}, {"Authorization": "Bearer wrong-secret"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": "Bearer "},
+                        {"Authorization": TOKEN}, basic("ada:wrong"), basic("eve:correct horse"), basic("ada"), {"Authorization": "Basic !!"}):
+            error = nobody.refused(401, "isn't known", "INSERT INTO t (id) VALUES (9)", headers=headers)
+            assert error["sqlstate"] == "28000" and "Bearer" in nobody.found.get_all("WWW-Authenticate")
+        assert Asking(served, {"Authorization": f"Bearer {TOKEN}"}).ask("INSERT INTO t (name) VALUES ('x'), ('y'), ('z')")["changes"] == 3
+        assert Asking(served, basic("ada:correct horse")).rows("SELECT count(*) FROM t") == [[3]]
+        bob = Asking(served, basic("bob:battery staple"))
+        assert bob.rows("SELECT count(*) FROM t") == [[3]]
+        for sql in ("DELETE FROM t", "INSERT INTO t (name) VALUES ('b') RETURNING id", "/* x */ WITH a AS (SELECT 1) DELETE FROM t", "PRAGMA user_version = 3"):
+            assert bob.ask(sql, code=403)["error"]["code"] == "READ_ONLY"
+        assert bob.rows("SELECT id FROM t WHERE id <= 2") == [[1], [2]]
+        with pytest.raises(http.client.IncompleteRead):
+            bob.ask("SELECT id FROM t")  # three rows, of two
+        assert TOKEN not in served.log() and "horse" not in served.log()
+    with connect(rh.folder / "a.db") as found:
+        assert found.execute("SELECT count(*) FROM t").fetchone() == (3,)
+
+
+def test_d3_it_does_not_start_where_it_could_be_open(rh):
+    rh.run("exec", "--db", "a.db", "CREATE TABLE t (a)")
+    for options, words in ((["--http", "0"], "neither a token nor a user"),
+                           (["--http", "0.0.0.0:0", "--no-auth"], "isn't a loopback address"),
+                           (["--http", "[::]:0", "--no-auth"], "isn't a loopback address")):
+        done = rh.run("serve", "--db", "a.db", *options, code=1)
+        assert words in done.stderr and "CONFIG" in done.stderr, done.stderr
+    assert not list(rh.folder.glob("a.db-serve*"))
+
+
+def test_a_statement_has_its_line_in_the_log_without_the_values_of_its_parameters(rh):
+    with open_door(rh) as served:
+        door = Asking(served)
+        door.ask("INSERT INTO t (name) VALUES (?), (?)", ["s3cr3t", "x"])
+        sql = "SELECT id,\n 'a\"b' FROM t"
+        assert len(door.rows(sql)) == 2
+        door.raw(json.dumps({"sql": "SELECT id FROM t /* arrow */"}), {"Accept": ARROW})
+        door.ask("SELECT gone FROM t", code=400)
+        for status, rows, shown in (("OK", " rows=0", "INSERT INTO t (name) VALUES (?), (?)"), ("OK", " rows=2", "SELECT id,  'a\\\"b' FROM t"),
+                                    ("OK", " rows=2", "SELECT id FROM t /* arrow */"), ("SQL", "", "SELECT gone FROM t")):
+            served.logged(rf'http: user="[^"]*" peer=ipv4:127\.0\.0\.1:\d+ call=POST/sql status={status} ms=\d+\.\d{rows} sql="{re.escape(shown)}"\n')
+        assert "s3cr3t" not in served.log()
+
+
+def test_each_query_is_counted_once_by_the_engine_that_answered(rh):
+    with open_door(rh, "--metrics", "0") as served:
+        served.built()
+        door = Asking(served)
+
+        def counted():
+            found = dict(re.findall(r"^(rhei_\S+) (\S+)$", served.get("/metrics")[1], re.M))
+            oltp, olap = (int(float(found[f'rhei_query_routed_total{{target="{target}"}}'])) for target in ("oltp", "olap"))
+            assert oltp + olap == int(float(found["rhei_queries_total"]))
+            return oltp, olap, int(float(found["rhei_writes_total"]))
+
+        oltp, olap, writes = counted()
+        for sql, more, step in (("SELECT 1", {}, (1, 0, 0)), ("SELECT name, sum(v) FROM t GROUP BY 1", {"route": "olap"}, (0, 1, 0)),
+                                ("SELECT ?", {"params": [7]}, (1, 0, 0)), ("INSERT INTO t (name) VALUES ('x')", {}, (0, 0, 1)),
+                                ("EXPLAIN ROUTE SELECT sum(v) FROM t", {}, (0, 0, 0))):
+            door.ask(sql, **more)
+            oltp, olap, writes = oltp + step[0], olap + step[1], writes + step[2]
+            assert counted() == (oltp, olap, writes), sql
+
+
+def test_a_browser_cannot_be_led_to_ask(rh):
+    write = json.dumps({"sql": "INSERT INTO t (name) VALUES ('led')"})
+    with open_door(rh) as served:
+        door = Asking(served)
+        own = f"127.0.0.1:{door.port}"
+        for headers, code in (({"Host": "evil.example"}, 421), ({"Host": "localhost.evil.example"}, 421), ({"Host": "127.0.0.1.evil.example"}, 421),
+                              ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Origin": "http://127.0.0.1:1"}, 403),
+                              ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403),
+                              ({"Content-Type": "text/plain"}, 415), ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+                              ({"Content-Type": None}, 415), ({"Content-Type": "application/jsonx"}, 415)):
+            assert door.raw(write, headers)[0] == code, headers
+        assert door.raw(None, method="OPTIONS")[0] == 405 and door.raw(None, method="GET")[0] == 405
+        assert door.raw(write, path="/other")[0] == 404
+        assert door.rows("SELECT count(*) FROM t") == [[0]]
+        assert door.raw(write, {"Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json; charset=utf-8"})[0] == 200
+        assert door.raw(write, {"Host": "localhost"})[0] == 200
+
+
+def test_d4_sizes_and_times_have_limits(rh):
+    with open_door(rh, "--max-rows", "5") as served:
+        door = Asking(served)
+        status, _, text = door.raw(json.dumps({"sql": "SELECT 1 -- " + "x" * (1 << 20)}))
+        assert status == 413 and b"larger" in text
+        door = Asking(served)
+        many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i FROM n"
+        assert len(door.rows(many, [5])) == 5
+        for headers in ({}, {"Accept": ARROW}):
+            with pytest.raises(http.client.IncompleteRead):
+                Asking(served).raw(json.dumps({"sql": many, "params": [6]}), headers)
+
+
+def said(port, text):
+    """All that comes back to these bytes, up to the connection's end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
+        one.sendall(text)
+        return b"".join(iter(lambda: one.recv(65536), b""))
+
+
+def post(sql, version, *headers):
+    body = json.dumps({"sql": sql})
+    return "\r\n".join((f"POST /sql HTTP/{version}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers, "", body)).encode()
+
+
+def test_headers_that_two_could_read_in_two_ways_are_refused(rh):
+    with open_door(rh) as served:
+        port = Asking(served).port
+        for headers in (("Host: localhost", "Authorization: Bearer a", "Authorization: Bearer b"), ("Host: localhost:80x",), ("Host: localhost:80@evil.example",),
+                        ("Host: [::1]x",), ("Host: [::1",), ("Host: 127.0.0.1:1:2",)):
+            assert said(port, post("SELECT 1", "1.1", *headers)).startswith(b"HTTP/1.1 400 "), headers
+        for host in ("localhost", f"localhost:{port}", "[::1]:1", "[::1]", "127.0.0.1:"):
+            assert said(port, post("SELECT 1", "1.1", f"Host: {host}", "Connection: close")).startswith(b"HTTP/1.1 200 "), host
+
+
+def test_a_client_of_http_1_0_gets_no_chunks(rh):
+    with open_door(rh, "--max-rows", "5") as served:
+        port = Asking(served).port
+        head, body = said(port, post("SELECT 'x'", "1.0", "Host: localhost", "Connection: keep-alive")).split(b"\r\n\r\n", 1)
+        assert b"chunked" not in head and b"Connection: close" in head and json.loads(body)["rows"] == [["x"]]
+        with pytest.raises(ConnectionResetError):  # what has no end that could be missed isn't taken for whole
+            said(port, post("SELECT value FROM json_each('[1,2,3,4,5,6]')", "1.0", "Host: localhost"))
+
+
+def test_what_runs_at_the_end_is_told_that_it_was_ended(rh):
+    with open_door(rh, "--drain", "100") as served:
+        door = Asking(served)
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(door.raw(json.dumps({"sql": "INSERT INTO t (v) " + SLOW}))))
+        asking.start()
+
+        def runs():  # it has the file's lock
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            other.execute("ROLLBACK")
+            return False
+
+        with contextlib.closing(sqlite3.connect(rh.folder / "a.db", timeout=0, isolation_level=None)) as other:
+            wait_for(runs, "the statement")
+        served.stop()
+        asking.join(60)
+        assert answers and answers[0][0] == 503 and json.loads(answers[0][2])["error"]["code"] == "CANCELLED"
+
+
+def test_q5_a_client_that_leaves_ends_its_statement(rh):
+    with open_door(rh) as served:
+        door = Asking(served)
+        body = json.dumps({"sql": SLOW}).encode()
+        with socket.create_connection(("127.0.0.1", door.port)) as left:
+            left.sendall(b"POST /sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+        def ended():
+            values = {one["name"]: one["value"] for one in served.ask()["metrics"]}
+            return values["rhei_cancelled_total"] + values["rhei_errors_total"] >= 1
+
+        wait_for(ended, "the end of the statement")
+        assert door.rows("SELECT 1") == [[1]]
+
+
+def test_a_large_result_streams_and_the_end_has_a_bound(rh):
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i, 'row ' || i FROM n"
+    with open_door(rh, "--drain", "100") as served:
+        door = Asking(served)
+        rows = door.rows(many)
+        assert len(rows) == 200000 and rows[-1] == [200000, "row 200000"]
+        status, _, body = door.raw(json.dumps({"sql": many}), {"Accept": ARROW})
+        assert status == 200 and pa.ipc.open_stream(body).read_all().num_rows == 200000
+        endless = threading.Thread(target=lambda: pytest.raises(Exception, Asking(served).ask, SLOW))
+        endless.start()
+        served.stop()
+        endless.join(60)
+        assert not endless.is_alive()
+
+
+def test_the_page_of_the_guide_is_run_as_it_stands(rh, build):
+    page = (ROOT / "docs" / "guide" / "sql-over-http.md").read_text()
+    lines = re.findall(r"^    (build/.*|printf.*|curl .*)$", page, re.M)
+    serves = next(line for line in lines if " serve " in line).split()
+    asks = [line for line in lines if line.startswith("curl")]
+    (rh.folder / "build").symlink_to(build)
+    shell = Program("sh", rh.folder)
+    shell.run("-ec", "\n".join(lines[:lines.index(" ".join(serves))]))
+    with service(rh, *["0" if word == "127.0.0.1:8080" else word for word in serves[2:]], schema=None) as served:
+        port = Asking(served).port
+        told = [shell.run("-ec", line.replace(":8080", f":{port}"), text=False).stdout for line in asks]
+    answers = re.findall(r"It answers `([^`]*)`", page)
+    assert [one.decode().strip() for one in told[:2]] == answers and len(answers) == 2
+    assert pa.ipc.open_stream(told[2]).read_all().to_pydict() == {"customer": ["Ada"], "total": [9.5]}
