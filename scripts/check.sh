@@ -4,7 +4,7 @@
 #
 #   scripts/check.sh            all
 #   scripts/check.sh NAME...    some of: format layers circles invariants mutants text promises warnings
-#                               symbols install docs sanitizers threads system_sqlite
+#                               symbols abi install sbom image service docs sanitizers threads system_sqlite packages
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -68,8 +68,17 @@ check_symbols() {
     local foreign
     foreign=$(nm -D --defined-only "$build_folder/src/librhei.so" | awk '{ print $3 }' | grep -v '^rhei_' || true)
     [ -z "$foreign" ] || { echo "librhei.so exports more than rhei_*: $foreign"; return 1; }
+    foreign=$(nm -D --defined-only "$build_folder/src/adbc/librhei_adbc.so" | awk '{ print $3 }' | grep -v '^AdbcDriverInit$' || true)
+    [ -z "$foreign" ] || { echo "librhei_adbc.so exports more than AdbcDriverInit: $foreign"; return 1; }
     foreign=$(nm -g --defined-only "$build_folder/src/librhei.a" | awk 'NF == 3 { print $3 }' | grep -v '^rhei_' || true)
     [ -z "$foreign" ] || { echo "librhei.a exports more than rhei_*: $foreign"; return 1; }
+}
+
+# A program that was linked with the last release runs with this library.
+check_abi() {
+    parse_variant
+    build
+    "$python" scripts/abi.py "$build_folder"
 }
 
 # The installed library as somebody else's program sees it: C and C++, shared and static.
@@ -103,10 +112,63 @@ check_install() {
             return 1
         }
     done
+    # the driver by its manifest, whose library is found beside it
+    sed -i "s|= \"/usr/local|= \"$prefix|" "$prefix/etc/adbc/drivers/rhei.toml" || return 1
+    env -u LD_LIBRARY_PATH ADBC_DRIVER_PATH="$prefix/etc/adbc/drivers" "$python" - "$work/adbc.db" <<'PYTHON' || {
+import sys
+import adbc_driver_manager.dbapi as dbapi
+with dbapi.connect(driver="rhei", db_kwargs={"uri": sys.argv[1]}) as connection, connection.cursor() as cursor:
+    cursor.execute("SELECT 1")
+    assert cursor.fetchone() == (1,)
+PYTHON
+        echo "the installed ADBC driver isn't found by its manifest"
+        return 1
+    }
     env -u LD_LIBRARY_PATH "$prefix/bin/rh" query --db :memory: "SELECT 1" >"$work/rh.log" || {
         echo "the installed rh doesn't run in a prefix of one's own"
         return 1
     }
+}
+
+# The Debian packages, in bare roots of Debian 12 and 13; builds what they are made of, and is asked for by name.
+check_packages() {
+    command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
+    [ "$(id -u)" -eq 0 ] || die "only root may enter a bare root"
+    scripts/deb.sh "$work/packages" || return 1
+    RHEI_PACKAGES=$work/packages "$python" -m pytest -q -p no:cacheprovider tests/packages
+}
+
+# What is bundled is told whole, in words of CycloneDX.
+check_sbom() {
+    python3 scripts/sbom.py library >"$work/rhei.cdx.json" && python3 scripts/sbom.py plugin >"$work/plugin.cdx.json" || return 1
+    "$(scripts/venv.sh checks)" - "$work"/*.cdx.json <<'PYTHON'
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+for path in sys.argv[1:]:
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(path).read())
+    if found:
+        sys.exit(f"{path}: {found}")
+PYTHON
+}
+
+# The image can't be built where no engine of containers runs; what hadolint knows of mistakes isn't in it.
+check_image() {
+    local checks
+    checks=$(dirname "$(scripts/venv.sh checks)")
+    "$checks/hadolint" packaging/image/Dockerfile || return 1
+    command -v docker-compose >/dev/null || { echo "warning: the compose file isn't looked at, since docker-compose is missing"; return 0; }
+    docker-compose -f packaging/image/compose.yaml config --quiet
+}
+
+# As far as systemd says offline: that it understands the unit, and how much is open to it.
+check_service() {
+    command -v systemd-analyze >/dev/null || { echo "warning: rhei.service isn't looked at, since systemd-analyze is missing"; return 0; }
+    local unit=$work/rhei.service found
+    sed 's|=/usr/bin/rh |=/bin/true |; /^Documentation=/d' packaging/systemd/rhei.service >"$unit"
+    found=$(systemd-analyze verify --recursive-errors=no "$unit" 2>&1 | grep rhei || :)
+    [ -z "$found" ] || { echo "$found"; return 1; }
+    systemd-analyze security --offline=yes --threshold=20 --no-pager packaging/systemd/rhei.service >"$work/security" || { cat "$work/security"; return 1; }
 }
 
 check_docs() {
@@ -123,7 +185,7 @@ check_threads() {
 }
 
 names=("$@")
-[ $# -gt 0 ] || names=(format layers circles invariants mutants text promises warnings symbols install docs sanitizers)
+[ $# -gt 0 ] || names=(format layers circles invariants mutants text promises warnings symbols abi install sbom image service docs sanitizers)
 failed=()
 for name in "${names[@]}"; do
     declare -F "check_$name" >/dev/null || die "there is no check named $name"

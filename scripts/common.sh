@@ -8,6 +8,17 @@ die() {
     exit 1
 }
 
+# Ends with 3, and a line that says why, where this machine has no Go for the module in a folder; Debian 12's is too old for all of them.
+need_go() { # folder, and what is done with it
+    local wanted
+    wanted=$(sed -n 's/^go 1\.\([0-9]*\).*/\1/p' "$1/go.mod")
+    GOTOOLCHAIN=local go env GOVERSION 2>/dev/null |
+        awk -v wanted="$wanted" '{ sub(/^go/, ""); split($0, v, "."); exit !(NR == 1 && (v[1] > 1 || v[2] >= wanted)) } END { exit NR == 0 }' || {
+        echo "Go 1.$wanted or later is missing, which $2: install it (https://go.dev/dl) and run ./dev setup again" >&2
+        exit 3
+    }
+}
+
 # Takes the variant options off the front; sets build_folder, meson_options, compiler and `rest`.
 parse_variant() {
     build_folder=${RHEI_BUILD:-build}
@@ -17,8 +28,8 @@ parse_variant() {
     local word
     for word in "$@"; do
         case $word in
-        --asan) meson_options+=(-Doptimization=2 -Db_sanitize=address,undefined -Db_lundef=false -Dbench=false) ;;
-        --tsan) meson_options+=(-Doptimization=2 -Db_sanitize=thread -Db_lundef=false -Dbench=false) ;;
+        --asan) meson_options+=(-Doptimization=2 -Db_sanitize=address,undefined -Db_lundef=false -Dbench=false -Dpython=false) ;;
+        --tsan) meson_options+=(-Doptimization=2 -Db_sanitize=thread -Db_lundef=false -Dbench=false -Dpython=false) ;;
         --clang) compiler=clang-14 ;;
         --system-sqlite) meson_options+=(-Dsqlite=system -Dbench=false) ;;
         --release) meson_options+=(--buildtype=release -Db_lto=false) ;;
@@ -33,7 +44,7 @@ parse_variant() {
     case $build_folder in /*) ;; *) build_folder=$PWD/$build_folder ;; esac
 }
 
-# Configures once, compiles, and says little unless something is wrong. One build at a time per folder.
+# Configures once, compiles (all, or the targets that are named), and says little unless something is wrong. One build at a time per folder.
 build() {
     mkdir -p "$(dirname "$build_folder")"
     exec 6>"$cache/lock-build-$(cksum <<<"$build_folder" | cut -d' ' -f1)"
@@ -43,7 +54,7 @@ build() {
     : >"$log"
     watch_log "$log" build_line 6>&- &
     watcher=$!
-    NINJA_STATUS='[%f/%t] ' ninja -C "$build_folder" -j "$(jobs_count)" >>"$log" 2>&1 || {
+    NINJA_STATUS='[%f/%t] ' ninja -C "$build_folder" -j "$(jobs_count)" "$@" >>"$log" 2>&1 || {
         end_watch "$watcher"
         grep -vE '^(ninja: Entering|\[[0-9]+/[0-9]+\] )' "$log" >&2 || :
         die "the build failed; the compiler's own words are above"
@@ -118,7 +129,7 @@ uses_missing_packages() {
     local folder
     while read -r folder; do
         [ -d "$folder" ] || return 0
-    done < <(grep -oE '[^ ="]*/deps/(nanoarrow|sqlite|libduckdb-sys|node-bindings[^/ ]*)-[^/ ]*' "$build_folder/build.ninja" | sed 's/^-isystem//' | grep '^/' | sort -u)
+    done < <(grep -oE '[^ ="]*/deps/(adbc_driver_manager|nanoarrow|sqlite|libduckdb-sys|node-bindings[^/ ]*)-[^/ ]*' "$build_folder/build.ninja" | sed 's/^-isystem//' | grep '^/' | sort -u)
     return 1
 }
 
@@ -128,5 +139,5 @@ jobs_count() {
 
 c_files() {
     git ls-files --cached --others --exclude-standard -- 'src/*.[ch]' 'include/*.h' 'tools/*.[ch]' 'tests/*.[ch]' \
-        'bench/*.[ch]' 'plugins/*.[ch]' | while read -r file; do [ ! -e "$file" ] || echo "$file"; done
+        'bench/*.[ch]' 'plugins/*.[ch]' 'python/*.[ch]' 'examples/*.[ch]' | while read -r file; do [ ! -e "$file" ] || echo "$file"; done
 }

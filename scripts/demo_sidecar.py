@@ -55,7 +55,7 @@ def tell(server, program, seconds, scale, rate):
     config.write_text(f'[sidecar]\nname = "bank"\nsource_type = "postgres"\nmode = "logical"\n'
                       f'source_path = "host=127.0.0.1 port={server.port} user=rhei dbname=postgres"\n')
     print(f"Somebody's database: PostgreSQL {server.version}, {scale * 100000:,} accounts of pgbench, four clients writing for "
-          f"{seconds} seconds, {rate:,} transactions in each.\nA role that reads, and a publication; nothing else was done to it:\n{PREPARE}", flush=True)
+          f"{seconds} seconds, {rate:,} transactions in each.\npgbench's history gets a key, as any table needs that is followed row by row; then a role that reads, and a publication. That is all:\n{PREPARE}", flush=True)
     load = pgbench(server, "-n", "-c", "4", "-T", str(seconds), "-R", str(rate))
     try:
         demo = subprocess.Popen([program, config], stdin=subprocess.PIPE, text=True)

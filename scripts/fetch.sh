@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings the pinned packages of deps/pins.txt into the cache, each checked by hash, and tells where they are.
 #
-#   scripts/fetch.sh GROUP...        fetch what is missing of these groups (core, tests, demo, bench, peer)
+#   scripts/fetch.sh GROUP...        fetch what is missing of these groups (core, tests, demo, bench, peer, datafusion)
 #   scripts/fetch.sh --clients GROUP...   print the clients (npm, cargo, pip, maven) that what is missing needs, one a line
 #   scripts/fetch.sh --path NAME     print the folder of one package, fetching it if it is missing
 #   scripts/fetch.sh --paths GROUP   print the folders of a group's packages, one a line, fetching what is missing
@@ -181,7 +181,7 @@ case ${1:-} in
         folder_of "$name"
     done < <(awk -v g="$2" '$1 == "package" && $2 == g { print $4 }' "$pins")
     ;;
-core | tests | demo | bench | peer)
+core | tests | demo | bench | peer | datafusion)
     for group in "$@"; do
         fetch_where "\$2 == \"$group\""
     done

@@ -107,7 +107,7 @@ def end_to_end_tests(build, arguments):
     with tempfile.TemporaryDirectory() as work:
         report = pathlib.Path(work) / "report.xml"
         command = [sys.executable, "-m", "pytest", str(folder), "-p", "no:cacheprovider", f"--junitxml={report}",
-                   "-q", "--timeout=300", "-n", str(arguments.jobs if arguments.jobs > 1 else 0)]
+                   "-q", "--timeout=300", "--durations=20", "-n", str(arguments.jobs if arguments.jobs > 1 else 0)]
         if arguments.k:
             command += ["-k", arguments.k]
         if arguments.verbose:

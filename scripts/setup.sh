@@ -21,7 +21,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#groups[@]} -gt 0 ] || groups=(core tests demo bench)
+whole=
+[ ${#groups[@]} -gt 0 ] || { whole=yes; groups=(core tests demo bench); }
 
 missing_packages() { # packages
     local installed package
@@ -102,3 +103,10 @@ fi
 scripts/fetch.sh "${groups[@]}"
 [ -z "$with" ] || scripts/plugin.sh
 scripts/venv.sh >/dev/null
+# of checks that not every build runs
+[ -z "$whole" ] || scripts/venv.sh checks >/dev/null
+# Debian 12's Go is too old for these, so a machine without another one goes without
+if [[ " ${groups[*]} " == *" tests "* ]]; then
+    scripts/gofakes3.sh >/dev/null || { [ $? -eq 3 ] && echo "rhei: the tests of stores in a bucket will be skipped" >&2; }
+    scripts/go_clients.sh >/dev/null || { [ $? -eq 3 ] && echo "rhei: the tests of Go's ADBC drivers will be skipped" >&2; }
+fi

@@ -3,6 +3,7 @@
 #
 #   scripts/venv.sh --bare     only pip in it
 #   scripts/venv.sh            with the packages of deps/requirements.txt, by hash
+#   scripts/venv.sh SET        with those of deps/requirements-SET.txt
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +18,7 @@ if [ "${1:-}" = --bare ]; then
     wanted=
     name=venv-bare
 else
-    wanted=$root/deps/requirements.txt
+    wanted=$root/deps/requirements${1:+-$1}.txt
     name=venv-$(sha256sum "$wanted" | cut -c1-12)
 fi
 folder=$cache/$name
@@ -32,9 +33,9 @@ if [ ! -e "$folder/ready" ]; then
         python3 -m venv "$folder" >"$cache/$name.log" 2>&1 </dev/null ||
             die "python3 -m venv failed: install python3-venv (apt-get install python3-venv) and run ./dev setup again; its own words are in $cache/$name.log"
         if [ -n "$wanted" ]; then
-            echo "rhei: fetching the Python test packages with pip" >&2
+            echo "rhei: fetching the Python packages of ${wanted#"$root"/} with pip" >&2
             "$folder/bin/python" -m pip install --require-hashes --only-binary :all: -r "$wanted" >"$cache/$name.log" 2>&1 </dev/null ||
-                die "pip could not download the packages of deps/requirements.txt: check that this machine reaches its package registry (the first set-up needs it) and run ./dev setup again; pip's own words are in $cache/$name.log"
+                die "pip could not download the packages of ${wanted#"$root"/}: check that this machine reaches its package registry (the first set-up needs it) and run ./dev setup again; pip's own words are in $cache/$name.log"
         fi
         rm -f "$cache/$name.log"
         : >"$folder/ready"
