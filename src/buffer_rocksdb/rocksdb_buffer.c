@@ -333,8 +333,10 @@ static rhei_status clear_all(struct rocks_buffer *buffer, struct rhei_error *err
     struct rocks_record record = {.number = buffer->state.last, .position = INT64_MAX, .total = buffer->total};
     struct base_buffer bytes = {0};
     rocks_put_record(&bytes, &record);
-    if (bytes.failed)
+    if (bytes.failed) {
+        base_buffer_reset(&bytes);
         return error_no_memory(error);
+    }
     static const char first = ROCKS_KEY_COMMIT, behind = ROCKS_KEY_PRUNED; /* every kind but the pruned record's */
     struct rocks_key key = rocks_key_one(ROCKS_KEY_PRUNED, 0);
     rocksdb_writebatch_t *batch = api->writebatch_create();

@@ -265,8 +265,10 @@ rhei_status capture_folder_of_history(struct oltp *oltp, const char *path, char 
                    "SELECT name FROM main._rhei_consumers WHERE " CAPTURE_IS_FOLDER " AND abs(keep_ms) >= %" PRId64
                    " AND ?2 = 0 ORDER BY name = ?1 DESC, seen_ms DESC LIMIT 1",
                    FOLDER_FOREVER_MS);
-    if (own.failed)
+    if (own.failed) {
+        base_buffer_reset(&own);
         return error_no_memory(error);
+    }
     rhei_status status = folder_list(oltp, sql, own.data, 0, &names, error);
     if (status == RHEI_OK && names.len > 0) {
         *is_known = strcmp(names.data, own.data) == 0;

@@ -155,8 +155,10 @@ static rhei_status gathered_metadata(const struct changes_gathered *gathered, ch
 {
     struct base_buffer number = {0};
     base_buffer_format(&number, "%u", gathered->table.id);
-    if (number.failed)
+    if (number.failed) {
+        base_buffer_reset(&number);
         return error_no_memory(error);
+    }
     struct arrow_pair pairs[] = {{"rhei.table", gathered->table.name}, {"rhei.table_number", number.data}};
     rhei_status status = arrow_metadata_encode(NULL, pairs, 2, metadata, NULL, error);
     base_buffer_reset(&number);

@@ -576,8 +576,10 @@ static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_
     base_buffer_format(&sql, " ORDER BY 1 DESC LIMIT 1 OFFSET %zu", above); /* as the pages compare */
     base_arena_clear(&reader->arena);
     *value = (struct rhei_value){0};
-    if (sql.failed)
+    if (sql.failed) {
+        base_buffer_reset(&sql);
         return error_no_memory(error);
+    }
     int code = sqlite3_prepare_v2(reader->connection->db, sql.data, -1, &stmt, NULL);
     base_buffer_reset(&sql);
     if (code == SQLITE_OK)

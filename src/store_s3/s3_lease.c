@@ -157,8 +157,10 @@ static rhei_status put_lease(struct store_s3 *store, const char *etag, bool is_f
     struct base_buffer text = {0};
     int64_t now_ns = base_now_ns(), now_ms = base_wall_ms();
     write_lease(lease, is_free, &text);
-    if (text.failed)
+    if (text.failed) {
+        base_buffer_reset(&text);
         return error_no_memory(error);
+    }
     struct s3_request request = {
         .method = "PUT", .what = "write", .name = S3_LEASE, .body = text.data, .body_len = text.len, .last = is_free};
     s3_request_header(&request, etag == NULL ? "if-none-match" : "if-match", etag == NULL ? "*" : etag);

@@ -42,8 +42,10 @@ static rhei_status choose_endpoint(const struct store_s3_config *config, struct 
     const char *wanted = config->endpoint != NULL ? config->endpoint : site->profile.endpoint;
     struct base_buffer amazon = {0}, endpoint = {0}, host = {0};
     base_buffer_format(&amazon, "https://s3.%s.amazonaws.com%s", region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
-    if (amazon.failed)
+    if (amazon.failed) {
+        base_buffer_reset(&amazon);
         return error_no_memory(error);
+    }
     site->by_path = config->style == STORE_S3_STYLE_PATH ||
                     (config->style == STORE_S3_STYLE_AUTO && (wanted != NULL || strchr(site->bucket, '.') != NULL));
     wanted = wanted == NULL ? amazon.data : wanted;
