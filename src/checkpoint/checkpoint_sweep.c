@@ -3,15 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base_buffer.h"
+#include "base/base_error.h"
 #include "base/base_memory.h"
 #include "checkpoint_files.h"
 #include "checkpoint_internal.h"
+
+/* Few enough that a writer who lost the store in between took away no more than these, which nobody names. */
+enum { SWEPT_AT_ONCE = 16 };
 
 struct sweep {
     const struct checkpoint *checkpoint;
     uint64_t *uids; /* sorted: of the blobs that count */
     size_t count;
     struct checkpoint_files *files;
+    struct base_buffer names; /* of those that go, each with its NUL */
 };
 
 static int compare_uids(const void *a, const void *b)
@@ -33,9 +39,24 @@ static rhei_status sweep_one(void *context, const char *name, uint64_t size, str
         (bsearch(&uid, sweep->uids, sweep->count, sizeof *sweep->uids, compare_uids) != NULL ||
          checkpoint_files_has(sweep->files, uid)))
         return RHEI_OK; /* one that counts; or a snapshot still reads it: it goes after a later manifest, or at the next opening */
+    base_buffer_append(&sweep->names, name, strlen(name) + 1);
+    return sweep->names.failed ? error_no_memory(error) : RHEI_OK;
+}
+
+/* What was listed before memory ran out, or the store went away, goes all the same: it is nobody's. */
+static void remove_listed(const struct sweep *sweep)
+{
     struct blob_store *store = sweep->checkpoint->config.store;
-    checkpoint_fault(sweep->checkpoint, "checkpoint.sweeping");
-    return store->ops->remove(store, name, error);
+    size_t most = store->ops->remove_all != NULL ? SWEPT_AT_ONCE : 1, at = 0;
+    rhei_status status = RHEI_OK;
+    while (status == RHEI_OK && at < sweep->names.len) {
+        const char *names[SWEPT_AT_ONCE];
+        size_t count = 0;
+        for (; count < most && at < sweep->names.len; at += strlen(sweep->names.data + at) + 1)
+            names[count++] = sweep->names.data + at;
+        checkpoint_fault(sweep->checkpoint, "checkpoint.sweeping");
+        status = blob_store_remove(store, names, count, NULL);
+    }
 }
 
 void checkpoint_sweep(struct checkpoint *checkpoint)
@@ -54,6 +75,8 @@ void checkpoint_sweep(struct checkpoint *checkpoint)
                 sweep.uids[sweep.count++] = checkpoint->set.tables[t].segments[s].uid;
     qsort(sweep.uids, sweep.count, sizeof *sweep.uids, compare_uids);
     (void)store->ops->list(store, sweep_one, &sweep, NULL);
+    remove_listed(&sweep);
+    base_buffer_reset(&sweep.names);
     base_free(sweep.uids);
     checkpoint_fault(checkpoint, "checkpoint.swept");
 }

@@ -74,6 +74,9 @@ struct blob_store_ops {
                         void *context, struct rhei_error *error);
     /* RHEI_OK also where there is no such blob. Durable only with the next put or manifest_swap. */
     rhei_status (*remove)(struct blob_store *store, const char *name, struct rhei_error *error);
+    /* As remove, of several asked for side by side; the first that failed is told, and the others are removed. NULL: one by one (blob_store_remove). */
+    rhei_status (*remove_all)(struct blob_store *store, const char *const *names, size_t count,
+                              struct rhei_error *error);
 
     /*
      * Takes a damaged blob (name NULL: the manifest) out of sight of every other call, and keeps its bytes for people to look at. RHEI_OK also
@@ -134,6 +137,19 @@ static inline void blob_store_tails(struct blob_store *store, struct blob_tail *
         tail->status = store->ops->get(store, tail->name, tail->is_part ? tail->offset : tail->size - tail->len,
                                        tail->bytes, tail->len, &tail->error);
     }
+}
+
+static inline rhei_status blob_store_remove(struct blob_store *store, const char *const *names, size_t count,
+                                            struct rhei_error *error)
+{
+    if (store->ops->remove_all != NULL)
+        return store->ops->remove_all(store, names, count, error);
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < count; i++) {
+        rhei_status one = store->ops->remove(store, names[i], status == RHEI_OK ? error : NULL);
+        status = status == RHEI_OK ? one : status;
+    }
+    return status;
 }
 
 #endif

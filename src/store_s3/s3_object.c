@@ -142,13 +142,38 @@ rhei_status s3_object_list(struct store_s3 *store, const char *begin, bool surel
 
 /* ---- One. -------------------------------------------------------------------------------------------------------- */
 
+/* `request` is answered; resets it. */
+static rhei_status removed(struct s3_request *request, struct rhei_error *error)
+{
+    bool gone = request->status == RHEI_OK || (request->http == 404 && !request->no_bucket);
+    s3_request_reset(request);
+    return gone ? RHEI_OK : s3_request_failed(request, error);
+}
+
 rhei_status s3_object_remove(struct store_s3 *store, const char *name, struct rhei_error *error)
 {
     struct s3_request request = {.method = "DELETE", .what = "remove", .name = name};
-    rhei_status status = s3_client_run(store->client, &request, 1, NULL);
-    bool gone = status == RHEI_OK || (request.http == 404 && !request.no_bucket);
-    s3_request_reset(&request);
-    return gone ? RHEI_OK : s3_request_failed(&request, error);
+    (void)s3_client_run(store->client, &request, 1, NULL);
+    return removed(&request, error);
+}
+
+rhei_status s3_objects_remove(struct store_s3 *store, char (*names)[S3_NAME_MAX], size_t count,
+                              struct rhei_error *error)
+{
+    struct s3_request *requests = base_alloc_zero(count + 1, sizeof *requests);
+    if (requests == NULL)
+        return error_no_memory(error);
+    for (size_t i = 0; i < count; i++)
+        requests[i] = (struct s3_request){.method = "DELETE", .what = "remove", .name = names[i]};
+    if (count > 0)
+        (void)s3_client_run(store->client, requests, count, NULL);
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < count; i++) {
+        rhei_status one = removed(&requests[i], status == RHEI_OK ? error : NULL);
+        status = status == RHEI_OK ? one : status;
+    }
+    base_free(requests);
+    return status;
 }
 
 rhei_status s3_object_copy(struct store_s3 *store, const char *from, const char *to, struct rhei_error *error)

@@ -62,6 +62,9 @@ rhei_status s3_object_list(struct store_s3 *store, const char *begin, bool surel
                            void *context, int64_t *now, struct rhei_error *error);
 /* RHEI_OK also where there is none. */
 rhei_status s3_object_remove(struct store_s3 *store, const char *name, struct rhei_error *error);
+/* Side by side; the first that failed is told. */
+rhei_status s3_objects_remove(struct store_s3 *store, char (*names)[S3_NAME_MAX], size_t count,
+                              struct rhei_error *error);
 /* Replaces what has the other name. RHEI_NOT_FOUND. */
 rhei_status s3_object_copy(struct store_s3 *store, const char *from, const char *to, struct rhei_error *error);
 rhei_status s3_object_size(struct store_s3 *store, const char *name, uint64_t *size, struct rhei_error *error);

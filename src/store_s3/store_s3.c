@@ -105,15 +105,26 @@ static rhei_status bucket_list(struct blob_store *base,
     return s3_object_list(self(base), S3_BLOB_PREFIX, false, take_blob, &taking, NULL, error);
 }
 
-static rhei_status bucket_remove(struct blob_store *base, const char *name, struct rhei_error *error)
+static rhei_status bucket_remove_all(struct blob_store *base, const char *const *names, size_t count,
+                                     struct rhei_error *error)
 {
     struct store_s3 *store = self(base);
-    char object[S3_NAME_MAX];
+    char(*objects)[S3_NAME_MAX] = base_alloc((count + 1) * sizeof *objects);
+    if (objects == NULL)
+        return error_no_memory(error);
     rhei_status status = begin_change(store, error);
     base_mutex_unlock(&store->lock);
+    for (size_t i = 0; status == RHEI_OK && i < count; i++)
+        status = object_name(names[i], S3_BLOB_PREFIX, objects[i], error);
     if (status == RHEI_OK)
-        status = object_name(name, S3_BLOB_PREFIX, object, error);
-    return status == RHEI_OK ? s3_object_remove(store, object, error) : status;
+        status = s3_objects_remove(store, objects, count, error);
+    base_free(objects);
+    return status;
+}
+
+static rhei_status bucket_remove(struct blob_store *base, const char *name, struct rhei_error *error)
+{
+    return bucket_remove_all(base, &name, 1, error);
 }
 
 static rhei_status set_blob_aside(struct store_s3 *store, const char *name, struct rhei_error *error)
@@ -198,6 +209,7 @@ static const struct blob_store_ops bucket_ops = {
     .map = bucket_map,
     .list = bucket_list,
     .remove = bucket_remove,
+    .remove_all = bucket_remove_all,
     .set_aside = bucket_set_aside,
     .manifest_read = bucket_manifest_read,
     .manifest_swap = bucket_manifest_swap,

@@ -89,6 +89,44 @@ static void test_ends_are_read_side_by_side(void **state)
     store->ops->close(&store);
 }
 
+/* Those that are there and those that aren't; what can't be removed is told, and keeps no other from going. */
+static void test_blobs_are_removed_side_by_side(void **state)
+{
+    (void)state;
+    S3_NEED_SERVER();
+    enum { COUNT = 9 };
+    struct store_s3_config config = s3_test_config();
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct blob_store *store = s3_test_open(&config);
+    char texts[COUNT + 1][8];
+    const char *names[COUNT + 1];
+    for (int i = 0; i < COUNT + 1; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "r-%d", i);
+        names[i] = texts[i];
+        if (i < COUNT)
+            s3_test_put(store, names[i], "gone soon");
+    }
+    static const struct s3_rule late = {S3_LATE, "DELETE", NULL, "200", 0, 0};
+    s3_relay_rule(s3_test_relay, &late);
+    assert_int_equal(blob_store_remove(store, names, COUNT + 1, NULL), RHEI_OK);
+    assert_true(s3_relay_most(s3_test_relay) > 3);
+    s3_relay_rule(s3_test_relay, NULL);
+    assert_int_equal(s3_test_count(store), 0);
+
+    for (int i = 0; i < COUNT; i++)
+        s3_test_put(store, names[i], "gone soon");
+    static const struct s3_rule cut = {S3_CUT, "DELETE", "/b-r-3", NULL, 0, 0};
+    s3_relay_rule(s3_test_relay, &cut);
+    assert_int_equal(blob_store_remove(store, names, COUNT, &error), RHEI_IO);
+    assert_non_null(strstr(error.message, "r-3"));
+    s3_relay_rule(s3_test_relay, NULL);
+    assert_int_equal(s3_test_count(store), 1);
+    const char *odd[] = {"r-3", "../up"};
+    assert_int_equal(blob_store_remove(store, odd, 2, NULL), RHEI_INVALID);
+    assert_int_equal(s3_test_count(store), 1);
+    store->ops->close(&store);
+}
+
 /* One name taken fails the whole put, and leaves nothing of it; what has the name stays as it is. */
 static void test_a_taken_name_is_told_and_kept(void **state)
 {
@@ -399,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_blob_comes_back, s3_test_begin),
         cmocka_unit_test_setup(test_ends_are_read_side_by_side, s3_test_begin),
+        cmocka_unit_test_setup(test_blobs_are_removed_side_by_side, s3_test_begin),
         cmocka_unit_test_setup(test_a_taken_name_is_told_and_kept, s3_test_begin),
         cmocka_unit_test_setup(test_a_large_blob_goes_in_parts, s3_test_begin),
         cmocka_unit_test_setup(test_many_blobs_are_listed_by_pages, s3_test_begin),
