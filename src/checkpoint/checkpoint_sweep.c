@@ -47,11 +47,12 @@ static rhei_status sweep_one(void *context, const char *name, uint64_t size, str
 static void remove_listed(const struct sweep *sweep)
 {
     struct blob_store *store = sweep->checkpoint->config.store;
-    size_t most = store->ops->remove_all != NULL ? SWEPT_AT_ONCE : 1, at = 0;
+    size_t at = 0;
     rhei_status status = RHEI_OK;
     while (status == RHEI_OK && at < sweep->names.len) {
         const char *names[SWEPT_AT_ONCE];
-        size_t count = 0;
+        /* the first one goes alone: a store that is away, or refuses, is asked once */
+        size_t count = 0, most = at == 0 || store->ops->remove_all == NULL ? 1 : SWEPT_AT_ONCE;
         for (; count < most && at < sweep->names.len; at += strlen(sweep->names.data + at) + 1)
             names[count++] = sweep->names.data + at;
         checkpoint_fault(sweep->checkpoint, "checkpoint.sweeping");
