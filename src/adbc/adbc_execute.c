@@ -219,7 +219,8 @@ static AdbcStatusCode run(struct execution *execution, bool only_temp, struct Ar
     struct adbc_statement *statement = execution->statement;
     struct adbc_connection *connection = execution->connection;
     bool reads = statement->plain || rhei_statement_is_read_only(statement->prepared);
-    bool rows = statement->plain || rhei_statement_column_count(statement->prepared) > 0;
+    /* the columns of a text in the column store's own words are known when it runs: what reads is asked, in any case */
+    bool rows = reads || rhei_statement_column_count(statement->prepared) > 0;
     AdbcStatusCode code = enter(execution, !reads, error);
     if (code != ADBC_STATUS_OK)
         return code;

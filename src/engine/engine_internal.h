@@ -212,6 +212,8 @@ rhei_status engine_bind(const char *sql, size_t len, const struct rhei_params *p
 void engine_bound_reset(struct engine_bound *bound);
 /* None is a name, and each is one that SQLite takes: there is nothing to say about them. */
 bool engine_values_are_plain(const struct rhei_value *values, size_t count);
+/* Of the largest number of a text's parameters. */
+rhei_status engine_parameter_number_check(uint32_t largest, struct rhei_error *error);
 /* *named: at least one is a name. */
 rhei_status engine_params_check(const struct rhei_params *params, bool *named, struct rhei_error *error);
 

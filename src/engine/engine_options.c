@@ -181,6 +181,13 @@ rhei_status engine_params_check(const struct rhei_params *params, bool *named, s
     return RHEI_OK;
 }
 
+rhei_status engine_parameter_number_check(uint32_t largest, struct rhei_error *error)
+{
+    return largest <= PARAMETERS_MAX
+               ? RHEI_OK
+               : error_set(error, RHEI_INVALID, "parameter ?%u: at most 32,766 are possible", largest);
+}
+
 static uint32_t number_of_name(const struct sql_parameter_names *names, const struct rhei_value *name)
 {
     const char *text = name->as.bytes;
@@ -233,11 +240,9 @@ static rhei_status bind_names(const char *sql, size_t len, const struct rhei_par
     struct sql_parameter_names names;
     if (!sql_parameter_names_read(sql, len, &names))
         return error_no_memory(error);
-    rhei_status status = RHEI_OK;
+    rhei_status status = engine_parameter_number_check(names.largest, error);
     bool *given = NULL;
-    if (names.largest > PARAMETERS_MAX) {
-        status = error_set(error, RHEI_INVALID, "parameter ?%u: at most 32,766 are possible", names.largest);
-    } else {
+    if (status == RHEI_OK) {
         bound->count = names.largest;
         bound->own = base_alloc_zero((size_t)bound->count + 1, sizeof *bound->own);
         given = base_alloc_zero((size_t)bound->count + 1, sizeof *given);

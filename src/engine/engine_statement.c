@@ -18,26 +18,45 @@ static const char *text_of(const struct rhei_statement *statement)
     return statement->past != NULL ? statement->past : statement->sql;
 }
 
+static bool is_native(const struct rhei_statement *statement)
+{
+    return statement->described != NULL && route_statement_is_native(statement->described);
+}
+
+static rhei_status keep_names(struct rhei_statement *statement, const struct sql_parameter_names *names,
+                              struct rhei_error *error)
+{
+    uint32_t count = statement->shape.parameter_count;
+    statement->named_count = count;
+    statement->parameter_names = base_alloc_zero((size_t)count + 1, sizeof *statement->parameter_names);
+    if (statement->parameter_names == NULL)
+        return error_no_memory(error);
+    for (uint32_t i = 0; i < names->count; i++) {
+        const struct sql_parameter_name *name = &names->names[i];
+        if (name->number == 0 || name->number > count || statement->parameter_names[name->number - 1] != NULL)
+            continue;
+        statement->parameter_names[name->number - 1] = base_strndup(name->text, name->length);
+        if (statement->parameter_names[name->number - 1] == NULL)
+            return error_no_memory(error);
+    }
+    return RHEI_OK;
+}
+
+/* A native text's are counted by its tokens: SQLite, which counts the others', doesn't know it. */
 static rhei_status name_parameters(struct rhei_statement *statement, struct rhei_error *error)
 {
     struct sql_parameter_names names;
-    uint32_t count = statement->shape.parameter_count;
-    if (count == 0)
+    bool native = is_native(statement);
+    if (statement->shape.parameter_count == 0 && !native)
         return RHEI_OK;
-    statement->named_count = count;
-    statement->parameter_names = base_alloc_zero(count, sizeof *statement->parameter_names);
-    if (statement->parameter_names == NULL || !sql_parameter_names_read(statement->sql, strlen(statement->sql), &names))
+    if (!(native ? sql_parameter_names_read_native : sql_parameter_names_read)(statement->sql, strlen(statement->sql),
+                                                                               &names))
         return error_no_memory(error);
-    rhei_status status = RHEI_OK;
-    for (uint32_t i = 0; i < names.count; i++) {
-        const struct sql_parameter_name *name = &names.names[i];
-        if (name->number == 0 || name->number > count || statement->parameter_names[name->number - 1] != NULL)
-            continue;
-        char *copy = base_strndup(name->text, name->length);
-        statement->parameter_names[name->number - 1] = copy;
-        if (copy == NULL)
-            status = error_no_memory(error);
-    }
+    rhei_status status = native ? engine_parameter_number_check(names.largest, error) : RHEI_OK;
+    if (status == RHEI_OK && native)
+        statement->shape.parameter_count = names.largest;
+    if (status == RHEI_OK && statement->shape.parameter_count > 0)
+        status = keep_names(statement, &names, error);
     sql_parameter_names_reset(&names);
     return status;
 }
@@ -46,7 +65,7 @@ static void use_shape(struct rhei_statement *statement, const struct oltp_facts 
 {
     statement->shape = (struct oltp_shape){
         .kind = facts->kind,
-        .read_only = route_statement_is_native(statement->described) || facts->read_only,
+        .read_only = is_native(statement) || facts->read_only,
         .parameter_count = facts->parameter_count,
         .column_count = facts->column_count,
         .column_names = (const char **)(uintptr_t)facts->column_names,
@@ -78,7 +97,7 @@ static void describe_unsettled(struct rhei_statement *statement)
 void engine_statement_settle(rhei_statement *statement)
 {
     const struct capture_catalog *catalog = NULL;
-    if (statement->described == NULL || route_statement_is_native(statement->described))
+    if (statement->described == NULL || is_native(statement))
         return;
     rhei_status status = capture_catalog_try(statement->db->oltp, &catalog, NULL);
     if (status == RHEI_BUSY)

@@ -44,15 +44,35 @@ static bool add_name(struct sql_parameter_names *names, const struct sql_token *
     return true;
 }
 
-static bool add(struct sql_parameter_names *names, const struct sql_token *token)
+/* A native text's: "$1::INT" is the parameter $1. False: it is none. */
+static bool is_native(struct sql_token *token)
+{
+    for (uint32_t i = 1; i < token->length; i++)
+        if (token->text[i] == ':')
+            token->length = i;
+    return token->text[0] == '?' || token->text[0] == '$';
+}
+
+/* Its number is written in it. */
+static bool is_numbered(const struct sql_token *token, bool native)
+{
+    bool digits = true;
+    for (uint32_t i = 1; i < token->length; i++)
+        digits = digits && token->text[i] >= '0' && token->text[i] <= '9';
+    return token->text[0] == '?' || (native && digits);
+}
+
+static bool add(struct sql_parameter_names *names, const struct sql_token *token, bool native)
 {
     uint32_t number = names->largest + 1;
     if (token->length > 1) {
         uint32_t known = sql_parameter_number(names, token->text, token->length);
         if (known != 0)
             return true;
-        if (token->text[0] == '?')
+        if (is_numbered(token, native))
             number = written_number(token->text, token->length);
+        if (number == 0)
+            return true; /* "?0" is nobody's: who prepares it says so */
         if (!add_name(names, token, number))
             return false;
     }
@@ -61,20 +81,31 @@ static bool add(struct sql_parameter_names *names, const struct sql_token *token
     return true;
 }
 
-bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out)
+static bool read_names(const char *sql, size_t len, bool native, struct sql_parameter_names *out)
 {
     *out = (struct sql_parameter_names){0};
     for (size_t at = 0;;) {
         struct sql_token token = sql_lex(sql + at, len - at);
         if (token.code == SQL_LEX_END)
             return true;
-        if (token.code == SQL_T_VARIABLE && !add(out, &token)) {
+        size_t length = token.length;
+        if (token.code == SQL_T_VARIABLE && (!native || is_native(&token)) && !add(out, &token, native)) {
             sql_parameter_names_reset(out);
             return false;
         }
-        BASE_INVARIANT(token.length > 0 && token.length <= len - at);
-        at += token.length;
+        BASE_INVARIANT(length > 0 && length <= len - at);
+        at += length;
     }
+}
+
+bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out)
+{
+    return read_names(sql, len, false, out);
+}
+
+bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out)
+{
+    return read_names(sql, len, true, out);
 }
 
 void sql_parameter_names_reset(struct sql_parameter_names *names)

@@ -21,6 +21,11 @@ struct sql_parameter_names {
 
 /* False without memory. End with sql_parameter_names_reset. */
 bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out);
+/*
+ * The same of a text in the column store's own dialect: `?`, `?2` and `$2`, which are the second whatever stands before them, and `$name`. A colon is a
+ * slice's or a cast's there, and @ an operator.
+ */
+bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out);
 void sql_parameter_names_reset(struct sql_parameter_names *names);
 /* The number of a name, 0 if the text doesn't have it. */
 uint32_t sql_parameter_number(const struct sql_parameter_names *names, const char *name, size_t len);

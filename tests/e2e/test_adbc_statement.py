@@ -303,6 +303,16 @@ def test_q4_several_statements_are_run_whole_or_not_at_all(adbc, build, door):
     assert adbc.failure(adbc.update, door, "SELECT 1; INSERT INTO t VALUES (4)")[0] == "UNAUTHORIZED"
 
 
+def until_built(ask):
+    """It is built in the background."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return ask()
+        except adbc_driver_manager.ProgrammingError:
+            assert time.monotonic() < deadline
+
+
 def test_routes_and_freshness_are_asked_for(adbc, build):
     with adbc.opened(build, **{"rhei.prefer_olap": "true"}) as door:
         adbc.update(door, "CREATE TABLE t (x INTEGER)")
@@ -317,18 +327,28 @@ def test_routes_and_freshness_are_asked_for(adbc, build):
                 return answer.schema.metadata[b"rhei.route"]
 
         assert asked(**{"rhei.route": "oltp"}) == b"oltp"
-        deadline = time.monotonic() + 60
-        while True:  # it is built in the background
-            try:
-                assert asked(**{"rhei.route": "olap", "rhei.freshness": "latest"}) == b"olap"
-                break
-            except adbc_driver_manager.ProgrammingError:
-                assert time.monotonic() < deadline
+        assert until_built(lambda: asked(**{"rhei.route": "olap", "rhei.freshness": "latest"})) == b"olap"
         assert asked(**{"rhei.freshness": "latest"}) == b"olap"
         with adbc_driver_manager.AdbcStatement(door) as statement:
             statement.set_options(**{"rhei.strings": "view"})
             statement.set_sql_query("SELECT 'a longer text than twelve' AS s FROM t LIMIT 1")
             assert adbc.read(statement.execute_query()[0]).schema.types == [pyarrow.string_view()]
+
+
+def test_statements_in_the_column_stores_own_words_have_parameters(adbc, build):
+    with adbc.opened(build, **{"rhei.prefer_olap": "true"}) as door:
+        adbc.update(door, "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT)")
+        adbc.update(door, "INSERT INTO t VALUES (?, ?)", pyarrow.table({"id": [1, 2, 3], "s": ["a", "b", "c"]}))
+        own = "FROM t SELECT s WHERE id > ? AND id < ? ORDER BY id"
+        assert until_built(lambda: adbc.rows(door, "FROM t SELECT count(*)")) == [(3,)]
+        assert adbc.rows(door, own, pyarrow.table({"low": [0], "high": [3]})) == [("a",), ("b",)]
+        assert adbc.rows(door, own, pyarrow.table({"low": [0, 2], "high": [2, 4]})) == [("a",), ("c",)]  # asked for each row
+        with adbc_driver_manager.AdbcStatement(door) as statement:
+            statement.set_sql_query("SELECT s FROM t QUALIFY row_number() OVER (ORDER BY id DESC) = $1")
+            statement.prepare()
+            assert adbc.schema(statement.get_parameter_schema()).names == ["$1"]
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="has 2 parameters"):
+            adbc.rows(door, own, pyarrow.table({"low": [0]}))
 
 
 def test_dialects_of_the_column_store_and_explain_are_answered(adbc, door):

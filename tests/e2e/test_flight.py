@@ -24,6 +24,16 @@ def rows(cursor, sql, parameters=None):
     return cursor.fetchall()
 
 
+def until_built(ask):
+    """What is asked of a table that the column store may still be at work on."""
+    for _ in range(100):
+        try:
+            return ask()
+        except (ERROR, dbapi.Error) as error:
+            assert "OLAP_UNAVAILABLE" in str(error)
+    raise AssertionError("the column store doesn't answer")
+
+
 def test_d1_a_dbapi_connection_asks_writes_and_takes_in(rh):
     with door(rh) as at, dbapi.connect(at.uri, autocommit=True) as connection, connection.cursor() as cursor:
         assert rows(cursor, "INSERT INTO t VALUES (1, 'Ada', 1.5), (2, NULL, -0.5) RETURNING id") == [(1,), (2,)]
@@ -76,12 +86,7 @@ def test_d1_queries_of_an_open_transaction_have_the_column_store(rh):
         sql.update(MANY.format(20000) + "INSERT INTO t SELECT x, 'name ' || x, x / 2.0 FROM n")
         asked = flight.FlightCallOptions(headers=[(b"x-rhei-route", b"olap")], timeout=60)
         transaction = sql.begin()
-        for _ in range(100):  # the column store may still be at work on the table
-            try:
-                found = Sql(at.client(), asked).query("SELECT sum(id) AS s FROM t", transaction)
-                break
-            except ERROR as error:
-                assert "OLAP_UNAVAILABLE" in str(error)
+        found = until_built(lambda: Sql(at.client(), asked).query("SELECT sum(id) AS s FROM t", transaction))
         assert found.column("s").to_pylist() == [200010000] and found.schema.metadata[b"rhei.route"] == b"olap"
         sql.update("DELETE FROM t WHERE id > 10", transaction)
         assert sql.query("SELECT count(*) AS n FROM t", transaction).schema.metadata[b"rhei.route"] == b"oltp"
@@ -166,6 +171,23 @@ def test_d1_a_prepared_statement_tells_its_schemas(rh):
         sql.sql_action("ClosePreparedStatement", f1=handle)
         with pytest.raises(ERROR, match="no such prepared statement"):
             sql.info("CommandPreparedStatementQuery", f1=handle)
+
+
+def test_d1_statements_in_the_column_stores_own_words_have_parameters(rh):
+    with door(rh) as at, dbapi.connect(at.uri, autocommit=True) as connection, connection.cursor() as cursor:
+        sql = Sql(at.client())
+        sql.update("INSERT INTO t VALUES (1, 'a', 0.5), (2, 'b', 1.5), (3, 'c', 2.5)")
+        own = "FROM t SELECT name WHERE id > ? AND v < ? ORDER BY id"
+        until_built(lambda: rows(cursor, "FROM t SELECT count(*)"))
+        assert rows(cursor, own, [1, 2.0]) == [("b",)]
+        assert rows(cursor, "SELECT id FROM t QUALIFY row_number() OVER (ORDER BY v DESC) = ?", [1]) == [(3,)]
+        answer = sql.sql_action("CreatePreparedStatement", f1=own)[0]
+        assert pa.ipc.read_schema(pa.py_buffer(answer[3][0])).names == ["1", "2"]
+        for low, found in ((0, ["a", "b"]), (1, ["b"])):
+            sql.put("CommandPreparedStatementQuery", pa.table({"id": [low], "v": [2.0]}), f1=answer[1][0])
+            assert sql.get("CommandPreparedStatementQuery", f1=answer[1][0]).column("name").to_pylist() == found
+        with pytest.raises(ERROR, match="1 parameters were sent, and the statement has 2"):
+            sql.put("CommandPreparedStatementQuery", pa.table({"id": [0]}), f1=answer[1][0])
 
 
 def test_d1_what_is_bound_keeps_its_type_whatever_was_told(rh):

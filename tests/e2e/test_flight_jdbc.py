@@ -85,7 +85,8 @@ def test_d1_jdbc_binds_parameters_of_every_kind(rh, jar):
             ["prepared_query", "SELECT name, v FROM t WHERE id = ?", bound("setInt", 1)],
             ["prepared_update", "INSERT INTO t (id) VALUES (?)", bound("setString", "one")],
             ["prepared_update", "INSERT INTO t (id) VALUES (?)", bound("setInt", 1)],
-            ["prepared_update", "DELETE FROM t WHERE id = ?", bound("setInt", 3)])
+            ["prepared_update", "DELETE FROM t WHERE id = ?", bound("setInt", 3)],
+            ["prepared_query", "SELECT id FROM t WHERE id < ? QUALIFY row_number() OVER (ORDER BY id) = ?", bound("setString", "100", "setString", "1")])
     assert told[:2] == [{"count": 1}, {"count": 2}]
     assert told[2]["rows"][1:] == [["1", "Ada", "1.5", "00ff"], ["9223372036854775807", "Bob", "2.0", None]]
     assert [one["rows"][1:] for one in told[3:6]] == [[["1"]], [["2"]], [["3"]]] and told[6] == {"count": 1}
@@ -94,6 +95,7 @@ def test_d1_jdbc_binds_parameters_of_every_kind(rh, jar):
     assert told[10] == {"count": 1} and told[11]["rows"][1:] == [["Ada L.", "1.75"]]
     assert "type STRING is not yet supported for expected Arrow type Int(64, true)" in told[12]["error"]  # the driver's own words
     assert "UNIQUE constraint failed: t.id [CONSTRAINT 23505]" in told[13]["error"] and told[14] == {"count": 1}
+    assert told[15]["rows"][1:] == [["1"]]  # the column store's own words: told as texts
 
 
 def test_d1_jdbc_reads_of_a_schema_what_dbeaver_shows(rh, jar):

@@ -57,6 +57,48 @@ static void test_q4_parameters_by_name_on_both_engines(void **state)
     rhei_statement_close(&statement);
 }
 
+/* Nobody but the column store knows the text, so its parameters are counted by what is written. */
+static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        uint32_t count;
+        const char *names[3];
+        int64_t values[3], found;
+    } cases[] = {
+        {"FROM t SELECT count(*) WHERE id > ? AND id <= ?", 2, {"", ""}, {10, 30}, 20},
+        {"SELECT id FROM t WHERE id > ? QUALIFY row_number() OVER (ORDER BY id) = ?", 2, {"", ""}, {5, 3}, 8},
+        {"FROM t SELECT count(*) WHERE id <= $2 AND id > $1", 2, {"$1", "$2"}, {10, 30}, 20},
+        {"FROM t SELECT count(*) WHERE id > $1::BIGINT AND id < $1 + 5", 1, {"$1"}, {10}, 4},
+        {"FROM t SELECT count(*) /* ? */ WHERE id = ? AND '?' <> '$1'", 1, {""}, {7}, 1},
+        {"FROM t SELECT count(*) WHERE id > 490", 0, {NULL}, {0}, 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_statement *statement = NULL;
+        rhei_rows *rows = NULL;
+        struct rhei_value values[3];
+        if (rhei_prepare(fixture.db, cases[i].sql, &statement, &error) != RHEI_OK)
+            fail_msg("%s: %s", cases[i].sql, error.message);
+        assert_int_equal(rhei_statement_parameter_count(statement), cases[i].count);
+        for (uint32_t n = 0; n < cases[i].count; n++) {
+            assert_string_equal(rhei_statement_parameter_name(statement, n + 1), cases[i].names[n]);
+            values[n] = rhei_integer(cases[i].values[n]);
+        }
+        const struct rhei_params params = {values, cases[i].count};
+        if (rhei_statement_query(statement, &params, NULL, &rows, &error) != RHEI_OK ||
+            rhei_rows_next(rows, &error) != RHEI_ROW)
+            fail_msg("%s: %s", cases[i].sql, error.message);
+        assert_int_equal(rhei_rows_int64(rows, 0), cases[i].found);
+        rhei_rows_close(&rows);
+        rhei_statement_close(&statement);
+    }
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    must_say(rhei_prepare(fixture.db, "FROM t WHERE id = ?40000", &statement, &error), RHEI_INVALID, &error, "32,766");
+}
+
 static void test_q4_names_work_in_writes(void **state)
 {
     (void)state;
@@ -496,6 +538,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q4_parameters_by_name_on_both_engines),
+        cmocka_unit_test(test_q4_parameters_of_the_column_stores_own_words_are_counted),
         cmocka_unit_test(test_q4_names_work_in_writes),
         cmocka_unit_test(test_d5_wrong_parameters_are_told_apart),
         cmocka_unit_test(test_d5_an_error_tells_of_the_last_call),
