@@ -212,6 +212,11 @@ rhei_status engine_bind(const char *sql, size_t len, const struct rhei_params *p
 void engine_bound_reset(struct engine_bound *bound);
 /* None is a name, and each is one that SQLite takes: there is nothing to say about them. */
 bool engine_values_are_plain(const struct rhei_value *values, size_t count);
+/* rhei_prepare() without its count of errors; the session may be NULL. */
+rhei_status engine_prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
+                           struct rhei_error *error);
+/* In the column store's own words: its columns are known when it runs. */
+bool engine_statement_is_native(const struct rhei_statement *statement);
 /* Of the largest number of a text's parameters. */
 rhei_status engine_parameter_number_check(uint32_t largest, struct rhei_error *error);
 /* *named: at least one is a name. */

@@ -18,7 +18,7 @@ static const char *text_of(const struct rhei_statement *statement)
     return statement->past != NULL ? statement->past : statement->sql;
 }
 
-static bool is_native(const struct rhei_statement *statement)
+bool engine_statement_is_native(const struct rhei_statement *statement)
 {
     return statement->described != NULL && route_statement_is_native(statement->described);
 }
@@ -46,7 +46,7 @@ static rhei_status keep_names(struct rhei_statement *statement, const struct sql
 static rhei_status name_parameters(struct rhei_statement *statement, struct rhei_error *error)
 {
     struct sql_parameter_names names;
-    bool native = is_native(statement);
+    bool native = engine_statement_is_native(statement);
     if (statement->shape.parameter_count == 0 && !native)
         return RHEI_OK;
     if (!(native ? sql_parameter_names_read_native : sql_parameter_names_read)(statement->sql, strlen(statement->sql),
@@ -65,7 +65,7 @@ static void use_shape(struct rhei_statement *statement, const struct oltp_facts 
 {
     statement->shape = (struct oltp_shape){
         .kind = facts->kind,
-        .read_only = is_native(statement) || facts->read_only,
+        .read_only = engine_statement_is_native(statement) || facts->read_only,
         .parameter_count = facts->parameter_count,
         .column_count = facts->column_count,
         .column_names = (const char **)(uintptr_t)facts->column_names,
@@ -97,7 +97,7 @@ static void describe_unsettled(struct rhei_statement *statement)
 void engine_statement_settle(rhei_statement *statement)
 {
     const struct capture_catalog *catalog = NULL;
-    if (statement->described == NULL || is_native(statement))
+    if (statement->described == NULL || engine_statement_is_native(statement))
         return;
     rhei_status status = capture_catalog_try(statement->db->oltp, &catalog, NULL);
     if (status == RHEI_BUSY)
@@ -130,7 +130,7 @@ static rhei_status describe(struct rhei_statement *statement, struct rhei_error 
     return RHEI_OK;
 }
 
-static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
+rhei_status engine_prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
                            struct rhei_error *error)
 {
     size_t inner = 0;
@@ -158,6 +158,19 @@ static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, 
     if (status != RHEI_OK)
         rhei_statement_close(&made);
     *statement = made;
+    return status;
+}
+
+/*
+ * What is refused is counted here, as nobody runs it. Not what may be run without: BEGIN in a session, EXPLAIN ROUTE and a PRAGMA that sets something
+ * as a query.
+ */
+static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
+                           struct rhei_error *error)
+{
+    rhei_status status = engine_prepare(db, session, sql, statement, error);
+    if (status != RHEI_OK && status != RHEI_TRANSACTION && status != RHEI_UNSUPPORTED && status != RHEI_READ_ONLY)
+        atomic_fetch_add_explicit(&db->counters.errors, 1, memory_order_relaxed);
     return status;
 }
 

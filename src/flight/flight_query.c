@@ -86,6 +86,20 @@ static rhei_status prepare(struct flight_work *work, const char *sql, struct fli
                : rhei_session_prepare(work->transaction->session, sql, statement, &work->error);
 }
 
+/* Such a text isn't prepared, but might be run in another way. It isn't here: the engine refuses it, and counts that. */
+static rhei_status ask_for_refusal(struct flight_work *work, const char *sql)
+{
+    rhei_rows *rows = NULL;
+    struct rhei_query_options options = flight_query_options(work);
+    struct rhei_error refusal = RHEI_ERROR_INIT;
+    rhei_status prepared = (rhei_status)work->error.code;
+    rhei_status status = rhei_query(work->server->db, sql, NULL, &options, &rows, &refusal);
+    rhei_rows_close(&rows);
+    if (status == prepared)
+        work->error = refusal;
+    return prepared;
+}
+
 rhei_status flight_describe(struct flight_work *work, const char *sql, struct flight_bytes transaction,
                             struct flight_described *described)
 {
@@ -96,6 +110,8 @@ rhei_status flight_describe(struct flight_work *work, const char *sql, struct fl
         status = describe(work, statement, described);
     rhei_statement_close(&statement);
     flight_transaction_leave(work);
+    if ((status == RHEI_TRANSACTION || status == RHEI_READ_ONLY) && transaction.len == 0)
+        status = ask_for_refusal(work, sql);
     if (status == RHEI_UNSUPPORTED) { /* EXPLAIN ROUTE, which runs nothing */
         error_clear(&work->error);
         described->read_only = true;

@@ -2,6 +2,8 @@
 
 import datetime
 import decimal
+import re
+import urllib.request
 
 import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi as dbapi
@@ -212,6 +214,29 @@ def test_d5_advice_is_for_who_is_at_the_other_end(rh):
             sql.update("BEGIN")
         with pytest.raises(ERROR, match="begun and ended by the driver"):
             sql.query("COMMIT")
+
+
+def test_d4_what_is_refused_is_counted_once(rh):
+    with door(rh, "--metrics", "127.0.0.1:0") as at:
+        metrics = re.match(r"Metrics on (http://\S+)\n", at.process.stdout.readline()).group(1)
+        sql = Sql(at.client())
+
+        def errors():
+            with urllib.request.urlopen(metrics, timeout=30) as answer:
+                return float(re.search(r"^rhei_errors_total (\S+)$", answer.read().decode(), re.M).group(1))
+
+        refused = [lambda: sql.query("SELECT nope"), lambda: sql.query("SELECT * FROM gone"), lambda: sql.query("BEGIN"),
+                   lambda: sql.sql_action("CreatePreparedStatement", f1="SELEC 1"), lambda: sql.update("INSERT INTO gone VALUES (1)"),
+                   lambda: sql.query("SELECT 1; SELECT 2"), lambda: sql.query("PRAGMA user_version = 7")]
+        before = errors()
+        for ask in refused:
+            with pytest.raises(ERROR):
+                ask()
+            before += 1
+            assert errors() == before
+        sql.query("EXPLAIN ROUTE SELECT 1")
+        sql.sql_action("CreatePreparedStatement", f1="SELECT * FROM t WHERE id = ?")
+        assert errors() == before
 
 
 def test_d1_a_write_that_is_fetched_runs_once(rh):
