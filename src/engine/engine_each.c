@@ -285,6 +285,8 @@ static void read_free(void *context)
     base_free(each);
 }
 
+#define UNKNOWN UINT32_MAX /* columns of a text in the column store's own words, before its first answer */
+
 /* RHEI_OK, or RHEI_DONE: there is no row left to ask. */
 static rhei_status ask_next(struct each_read *each, struct rhei_error *error)
 {
@@ -302,7 +304,7 @@ static rhei_status ask_next(struct each_read *each, struct rhei_error *error)
     rhei_status status = each->session != NULL
                              ? rhei_session_query(each->session, each->sql, &params, &each->options, &each->rows, error)
                              : rhei_query(each->db, each->sql, &params, &each->options, &each->rows, error);
-    if (status == RHEI_OK && rhei_rows_column_count(each->rows) != each->columns)
+    if (status == RHEI_OK && each->columns != UNKNOWN && rhei_rows_column_count(each->rows) != each->columns)
         status = error_set(error, RHEI_SQL, "the schema was changed while the statement was asked row by row");
     return status;
 }
@@ -323,11 +325,50 @@ static rhei_status read_next(void *context, struct rhei_value *row, struct rhei_
     return status;
 }
 
+/* Their columns are those of the first answer, which is kept to be read. */
+static rhei_status learn_columns(struct each_read *each, const char ***names, struct rhei_error *error)
+{
+    each->columns = UNKNOWN;
+    rhei_status status = ask_next(each, error);
+    if (status != RHEI_OK && status != RHEI_DONE)
+        return status;
+    each->columns = each->rows == NULL ? 0 : rhei_rows_column_count(each->rows);
+    *names = base_alloc_zero((size_t)each->columns + 1, sizeof **names);
+    for (uint32_t c = 0; *names != NULL && c < each->columns; c++)
+        (*names)[c] = rhei_rows_column_name(each->rows, c);
+    return *names == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
+/* Takes `each`, also when it fails. */
+static rhei_status native_to_stream(struct each_read *each, struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    const char **names = NULL;
+    rhei_status status = learn_columns(each, &names, error);
+    uint8_t *usual = base_alloc_zero((size_t)each->columns % UNKNOWN + 1, 1);
+    if (status == RHEI_OK && usual == NULL)
+        status = error_no_memory(error);
+    if (status == RHEI_OK) {
+        struct arrow_row_source source = {.next = read_next, .release = read_free, .context = each};
+        struct arrow_row_options options = {.columns = {.count = each->columns,
+                                                        .names = names,
+                                                        .usual_class = usual,
+                                                        .strings_view = each->options.strings == RHEI_STRINGS_VIEW}};
+        status = arrow_row_stream(&source, &options, stream, error);
+    } else {
+        read_free(each);
+    }
+    base_free(usual);
+    base_free(names);
+    return status;
+}
+
 /* Takes `each`, also when it fails. */
 static rhei_status read_to_stream(struct each_read *each, const rhei_statement *statement,
                                   struct ArrowArrayStream *stream, struct rhei_error *error)
 {
     const struct oltp_shape *shape = &statement->shape;
+    if (engine_statement_is_native(statement))
+        return native_to_stream(each, stream, error);
     uint8_t *usual = base_alloc_zero((size_t)shape->column_count + 1, 1);
     if (usual == NULL) {
         read_free(each);
