@@ -104,7 +104,13 @@ static struct sql_parameter_use use_of_column(struct sql_uses *uses, const struc
         without.aliases = NULL;
         return use_of(uses, item->expr, &without);
     }
-    return probe(uses, expr, scope);
+    struct sql_through through;
+    if (uses->depth == PROBE_SCOPES || !sql_look_through(uses->views, scope, expr, &through))
+        return probe(uses, expr, scope);
+    uses->depth++;
+    struct sql_parameter_use use = use_of(uses, through.expr, &through.inside);
+    uses->depth--;
+    return use;
 }
 
 /* Functions whose values, or arguments from one on, are of one kind; others give text. */
@@ -551,9 +557,10 @@ static void walk_change(struct sql_uses *uses, const struct sql_change *change)
     count_of_rows(uses, change->limit_offset, &around);
 }
 
-rhei_status sql_uses_read(const struct sql_tree *tree, struct sql_uses *uses, struct rhei_error *error)
+rhei_status sql_uses_read(const struct sql_tree *tree, const struct sql_views *views, struct sql_uses *uses,
+                          struct rhei_error *error)
 {
-    *uses = (struct sql_uses){.count = tree->parameter_count};
+    *uses = (struct sql_uses){.count = tree->parameter_count, .views = views};
     uses->parameters = base_alloc_zero((size_t)uses->count + 1, sizeof *uses->parameters);
     if (uses->parameters == NULL)
         return error_no_memory(error);

@@ -25,16 +25,25 @@ struct sql_parameter_use {
     const char *type; /* the tree's */
 };
 
+/* Views by name, for who has a schema; `schema` may have no text. NULL: there is no such view. It lives as long as what is read of it. */
+struct sql_views {
+    const struct sql_view *(*find)(void *context, const struct sql_name *schema, const struct sql_name *name);
+    void *context;
+};
+
 struct sql_uses {
     struct sql_parameter_use *parameters; /* by number - 1 */
     uint32_t count;
     struct base_buffer probe; /* a SELECT whose columns have the declared types; never to be run. Empty: none */
     uint32_t probe_columns;
     const struct sql_source *insert; /* the tree's; NULL: no parameter has SQL_USE_PLACE */
+    const struct sql_views *views;   /* NULL: none are known */
+    uint32_t depth;                  /* of subqueries that are looked through */
 };
 
-/* Reads a tree. RHEI_NO_MEMORY alone can go wrong; end with sql_uses_reset, before the tree is freed. */
-rhei_status sql_uses_read(const struct sql_tree *tree, struct sql_uses *uses, struct rhei_error *error);
+/* Reads a tree; `views` may be NULL. RHEI_NO_MEMORY alone can go wrong; end with sql_uses_reset, before the trees are freed. */
+rhei_status sql_uses_read(const struct sql_tree *tree, const struct sql_views *views, struct sql_uses *uses,
+                          struct rhei_error *error);
 void sql_uses_reset(struct sql_uses *uses);
 
 /* Where names are looked up: the FROM of a SELECT or the table of a change, and what is around it. */
@@ -46,6 +55,14 @@ struct sql_scope {
     const struct sql_items
         *aliases; /* columns of the result, whose names may be used as if they were columns; NULL: none */
 };
+/* The expression that a column is which a subquery, a common table or a view gives, with its scope. In sql_through.c. */
+struct sql_through {
+    const struct sql_expr *expr;
+    struct sql_scope around, inside; /* `expr` belongs to `inside` */
+};
+/* False: it is a table's, or isn't found. `out` isn't to be moved. */
+bool sql_look_through(const struct sql_views *views, const struct sql_scope *scope, const struct sql_expr *column,
+                      struct sql_through *out);
 /* A column as a subquery of its scope: "(SELECT (SELECT a FROM inner) FROM outer)". In sql_print.c. */
 void sql_print_in_scope(struct base_buffer *out, const struct sql_expr *column, const struct sql_scope *scope);
 

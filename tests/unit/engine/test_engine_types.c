@@ -196,6 +196,17 @@ static void test_parameters_go_by_what_stands_beside_them(void **state)
         {"SELECT ? = (SELECT max(r) FROM s)", "g"},
         {"WITH w (q) AS (SELECT n FROM l WHERE t = ?) SELECT * FROM w WHERE q = ?", "u l"},
         {"WITH RECURSIVE w (q) AS (SELECT 1 UNION ALL SELECT q + 1 FROM w WHERE q < ?) SELECT * FROM w", "u"},
+        {"SELECT * FROM sums WHERE n = ? AND last = ? AND total > ? AND next = ? AND least IS ? AND word = ?",
+         "l tdD g g l u"},
+        {"SELECT s.n FROM (SELECT *, 1 AS one FROM sums) AS s WHERE s.n > ? AND one = ? AND s.last = ?", "l l tdD"},
+        {"SELECT * FROM (SELECT t, count(*) AS c, max(d) AS m FROM l GROUP BY t) WHERE c > ? AND m = ?", "l tdD"},
+        {"WITH q (a, b) AS (SELECT t, sum(n) FROM l), r AS (SELECT b, a FROM q) SELECT * FROM r WHERE b > ? AND a = ?",
+         "g u"},
+        {"SELECT * FROM s WHERE EXISTS (SELECT 1 FROM sums x WHERE x.n = ? AND s.i = x.n AND s.r > ?)", "l g"},
+        {"SELECT * FROM l JOIN renamed ON b = l.id WHERE b = ? AND a = ? AND l.n = ?", "l u l"},
+        {"SELECT * FROM (VALUES (1, 2.5)) AS f JOIN (WITH w (x) AS (VALUES (7)) SELECT x FROM w) AS g WHERE g.x = ?",
+         "l"},
+        {"UPDATE l SET n = ? WHERE id IN (SELECT n FROM sums WHERE last < ?)", "l tdD"},
         {"SELECT * FROM (SELECT d FROM l WHERE id = ?) AS f WHERE f.d = ?", "l tdD"},
         {"SELECT CASE l.id WHEN ? THEN ? ELSE l.t END, coalesce(?, n), iif(live, ?, 2) FROM l, k WHERE ? AND NOT ? AND "
          "x = "
@@ -224,6 +235,10 @@ static void test_parameters_go_by_what_stands_beside_them(void **state)
     };
     must_execute(fixture.db,
                  "CREATE TABLE k (id INTEGER PRIMARY KEY, price DECIMAL(10, 2), at TIMESTAMP, live BOOLEAN, doc JSON)");
+    must_execute(fixture.db,
+                 "CREATE VIEW sums AS SELECT count(*) AS n, max(d) AS last, sum(n) AS total, id + 1 AS next, "
+                 "min(id) AS least, upper(t) AS word FROM l GROUP BY t");
+    must_execute(fixture.db, "CREATE VIEW renamed (a, b) AS SELECT word, n FROM sums");
     must_execute(fixture.db, "CREATE VIEW one AS SELECT id AS key FROM l");
     must_execute(fixture.db, "CREATE TABLE made (id INTEGER PRIMARY KEY, g REAL AS (id * 2.0) STORED, t TEXT)");
     for (size_t i = 0; cases[i][1] != NULL; i++)

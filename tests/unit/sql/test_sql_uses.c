@@ -45,7 +45,7 @@ static void check(sqlite3 *db, const char *text, struct counted *counted)
     struct sql_uses uses;
     if (sql_parse(text, strlen(text), &tree, NULL) != RHEI_OK)
         return;
-    assert_int_equal(sql_uses_read(tree, &uses, NULL), RHEI_OK);
+    assert_int_equal(sql_uses_read(tree, NULL, &uses, NULL), RHEI_OK);
     assert_int_equal(uses.count, tree->parameter_count);
     for (uint32_t i = 0; i < uses.count; i++)
         assert_true(uses.parameters[i].use != SQL_USE_COLUMN || uses.parameters[i].column < uses.probe_columns);
