@@ -26,10 +26,9 @@ static rhei_status column_classes(const rhei_statement *statement, const struct 
 {
     const struct oltp_shape *shape = &statement->shape;
     bool outside = statement->described != NULL;
-    const char *text = statement->past != NULL ? statement->past : statement->sql;
     rhei_status status =
         outside && statement->unsettled.owner == NULL
-            ? oltp_describe_classes(statement->db->oltp, text, strlen(text), known, shape->column_count, error)
+            ? route_statement_classes(statement->db->route, statement->described, known, shape->column_count, error)
             : RHEI_OK;
     if (status == RHEI_OK)
         engine_usual_classes(statement->db, statement->described, ask, shape->column_types, shape->column_count, usual);
@@ -78,7 +77,7 @@ rhei_status rhei_statement_schema(rhei_statement *statement, const struct rhei_q
         return error_set(error, RHEI_INVALID, "rhei_statement_schema needs a statement and a place for the schema");
     schema->release = NULL;
     engine_statement_settle(statement);
-    if (statement->described != NULL && route_statement_is_native(statement->described))
+    if (engine_statement_is_native(statement))
         return error_set(error, RHEI_UNSUPPORTED,
                          "a statement in the column store's own dialect shows its columns when it runs");
     struct engine_ask ask;

@@ -154,6 +154,9 @@ void route_plan_release(struct route_plan **plan);
 /* The executor refused or failed on this statement: don't try again before the schema changes. */
 void route_statement_avoid_olap(struct route_statement *statement, const char *why);
 /* The statement goes to the column store in its own words, as SQLite can't prepare it. */
+/* Classes that all values of a column surely have (oltp_describe_classes), asked of SQLite once. [count], the statement's columns. */
+rhei_status route_statement_classes(struct route *route, struct route_statement *statement, uint8_t *classes,
+                                    uint32_t count, struct rhei_error *error);
 bool route_statement_is_native(const struct route_statement *statement);
 
 /* Gives the same rows whenever it runs on one snapshot: it is a SELECT that names no function of chance or of the session. */

@@ -44,6 +44,7 @@ static void statement_destroy(struct route_statement *statement)
     base_free(statement->oltp_plan.text);
     route_work_free(&statement->work);
     base_free(statement->tables);
+    base_free(statement->classes);
     base_free(statement->text);
     base_mutex_destroy(&statement->lock);
     base_free(statement);

@@ -80,6 +80,7 @@ struct route_statement {
     struct sql_normal normal;      /* its literals */
     bool holds_literals;           /* the template was seen with other literals */
     bool native;
+    uint8_t *classes;         /* under the lock; NULL: SQLite wasn't asked yet */
     enum route_target target; /* what the structure alone says */
     const char *rule;
     int32_t rule_offset;
