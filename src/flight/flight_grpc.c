@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The transport over the C core of gRPC: no other file names it. Its API is not a public one and was written against 1.51 (Debian 12).
+ * The transport over the C core of gRPC: no other file names it but flight_grpc_tls.c. Its API is not a public one and was written against 1.51 (Debian 12).
  *
  * One of two threads takes completions (flight_turn.h); it waits for nothing but them, and a call that is alone it carries on itself. Each call has at most one operation in flight beside the one
  * that tells of its end, and is
@@ -29,18 +29,17 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
-#include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
+#include "flight_grpc_tls.h"
 #include "flight_pool.h"
 #include "flight_turn.h"
 
@@ -93,7 +92,7 @@ struct flight_transport {
     grpc_server *server;
     grpc_completion_queue *queue;
     grpc_resource_quota *quota;
-    grpc_ssl_server_certificate_config *certificate; /* under the lock: for the next handshake; NULL: the one before */
+    struct flight_grpc_tls tls;
     base_thread threads[2];
     int thread_count;
     struct flight_turn turn;
@@ -762,90 +761,10 @@ static grpc_server *make_server(struct flight_transport *transport, size_t most_
     return grpc_server_create(&(grpc_channel_args){sizeof all / sizeof all[0], all}, NULL);
 }
 
-/* gRPC ends the process where there are no roots; nobody looks at them while clients aren't asked for a certificate. */
-static grpc_ssl_server_certificate_config *config_of(const struct flight_certificate *certificate)
-{
-    const grpc_ssl_pem_key_cert_pair pair = {certificate->key, certificate->certificate};
-    const char *roots = certificate->client_ca != NULL ? certificate->client_ca : certificate->certificate;
-    return grpc_ssl_server_certificate_config_create(roots, &pair, 1);
-}
-
-/* At the start, and for each handshake. */
-static grpc_ssl_certificate_config_reload_status fetch_certificate(void *argument,
-                                                                   grpc_ssl_server_certificate_config **config)
-{
-    struct flight_transport *transport = argument;
-    base_mutex_lock(&transport->lock);
-    *config = transport->certificate;
-    transport->certificate = NULL;
-    base_mutex_unlock(&transport->lock);
-    return *config == NULL ? GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED : GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
-}
-
-static void set_certificate(struct flight_transport *transport, grpc_ssl_server_certificate_config *config)
-{
-    base_mutex_lock(&transport->lock);
-    grpc_ssl_server_certificate_config *old = transport->certificate;
-    transport->certificate = config;
-    base_mutex_unlock(&transport->lock);
-    if (old != NULL)
-        grpc_ssl_server_certificate_config_destroy(old);
-}
-
-static grpc_ssl_client_certificate_request_type wanted_of_clients(const struct flight_certificate *certificate)
-{
-    return certificate->client_ca == NULL ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                          : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
-}
-
-/* Of a certificate that check_certificate() let pass: gRPC ends the process where the first one fails. */
-static grpc_server_credentials *make_credentials(struct flight_transport *transport,
-                                                 const struct flight_certificate *certificate)
-{
-    if (certificate->certificate == NULL)
-        return grpc_insecure_server_credentials_create();
-    set_certificate(transport, config_of(certificate));
-    return grpc_ssl_server_credentials_create_with_options(
-        grpc_ssl_server_credentials_create_options_using_config_fetcher(wanted_of_clients(certificate),
-                                                                        fetch_certificate, transport));
-}
-
-/* gRPC says whether a pair can be used when a port is opened with it, and nowhere else: this one has no number and takes nobody. */
-static bool is_usable(const struct flight_certificate *certificate)
-{
-    char address[64];
-    (void)snprintf(address, sizeof address, "unix-abstract:rhei-flight-%016llx", (unsigned long long)base_random_u64());
-    grpc_server_credentials *credentials =
-        grpc_ssl_server_credentials_create_with_options(grpc_ssl_server_credentials_create_options_using_config(
-            wanted_of_clients(certificate), config_of(certificate)));
-    grpc_completion_queue *queue = grpc_completion_queue_create_for_pluck(NULL);
-    grpc_server *probe = grpc_server_create(NULL, NULL);
-    grpc_server_register_completion_queue(probe, queue, NULL);
-    bool usable = credentials != NULL && grpc_server_add_http2_port(probe, address, credentials) != 0;
-    grpc_server_credentials_release(credentials);
-    grpc_server_shutdown_and_notify(probe, queue, probe);
-    (void)grpc_completion_queue_pluck(queue, probe, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-    grpc_server_destroy(probe);
-    grpc_completion_queue_shutdown(queue);
-    grpc_completion_queue_destroy(queue);
-    return usable;
-}
-
-static rhei_status check_certificate(const struct flight_certificate *certificate, struct rhei_error *error)
-{
-    if (certificate->certificate == NULL || is_usable(certificate))
-        return RHEI_OK;
-    return error_set(error, RHEI_CONFIG,
-                     "the certificate or its key is none that can be used, or they don't belong together");
-}
-
 rhei_status flight_transport_certify(struct flight_transport *transport, const struct flight_certificate *certificate,
                                      struct rhei_error *error)
 {
-    rhei_status status = check_certificate(certificate, error);
-    if (status == RHEI_OK)
-        set_certificate(transport, config_of(certificate));
-    return status;
+    return flight_grpc_tls_change(&transport->tls, certificate, error);
 }
 
 static void quiet(gpr_log_func_args *args)
@@ -860,11 +779,11 @@ static rhei_status listen_on(struct flight_transport *transport, const struct fl
     transport->queue = grpc_completion_queue_create_for_next(NULL);
     if (transport->server == NULL || transport->queue == NULL)
         return error_no_memory(error);
-    rhei_status status = check_certificate(options->certificate, error);
+    rhei_status status = flight_grpc_tls_check(options->certificate, error);
     if (status != RHEI_OK)
         return status;
     grpc_server_register_completion_queue(transport->server, transport->queue, NULL);
-    grpc_server_credentials *credentials = make_credentials(transport, options->certificate);
+    grpc_server_credentials *credentials = flight_grpc_tls_credentials(&transport->tls, options->certificate);
     *port = grpc_server_add_http2_port(transport->server, options->listen, credentials);
     grpc_server_credentials_release(credentials);
     if (*port == 0)
@@ -891,7 +810,7 @@ static void transport_free(struct flight_transport *transport)
         grpc_completion_queue_destroy(transport->queue);
     if (transport->quota != NULL)
         grpc_resource_quota_unref(transport->quota);
-    set_certificate(transport, NULL);
+    flight_grpc_tls_reset(&transport->tls);
     flight_pool_free(&transport->pool);
     flight_turn_destroy(&transport->turn);
     base_cond_destroy(&transport->fewer);
@@ -917,6 +836,7 @@ rhei_status flight_transport_start(const struct flight_transport_options *option
     made->stopped = (struct tag){TAG_STOPPED, NULL};
     base_mutex_init(&made->lock);
     base_cond_init(&made->fewer);
+    flight_grpc_tls_init(&made->tls);
     flight_turn_init(&made->turn);
     made->quota = grpc_resource_quota_create("rhei-flight");
     grpc_resource_quota_resize(made->quota, QUOTA_BYTES);
