@@ -48,6 +48,7 @@ struct rhei_flight_options {
     int64_t send_ms;             /**< for a client to take one message; 0: 300,000 */
     rhei_log_function log; /**< gets a line for each statement and each refusal, at RHEI_LOG_INFO and RHEI_LOG_WARN */
     void *log_context;
+    uint32_t max_connections; /**< at a time; within a second or two those that came last are ended. 0: 1,000 */
 };
 
 /**

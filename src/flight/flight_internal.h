@@ -13,6 +13,7 @@
 #include "base/base_map.h"
 #include "base/base_thread.h"
 #include "flight_column.h"
+#include "flight_connections.h"
 #include "flight_message.h"
 #include "flight_seal.h"
 #include "flight_tls.h"
@@ -75,6 +76,8 @@ struct rhei_flight {
     bool tls;
     int64_t most_ms, transaction_ns;
     uint64_t most_rows;
+    size_t most_connections;
+    struct flight_connections connections; /* the sweep's */
 
     base_mutex lock;
     base_cond released;                                /* a transaction isn't busy any more */

@@ -141,6 +141,7 @@ static void server_free(struct rhei_flight *server)
     base_map_free(&server->nonces);
     flight_users_reset(&server->users);
     flight_tls_reset(&server->certificate);
+    flight_connections_reset(&server->connections);
     flight_seal_reset(&server->seal);
     base_cond_destroy(&server->no_frames);
     base_cond_destroy(&server->released);
@@ -160,6 +161,7 @@ static struct rhei_flight *server_new(rhei_db *db, const struct rhei_flight_opti
     server->tls = options->tls_cert != NULL;
     server->most_ms = options->timeout_ms;
     server->most_rows = options->max_rows;
+    server->most_connections = (size_t)or_else(options->max_connections, 1000);
     server->transaction_ns = (int64_t)or_else((uint64_t)options->transaction_idle_ms, 60000) * 1000000;
     base_mutex_init(&server->lock);
     base_mutex_init(&server->password_lock);

@@ -241,9 +241,18 @@ static void look_at_certificate(struct rhei_flight *server)
                        "the certificate was changed, and the one before goes on: %s", error.message);
 }
 
+static void look_at_connections(struct rhei_flight *server)
+{
+    size_t ended = flight_connections_limit(&server->connections, server->port, server->most_connections);
+    if (ended > 0)
+        base_log_write(&server->log, BASE_LOG_WARN, "flight", "ended %zu connections: there are more than %zu", ended,
+                       server->most_connections);
+}
+
 static void sweep(void *argument)
 {
     struct rhei_flight *server = argument;
+    look_at_connections(server);
     look_at_certificate(server);
     flight_handles_sweep(server, false);
     base_mutex_lock(&server->lock);

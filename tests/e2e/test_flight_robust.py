@@ -50,6 +50,34 @@ def child(at, text):
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
 
+def test_d4_connections_beyond_the_limit_are_ended(rh):
+    with door(rh, "--max-connections", 20) as at:
+        sql = Sql(at.client())
+        assert sql.query("SELECT 1 AS one").column("one").to_pylist() == [1]
+        alone = at.files()
+        hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # and never a call
+        held = []
+        for _ in range(1000):
+            held.append(socket.create_connection(("127.0.0.1", at.port), timeout=60))
+            held[-1].sendall(hello)
+        wait_until(lambda: "connections: there are more than 20" in at.log() and at.files() <= alone + 19)
+        assert sql.query("SELECT 2 AS two").column("two").to_pylist() == [2]  # who was there first stays
+        open_still = 0
+        for one in held:
+            one.setblocking(False)
+            try:
+                while data := one.recv(4096):
+                    assert data
+            except BlockingIOError:
+                open_still += 1
+            except ConnectionError:
+                pass
+            one.close()
+        assert open_still == 19
+        wait_until(lambda: at.files() <= alone)
+        assert Sql(at.client()).query("SELECT 3 AS three").num_rows == 1
+
+
 def test_d4_slow_readers_cost_no_thread_and_no_memory_and_hold_up_nobody(rh):
     with door(rh) as at:
         sql = Sql(at.client())

@@ -65,6 +65,7 @@ enum option_id {
     OPTION_DRAIN,
     OPTION_MAX_ROWS,
     OPTION_TRANSACTION_IDLE,
+    OPTION_MAX_CONNECTIONS,
     OPTION_MAKE_USER,
     OPTION_WRITE,
     OPTION_MAX_BYTES,
@@ -130,6 +131,7 @@ static const struct option long_options[] = {
     {"drain", required_argument, NULL, OPTION_DRAIN},
     {"max-rows", required_argument, NULL, OPTION_MAX_ROWS},
     {"transaction-idle", required_argument, NULL, OPTION_TRANSACTION_IDLE},
+    {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"make-user", required_argument, NULL, OPTION_MAKE_USER},
     {"write", no_argument, NULL, OPTION_WRITE},
     {"max-bytes", required_argument, NULL, OPTION_MAX_BYTES},
@@ -234,6 +236,7 @@ static unsigned commands_of(int option)
     case OPTION_TLS_KEY:
     case OPTION_TLS_CLIENT_CA:
     case OPTION_DRAIN:
+    case OPTION_MAX_CONNECTIONS:
     case OPTION_TRANSACTION_IDLE:
     case OPTION_MAKE_USER:
     case OPTION_METRICS:
@@ -425,6 +428,8 @@ static bool take_serve_option(struct rh_args *args, int option, const char *valu
         return true;
     case OPTION_DRAIN:
         return read_count("--drain", "milliseconds", value, 0, &serve->drain_ms, why);
+    case OPTION_MAX_CONNECTIONS:
+        return read_count("--max-connections", "connections", value, 1, &serve->max_connections, why);
     case OPTION_TRANSACTION_IDLE:
         return read_count("--transaction-idle", "milliseconds", value, 1, &serve->idle_ms, why);
     default:

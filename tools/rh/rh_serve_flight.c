@@ -179,6 +179,7 @@ static struct rhei_flight_options options_of(const struct rh_tool *tool, const s
         .max_rows = (uint64_t)given->max_rows,
         .timeout_ms = tool->args->timeout_ms,
         .transaction_idle_ms = given->idle_ms,
+        .max_connections = given->max_connections > UINT32_MAX ? UINT32_MAX : (uint32_t)given->max_connections,
     };
 }
 
