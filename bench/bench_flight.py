@@ -87,6 +87,16 @@ def by_flight(client, command):
     return lambda: client.do_get(client.get_flight_info(descriptor).endpoints[0].ticket).read_all()
 
 
+def built(client, command):
+    """The answer, once the column store is there to give it."""
+    for _ in range(200):
+        table = by_flight(client, command)()
+        if table.schema.metadata[b"rhei.rule"] != b"not-ready":
+            break
+        time.sleep(0.05)
+    return table
+
+
 def in_process(cursor, sql):
     def ask():
         cursor.execute(sql)
@@ -108,8 +118,8 @@ def taken_in(client, table, pid):
 
 
 @contextlib.contextmanager
-def server(rh, *options):
-    process = subprocess.Popen([rh, "serve", "--db", "a.db", "--flight", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def server(rh, db, *options):
+    process = subprocess.Popen([rh, "serve", "--db", db, "--flight", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         yield int(process.stdout.readline().rsplit(":", 1)[1]), process.pid
     finally:
@@ -139,25 +149,24 @@ def main():
     rh = build / "tools" / "rh" / "rh"
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         os.chdir(folder)
-        subprocess.run([rh, "exec", "--db", "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL, name TEXT) STRICT; " + FILL], check=True)
+        for db in ("a.db", "tls.db"):  # a database has one server
+            subprocess.run([rh, "exec", "--db", db, "CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL, name TEXT) STRICT; " + FILL], check=True)
         certificate, key = Authority(pathlib.Path(folder), "ca").issue("server", "IP:127.0.0.1")
-        port, pid = stack.enter_context(server(rh, "--no-auth"))
+        port, pid = stack.enter_context(server(rh, "a.db", "--no-auth"))
         own = flight.FlightClient(f"grpc://127.0.0.1:{port}")
         files, commands = [], [any_of("CommandStatementQuery", f1=sql) for sql in QUERIES.values()]
         for number, command in enumerate(commands):
-            for _ in range(200):  # the column store is built first
-                table = by_flight(own, command)()
-                if table.schema.metadata[b"rhei.rule"] != b"not-ready":
-                    break
-                time.sleep(0.05)
+            table = built(own, command)
             with pa.ipc.new_stream(f"{number}.arrow", table.schema) as writer:
                 writer.write_table(table)
             files.append(f"{number}={number}.arrow")
         peer = stack.enter_context(subprocess.Popen([sys.executable, __file__, "--peer", *files], stdout=subprocess.PIPE, text=True))
         stack.callback(peer.terminate)
         other = flight.FlightClient(f"grpc://127.0.0.1:{peer.stdout.readline().strip()}")
-        tls_port, tls_pid = stack.enter_context(server(rh, "--no-auth", "--tls-cert", certificate, "--tls-key", key))
+        tls_port, tls_pid = stack.enter_context(server(rh, "tls.db", "--no-auth", "--tls-cert", certificate, "--tls-key", key))
         by_tls = flight.FlightClient(f"grpc+tls://127.0.0.1:{tls_port}", tls_root_certs=pathlib.Path("ca.crt").read_bytes())
+        for command in commands:
+            built(by_tls, command)
         local = stack.enter_context(dbapi.connect(driver=str(next((build / "src").rglob("librhei_adbc.so"))), db_kwargs={"uri": "a.db"}, autocommit=True))
         cursor = stack.enter_context(local.cursor())
         for number, (name, sql) in enumerate(QUERIES.items()):
