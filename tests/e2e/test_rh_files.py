@@ -230,6 +230,60 @@ def test_infinity_of_csv_comes_back_as_infinity(rh):  # noqa: F811
     assert rows(rh, "SELECT type FROM pragma_table_info('v')") == [("REAL",)] * 3
 
 
+# ---- What gzip packed.
+
+FIRST, SECOND = gzip.compress(b"a,b\n1,x\n"), gzip.compress(b"2,y\n" + b"".join(b"%d,%s\n" % (at, os.urandom(40).hex().encode()) for at in range(3, 9003)))
+PACKED_BADLY = [
+    ("the deflated bytes of a second member", FIRST + SECOND[:10] + b"\x07" + SECOND[11:], "invalid block type (its member 2"),
+    ("the head of a second member", FIRST + b"\x1f\x8b\x09" + SECOND[3:], f"which begins behind {len(FIRST)} bytes of the file"),
+    ("the magic of a second member", FIRST + b"\x1f\x8c" + SECOND[2:], f"behind {len(FIRST)} bytes of the file ends what gzip packed"),
+    ("a second member that was cut", FIRST + SECOND[:-3000], f"it ends, behind {len(FIRST + SECOND) - 3000} bytes, in the middle"),
+    ("a second member cut in its head", FIRST + SECOND[:5], f"member 2, which begins behind {len(FIRST)} bytes"),
+    ("a second member cut in its check sum", FIRST + SECOND[:-6], "in the middle of what gzip packed"),
+    ("half a magic", FIRST + SECOND[:1], "is something else"),
+    ("an only member cut in its length", FIRST[:-1], "in the middle of what gzip packed"),
+    ("an only member cut in its head", FIRST[:2], "in the middle of what gzip packed"),
+    ("a check sum", FIRST[:-8] + b"\0\0\0\0" + FIRST[-4:], "incorrect data check"),
+    ("a length", FIRST[:-4] + b"\1\0\0\0", "incorrect length check"),
+    ("the check sum of the second", FIRST + SECOND[:-8] + b"\0\0\0\0" + SECOND[-4:], "incorrect data check (its member 2"),
+    ("text behind", FIRST + b"3,z\n", f"behind {len(FIRST)} bytes of the file ends what gzip packed, and behind {len(FIRST)} is"),
+    ("text behind zeros", FIRST + bytes(700) + b"3,z\n", f"and behind {len(FIRST) + 700} is something else"),
+    ("a member behind zeros", FIRST + bytes(700) + SECOND, f"and behind {len(FIRST) + 700} is something else"),
+]
+
+
+@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize("what, content, words", PACKED_BADLY, ids=[what for what, _, _ in PACKED_BADLY])
+def test_d5_gzip_that_is_damaged_anywhere_is_refused_with_its_place(rh, what, content, words, piped):  # noqa: F811
+    (rh.folder / "data.csv.gz").write_bytes(content)
+    rh.run("exec", "CREATE TABLE t (a, b)")
+    done = rh.run("import", "-" if piped else "data.csv.gz", "t", code=1, input=content if piped else None, text=False)
+    assert words in done.stderr.decode() and ("standard input" if piped else "data.csv.gz").encode() in done.stderr, done.stderr
+    assert rows(rh, "SELECT count(*) FROM t") == [(0,)]
+
+
+@pytest.mark.parametrize("behind, count", [(b"", 9002), (bytes(1), 9002), (bytes(600_000), 9002), (gzip.compress(b""), 9002), (gzip.compress(b"") * 3 + FIRST, 9004)],
+                         ids=["nothing", "a zero", "zeros", "an empty member", "members"])
+def test_gzip_of_several_members_and_with_zeros_behind_is_read_to_its_end(rh, behind, count):  # noqa: F811
+    (rh.folder / "data.csv.gz").write_bytes(FIRST + SECOND + behind)
+    assert "packed by gzip" in rh.run("import", "data.csv.gz", "t", "--create").stdout
+    assert rows(rh, "SELECT count(*) FROM t") == [(count,)]
+    (rh.folder / "empty.gz").write_bytes(gzip.compress(b""))
+    (rh.folder / "empty").write_bytes(b"")
+    for name in ("empty.gz", "empty"):
+        assert "is empty" in rh.run("import", name, "e", "--create", code=1).stderr
+
+
+def test_parquet_that_gzip_packed_is_read_whole_or_not_at_all(rh):  # noqa: F811
+    pq.write_table(pa.table({"a": list(range(5000))}), rh.folder / "t.parquet")
+    whole = (rh.folder / "t.parquet").read_bytes()
+    (rh.folder / "good").write_bytes(gzip.compress(whole[:1000]) + gzip.compress(whole[1000:]))
+    (rh.folder / "bad").write_bytes(gzip.compress(whole[:1000]) + gzip.compress(whole[1000:])[:-9])
+    rh.run("import", "good", "t", "--create")
+    assert rows(rh, "SELECT count(*), sum(a) FROM t") == [(5000, sum(range(5000)))]
+    assert "its member 2" in rh.run("import", "bad", "u", "--create", code=1).stderr
+
+
 # ---- What is decided of text.
 
 SNIFFED = [

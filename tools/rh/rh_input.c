@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three layers: the file, zlib over it, which passes on what isn't packed, and iconv over that, where text isn't UTF-8. A look reads ahead in the middle
+ * Three layers: the file, rh_unpack over it, which passes on what isn't packed, and iconv over that, where text isn't UTF-8. A look reads ahead in the middle
  * one.
  */
 #include "rh_input.h"
@@ -23,21 +23,6 @@ static bool cannot_read(struct rh_input *input, const char *why)
     return false;
 }
 
-/* zlib closes its descriptor, so it gets one of its own. */
-static bool open_bytes(struct rh_input *input)
-{
-    int fd = dup(fileno(input->file));
-    input->bytes = fd >= 0 ? gzdopen(fd, "rb") : NULL;
-    if (input->bytes == NULL) {
-        int reason = errno;
-        if (fd >= 0)
-            close(fd);
-        return cannot_read(input, strerror(reason));
-    }
-    (void)gzbuffer(input->bytes, 1 << 18);
-    return true;
-}
-
 bool rh_input_open(struct rh_input *input, const struct rh_tool *tool, const char *path)
 {
     struct stat about;
@@ -50,7 +35,8 @@ bool rh_input_open(struct rh_input *input, const struct rh_tool *tool, const cha
     if (S_ISDIR(about.st_mode))
         return cannot_read(input, strerror(EISDIR));
     input->size = S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
-    return open_bytes(input);
+    input->bytes = rh_unpack_open(fileno(input->file));
+    return true;
 }
 
 /* Bytes as they are in the file, unpacked. */
@@ -63,17 +49,14 @@ static ssize_t read_bytes(struct rh_input *input, char *bytes, size_t size)
         input->ahead_at += size;
         return (ssize_t)size;
     }
-    int code = 0;
-    errno = 0;
-    int got = gzread(input->bytes, bytes, size < 1 << 30 ? (unsigned)size : 1 << 30);
-    const char *why = gzerror(input->bytes, &code);
-    if (got > 0 || (got == 0 && code == Z_OK))
-        return got;
-    input->told = input->told || rh_interrupted(); /* whoever asked is told that */
-    (void)cannot_read(input, code == Z_ERRNO       ? strerror(errno)
-                             : code == Z_BUF_ERROR ? "it ends in the middle of what gzip packed"
-                                                   : why);
-    return -1;
+    struct rh_buffer why = {0};
+    ssize_t got = rh_unpack_read(input->bytes, bytes, size, &why);
+    if (got < 0) {
+        input->told = input->told || rh_interrupted(); /* whoever asked is told that */
+        (void)cannot_read(input, why.bytes);
+    }
+    rh_buffer_free(&why);
+    return got;
 }
 
 bool rh_input_look(struct rh_input *input, size_t size, const char **bytes, size_t *length)
@@ -89,7 +72,7 @@ bool rh_input_look(struct rh_input *input, size_t size, const char **bytes, size
         input->ahead.length += (size_t)got;
     }
     input->ahead_at = 0;
-    input->packed = gzdirect(input->bytes) == 0;
+    input->packed = rh_unpack_is_packed(input->bytes);
     *bytes = input->ahead.bytes != NULL ? input->ahead.bytes : "";
     *length = input->ahead.length;
     return true;
@@ -199,7 +182,7 @@ static ssize_t cannot_decode(struct rh_input *input)
     struct rh_buffer why = {0};
     rh_buffer_format(&why, "the byte %02x, behind %llu bytes of the file, is not %s here (--encoding names another)",
                      (unsigned)(unsigned char)input->raw[input->raw_at],
-                     (unsigned long long)(gztell(input->bytes) - (z_off_t)(input->raw_length - input->raw_at)),
+                     (unsigned long long)(rh_unpack_given(input->bytes) - (input->raw_length - input->raw_at)),
                      input->encoding);
     (void)cannot_read(input, why.bytes);
     rh_buffer_free(&why);
@@ -233,8 +216,7 @@ ssize_t rh_input_read(void *context, char *bytes, size_t size)
 
 uint64_t rh_input_done(const struct rh_input *input)
 {
-    z_off_t done = gzoffset(input->bytes);
-    return done > 0 ? (uint64_t)done : 0;
+    return rh_unpack_taken(input->bytes);
 }
 
 bool rh_input_keep(struct rh_input *input, bool unpacked)
@@ -259,13 +241,14 @@ bool rh_input_keep(struct rh_input *input, bool unpacked)
         fclose(copy);
         return got < 0 ? false : cannot_read(input, strerror(errno));
     }
-    (void)gzclose(input->bytes);
+    rh_unpack_close(&input->bytes);
     input->size = (uint64_t)ftello(copy);
     if (input->file != stdin)
         fclose(input->file);
     input->file = copy;
     rewind(copy);
-    return open_bytes(input);
+    input->bytes = rh_unpack_open(fileno(copy));
+    return true;
 }
 
 bool rh_input_rewind(struct rh_input *input)
@@ -275,13 +258,12 @@ bool rh_input_rewind(struct rh_input *input)
     input->raw_ended = false;
     if (input->decoder != no_decoder)
         (void)iconv(input->decoder, NULL, NULL, NULL, NULL);
-    return gzrewind(input->bytes) == 0 || cannot_read(input, strerror(errno));
+    return rh_unpack_rewind(input->bytes) || cannot_read(input, strerror(errno));
 }
 
 void rh_input_close(struct rh_input *input)
 {
-    if (input->bytes != NULL)
-        (void)gzclose(input->bytes);
+    rh_unpack_close(&input->bytes);
     if (input->decoder != no_decoder && input->tool != NULL)
         (void)iconv_close(input->decoder);
     if (input->file != NULL && input->file != stdin)

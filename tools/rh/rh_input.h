@@ -9,12 +9,12 @@
 
 #include "rh_memory.h"
 #include "rh_tool.h"
+#include "rh_unpack.h"
 
 #include <iconv.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
-#include <zlib.h>
 
 struct rh_input {
     const struct rh_tool *tool;
@@ -24,7 +24,7 @@ struct rh_input {
     bool packed;          /**< with gzip */
     const char *encoding; /**< of text: "UTF-8", "UTF-16LE", ...; borrowed */
     bool told;            /**< why it can't be read */
-    gzFile bytes;
+    struct rh_unpack *bytes;
     iconv_t decoder;   /* (iconv_t)-1: the bytes are UTF-8 already */
     char raw[1 << 16]; /* read, not yet decoded */
     size_t raw_at, raw_length;
