@@ -724,6 +724,10 @@ void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
         engine_json_text(out, sidecar->settings->name);
         json_text(out, "source_type", shown.source_type);
         json_text(out, "mode", shown.mode);
+        if (strcmp(shown.source_type, "sqlite") == 0) /* a server's says more than a place */
+            json_text(out, "source_path", sidecar->settings->source_path);
+        if (sidecar->settings->watermark_path != NULL)
+            json_text(out, "watermark_path", sidecar->settings->watermark_path);
         base_buffer_format(out, ", \"running\": %s, \"away\": %s, \"away_ms\": %" PRId64,
                            status.running ? "true" : "false", shown.away ? "true" : "false", shown.away_us / 1000);
         json_text(out, "message", status.away_why[0] != '\0' ? status.away_why : shown.message);

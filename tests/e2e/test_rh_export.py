@@ -202,6 +202,32 @@ def test_an_export_never_takes_the_place_of_the_database(filled):
     filled.run("export", "mine.csv", "t", "--force", "--config", "rhei.toml")
 
 
+def test_an_export_never_takes_the_place_of_what_the_settings_name(filled):
+    folder = filled.folder
+    source = sqlite3.connect(folder / "app.db")
+    source.executescript("PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY, updated_at INTEGER); INSERT INTO orders VALUES (1, 1)")
+    (folder / "all.toml").write_text('[engine]\noltp_path = "rhei.db"\nolap_path = "mirror"\nrocksdb_cdc_path = "changes"\n[sidecar]\nname = "app"\n'
+                                     'source_path = "app.db"\nwatermark_path = "marks"\nenable_local_oltp = true\n')
+    filled.run("exec", "--capture", "--config", "all.toml", "SELECT 1")
+    filled.run("sync", "--capture", "--config", "all.toml")
+    (folder / "link.db").symlink_to("app.db")
+    (folder / "linked").symlink_to("changes")
+    os.link(folder / "app.db", folder / "hard.db")
+    names = {"app.db": "the database of a sidecar itself", "link.db": "the database of a sidecar itself", "hard.db": "the database of a sidecar itself",
+             "app.db-wal": "the database of a sidecar's log", "app.db-shm": "the database of a sidecar's shared memory",
+             "app.db-journal": "the database of a sidecar's journal", "linked/new.csv": "(rocksdb_cdc_path)"}
+    for inner, called in (("changes", "(rocksdb_cdc_path)"), ("marks", "(watermark_path)"), ("mirror", "(olap_path)")):
+        kept = next(path for path in sorted((folder / inner).rglob("*")) if path.is_file() and path.stat().st_size > 0)
+        (folder / f"{inner}.link").symlink_to(kept)
+        os.link(kept, folder / f"{inner}.hard")
+        names |= {str(kept): called, f"{inner}/new.csv": called, f"{inner}.link": called, f"{inner}.hard": called}
+    for name, called in names.items():
+        done = filled.run("export", name, "t", "--format", "csv", "--force", "--config", "all.toml", code=1)
+        assert called in done.stderr and "an export never writes there" in done.stderr, (name, done.stderr)
+    assert source.execute("PRAGMA integrity_check").fetchall() == [("ok",)] and not list(folder.rglob("new.csv"))
+    filled.run("export", "mine.csv", "t", "--force", "--config", "all.toml")
+
+
 def little_room():
     """Files of 64 KiB at most: a disk that is full for the export."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, resource.RLIM_INFINITY))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_target.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,55 +63,100 @@ static bool is_below(const char *name, const char *folder)
     return below;
 }
 
-static const char *what_of_database(const char *name, const char *database)
+/* Whether a file in that folder or below it is this one, by whatever name. */
+static bool has_file(const char *folder, const struct stat *file)
 {
-    static const struct {
-        const char *ending, *what;
-    } parts[] = {{"", "the database itself"},
-                 {"-wal", "the database's log"},
-                 {"-shm", "the database's shared memory"},
-                 {"-journal", "the database's journal"}};
-    const char *what = NULL;
-    for (size_t at = 0; at < sizeof parts / sizeof *parts && what == NULL; at++) {
-        struct rh_buffer part = {0};
-        rh_buffer_format(&part, "%s%s", database, parts[at].ending);
-        what = is_same(name, part.bytes) ? parts[at].what : NULL;
-        rh_buffer_free(&part);
+    struct stat about;
+    DIR *entries = opendir(folder);
+    bool found = false;
+    for (const struct dirent *entry; entries != NULL && !found && (entry = readdir(entries)) != NULL;) {
+        struct rh_buffer path = {0};
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        rh_buffer_format(&path, "%s/%s", folder, entry->d_name);
+        if (lstat(path.bytes, &about) == 0)
+            found = S_ISDIR(about.st_mode) ? has_file(path.bytes, file)
+                                           : about.st_dev == file->st_dev && about.st_ino == file->st_ino;
+        rh_buffer_free(&path);
     }
-    return what;
+    if (entries != NULL)
+        closedir(entries);
+    return found;
 }
 
-/* What of the open database, and of those attached to it, the name is; NULL: nothing. */
-static const char *what_of_ours(const struct rh_tool *tool, const char *name)
+/* As is_below, or a link to a file there. */
+static bool is_of_folder(const char *name, const char *folder)
+{
+    struct stat about;
+    char *whole = realpath(name, NULL);
+    bool of = is_below(name, folder) || (whole != NULL && is_below(whole, folder)) ||
+              (whole != NULL && stat(whole, &about) == 0 && S_ISREG(about.st_mode) && about.st_nlink > 1 &&
+               has_file(folder, &about));
+    free(whole);
+    return of;
+}
+
+static bool is_of_database(const char *name, const char *database, const char *owner, struct rh_buffer *what)
+{
+    static const char *const parts[][2] = {
+        {"", " itself"}, {"-wal", "'s log"}, {"-shm", "'s shared memory"}, {"-journal", "'s journal"}};
+    bool of = false;
+    for (size_t at = 0; at < sizeof parts / sizeof *parts && !of; at++) {
+        struct rh_buffer part = {0};
+        rh_buffer_format(&part, "%s%s", database, parts[at][0]);
+        of = is_same(name, part.bytes);
+        if (of)
+            rh_buffer_format(what, "%s%s", owner, parts[at][1]);
+        rh_buffer_free(&part);
+    }
+    return of;
+}
+
+/* Databases and folders, and what they are called: the open ones, those attached to them, and what the settings name. */
+static const char ours[] =
+    "SELECT folder, path, called FROM (SELECT 0 AS folder, file AS path, 'the database' AS called FROM "
+    "pragma_database_list "
+    "UNION ALL SELECT 0, value ->> 'source_path', 'the database of a sidecar' FROM json_each(?1, '$.sidecars') "
+    "UNION ALL SELECT 1, value ->> 'watermark_path', 'a sidecar (watermark_path)' FROM json_each(?1, '$.sidecars') "
+    "UNION ALL SELECT 1, ?1 ->> '$.settings.olap_path', 'the column store (olap_path)' "
+    "UNION ALL SELECT 1, ?1 ->> '$.settings.rocksdb_cdc_path', 'the change buffer (rocksdb_cdc_path)') "
+    "WHERE path <> ''";
+
+/* Whether the name is of something of the open database's, which `what` then says. */
+static bool is_ours(const struct rh_tool *tool, const char *name, struct rh_buffer *what)
 {
     rhei_rows *rows = NULL;
-    const char *what = tool->args->config != NULL && is_same(name, tool->args->config) ? "the configuration" : NULL;
-    if (rhei_oltp_query(tool->db, "SELECT file FROM pragma_database_list WHERE file <> ''", NULL, &rows, NULL) ==
-        RHEI_OK)
-        while (what == NULL && rhei_rows_next(rows, NULL) == RHEI_ROW)
-            what = what_of_database(name, rhei_rows_text(rows, 0));
+    char *json = NULL;
+    bool is = tool->args->config != NULL && is_same(name, tool->args->config);
+    if (is)
+        rh_buffer_add_text(what, "the configuration");
+    if (!is && rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
+        rhei_oltp_query(tool->db, ours, RHEI_PARAMS(rhei_text(json)), &rows, NULL) == RHEI_OK)
+        while (!is && rhei_rows_next(rows, NULL) == RHEI_ROW) {
+            const char *path = rhei_rows_text(rows, 1), *called = rhei_rows_text(rows, 2);
+            bool folder = rhei_rows_int64(rows, 0) != 0;
+            is = folder ? is_of_folder(name, path) : is_of_database(name, path, called, what);
+            if (is && folder)
+                rh_buffer_format(what, "in the folder of %s", called);
+        }
     rhei_rows_close(&rows);
-    struct rh_buffer folder = {0};
-    struct rh_tool own = *tool;
-    if (what == NULL && rh_tool_ask_info(&own, "$.settings.olap_path", &folder) && folder.length > 0 &&
-        is_below(name, folder.bytes))
-        what = "in the folder of the column store (olap_path)";
-    rh_buffer_free(&folder);
-    return what;
+    rhei_free(json);
+    return is;
 }
 
 /* ---- The file. ------------------------------------------------------------------------------------------------------- */
 
 bool rh_target_open(const struct rh_tool *tool, struct rh_target *target, const char *name, bool force)
 {
-    struct rh_buffer part = {0};
+    struct rh_buffer part = {0}, what = {0};
     struct stat about;
     *target = (struct rh_target){.name = name};
-    const char *what = what_of_ours(tool, name);
-    if (what != NULL) {
-        rh_tell(tool, "%s is %s, and an export never writes there: name another file", name, what);
+    bool own = is_ours(tool, name, &what);
+    if (own)
+        rh_tell(tool, "%s is %s, and an export never writes there: name another file", name, what.bytes);
+    rh_buffer_free(&what);
+    if (own)
         return false;
-    }
     if (stat(name, &about) == 0) {
         if (!S_ISREG(about.st_mode)) {
             rh_tell(tool, "%s is no file that could be replaced", name);
