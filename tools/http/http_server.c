@@ -2,7 +2,8 @@
 /*
  * A slot is FREE, READING (a request is awaited or on its way) or ANSWERING. FREE -> READING in take(), by the accepting thread;
  * READING -> ANSWERING and back, and -> FREE by the connection's own thread, in serve(). All under the server's lock, which nothing is done
- * under that may wait.
+ * under that may wait. Who is asked to leave (`leaving`, and a byte in `wake`) reads what has arrived before it does, so a request that is whole is answered.
+ * A slot is free before its connection has lingered.
  */
 #include "http_server.h"
 
@@ -16,12 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PIECE = 64 << 10, BODY_MOST = 64 << 10, SLOTS = 64, HEAD_MS = 10000, BODY_MS = 60000, IDLE_MS = 30000 };
-enum { SEND_MS = 30000, ROOM_MS = 1000, LINGER_MS = 1000, OVER_MS = 1000 };
+enum { SEND_MS = 30000, ROOM_MS = 1000, LINGER_MS = 1000, LINGER_MOST = 64, OVER_MS = 1000 };
 enum slot_state { SLOT_FREE, SLOT_READING, SLOT_ANSWERING };
 
 struct slot {
@@ -30,6 +32,9 @@ struct slot {
     enum slot_state state;
     int64_t since_ms; /* it is READING */
     bool cut;         /* its answer has no end that could be missed: the connection is reset */
+    bool leaving;     /* set while it is READING */
+    bool quiet;       /* nothing was said last that the client may still have to read */
+    int wake;
 };
 
 struct http_server {
@@ -41,7 +46,7 @@ struct http_server {
     pthread_mutex_t lock;
     pthread_cond_t freed;
     bool stopping, over; /* no new requests; nor those that run */
-    unsigned taken;
+    unsigned taken, lingering;
     struct slot *slots;
 };
 
@@ -189,23 +194,30 @@ bool http_gone(struct http_exchange *exchange)
 
 /* ---- One connection ----------------------------------------------------------------------------------------------- */
 
-/* More bytes until `deadline_ms`. False: there are none. */
-static bool read_more(struct slot *slot, struct rh_buffer *bytes, int64_t deadline_ms)
+enum more { MORE, MORE_LATE, MORE_GONE, MORE_LEAVE };
+
+/* More bytes until `deadline_ms`. */
+static enum more read_more(struct slot *slot, struct rh_buffer *bytes, int64_t deadline_ms)
 {
-    struct pollfd ready = {.fd = slot->fd, .events = POLLIN};
+    struct pollfd ready[] = {{.fd = slot->fd, .events = POLLIN}, {.fd = slot->wake, .events = POLLIN}};
     for (;;) {
         int64_t left = deadline_ms - now_ms();
-        if (left <= 0 || poll(&ready, 1, (int)left) == 0)
-            return false;
+        if (left <= 0)
+            return MORE_LATE;
+        int count = poll(ready, 2, (int)left);
+        if (count <= 0)
+            continue;
+        if (ready[0].revents == 0)
+            return MORE_LEAVE;
         rh_buffer_reserve(bytes, PIECE);
         ssize_t got = recv(slot->fd, bytes->bytes + bytes->length, PIECE, MSG_DONTWAIT);
         if (got > 0) {
             bytes->length += (size_t)got;
             bytes->bytes[bytes->length] = '\0';
-            return true;
+            return MORE;
         }
         if (got == 0 || (errno != EAGAIN && errno != EINTR))
-            return false;
+            return MORE_GONE;
     }
 }
 
@@ -216,6 +228,34 @@ static void refuse(struct http_exchange *exchange, int status, const char *why)
     exchange->keep_alive = false;
     http_answer(exchange, status, "text/plain; charset=utf-8", NULL, text.bytes, text.length);
     rh_buffer_free(&text);
+}
+
+static bool is_stopping(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool stopping = server->stopping;
+    pthread_mutex_unlock(&server->lock);
+    return stopping;
+}
+
+/* There is no room for it, or no more time. */
+static void turn_away(struct http_exchange *exchange, bool stopping)
+{
+    const char *why = stopping ? "the service is ending\n" : "there are too many connections\n";
+    exchange->keep_alive = false;
+    http_answer(exchange, 503, "text/plain; charset=utf-8", "Retry-After: 1\r\n", why, strlen(why));
+}
+
+/* No more of a request comes in time: the client is told why where that is of use. Who is idle where another takes its place may be about to ask. */
+static void end_reading(struct http_exchange *exchange, enum more more, bool begun)
+{
+    struct slot *slot = exchange->slot;
+    if (more == MORE_LATE && begun)
+        refuse(exchange, 408, "the request took too long to arrive");
+    else if (more == MORE_LEAVE && !is_stopping(slot->server))
+        turn_away(exchange, false);
+    else
+        slot->quiet = true;
 }
 
 /* A whole request at the start of `bytes`; false: the connection is over, and the client was told why where that is of use. */
@@ -239,9 +279,9 @@ static bool read_request(struct slot *slot, struct rh_buffer *bytes, bool first,
             if (request->expects && !send_all(exchange, "HTTP/1.1 100 Continue\r\n\r\n", 25))
                 return false;
         }
-        if (!read_more(slot, bytes, deadline_ms)) {
-            if (bytes->length > 0 && now_ms() >= deadline_ms)
-                refuse(exchange, 408, "the request took too long to arrive");
+        enum more more = read_more(slot, bytes, deadline_ms);
+        if (more != MORE) {
+            end_reading(exchange, more, bytes->length > 0);
             return false;
         }
         if (idle)
@@ -259,6 +299,8 @@ static bool set_state(struct slot *slot, enum slot_state state)
         slot->state = state;
         slot->since_ms = now_ms();
     }
+    if (slot->leaving) /* who waits for its place looks for another */
+        pthread_cond_broadcast(&server->freed);
     pthread_mutex_unlock(&server->lock);
     return go;
 }
@@ -267,9 +309,13 @@ static bool answer_one(struct slot *slot, struct rh_buffer *bytes, bool first)
 {
     struct http_request request;
     struct http_exchange exchange = {.slot = slot};
-    if (!read_request(slot, bytes, first, &request, &exchange) || !set_state(slot, SLOT_ANSWERING))
+    if (!read_request(slot, bytes, first, &request, &exchange))
         return false;
-    exchange.keep_alive = request.keep_alive;
+    if (!set_state(slot, SLOT_ANSWERING)) {
+        turn_away(&exchange, true);
+        return false;
+    }
+    exchange.keep_alive = request.keep_alive && !slot->leaving;
     exchange.chunks = request.chunks;
     exchange.head_only = http_same(request.method, "HEAD");
     slot->server->options.handle(slot->server->options.context, &request, &exchange);
@@ -284,15 +330,29 @@ static bool answer_one(struct slot *slot, struct rh_buffer *bytes, bool first)
 }
 
 /* What the client still sends is read away: closing over it would take the answer from it. */
-static void linger(int fd)
+static void linger(int fd, int64_t linger_ms)
 {
     char piece[4096];
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    int64_t deadline_ms = now_ms() + LINGER_MS;
+    int64_t deadline_ms = now_ms() + linger_ms;
     (void)shutdown(fd, SHUT_WR);
-    for (int64_t left = LINGER_MS; left > 0 && poll(&ready, 1, (int)left) > 0; left = deadline_ms - now_ms())
+    for (int64_t left = linger_ms; left >= 0 && poll(&ready, 1, (int)left) > 0; left = deadline_ms - now_ms())
         if (recv(fd, piece, sizeof piece, MSG_DONTWAIT) <= 0)
             break;
+}
+
+/* Under the lock. Whether there is room for one more that lingers; it is counted either way. */
+static bool may_linger(struct http_server *server)
+{
+    return server->lingering++ < LINGER_MOST;
+}
+
+static void lingered(struct http_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->lingering--;
+    pthread_cond_broadcast(&server->freed);
+    pthread_mutex_unlock(&server->lock);
 }
 
 static void *serve(void *argument)
@@ -302,32 +362,77 @@ static void *serve(void *argument)
     struct rh_buffer bytes = {0};
     for (bool first = true; answer_one(slot, &bytes, first); first = false)
         ;
-    if (slot->cut)
-        (void)setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &(const struct linger){.l_onoff = 1}, sizeof(struct linger));
-    else
-        linger(slot->fd);
     rh_buffer_free(&bytes);
+    int fd = slot->fd;
+    bool cut = slot->cut, quiet = slot->quiet;
     pthread_mutex_lock(&server->lock);
-    (void)close(slot->fd);
+    (void)close(slot->wake);
     slot->state = SLOT_FREE;
     server->taken--;
+    bool lingers = may_linger(server) && !quiet;
     pthread_cond_broadcast(&server->freed);
     pthread_mutex_unlock(&server->lock);
+    if (cut)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(const struct linger){.l_onoff = 1}, sizeof(struct linger));
+    else if (lingers)
+        linger(fd, LINGER_MS);
+    (void)close(fd);
+    lingered(server);
+    return NULL;
+}
+
+struct refused {
+    struct http_server *server;
+    int fd;
+};
+
+/* Tells that there is no room, and closes so that it can be read. */
+static void refuse_one(int fd, int64_t linger_ms)
+{
+    static const char full[] =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    (void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    linger(fd, linger_ms);
+    (void)close(fd);
+}
+
+static void *serve_refused(void *argument)
+{
+    struct refused refused = *(struct refused *)argument;
+    free(argument);
+    refuse_one(refused.fd, LINGER_MS);
+    lingered(refused.server);
     return NULL;
 }
 
 /* ---- All of them -------------------------------------------------------------------------------------------------- */
 
-/* Under the lock. Who is longest without a whole request; NULL: all are being answered. */
+/* Under the lock. Who is longest without a whole request, and wasn't asked to leave; NULL: none. */
 static struct slot *slowest(struct http_server *server)
 {
     struct slot *found = NULL;
     for (unsigned at = 0; at < server->options.connections_most; at++) {
         struct slot *slot = &server->slots[at];
-        if (slot->state == SLOT_READING && (found == NULL || slot->since_ms < found->since_ms))
+        if (slot->state == SLOT_READING && !slot->leaving && (found == NULL || slot->since_ms < found->since_ms))
             found = slot;
     }
     return found;
+}
+
+/* Under the lock. Whether somebody who was asked to leave may still do so. */
+static bool one_leaves(const struct http_server *server)
+{
+    for (unsigned at = 0; at < server->options.connections_most; at++)
+        if (server->slots[at].state == SLOT_READING && server->slots[at].leaving)
+            return true;
+    return false;
+}
+
+/* Under the lock, of one that is READING. */
+static void ask_to_leave(struct slot *slot)
+{
+    slot->leaving = true;
+    (void)eventfd_write(slot->wake, 1);
 }
 
 static void wait_freed(struct http_server *server, int64_t ms)
@@ -344,40 +449,63 @@ static void wait_freed(struct http_server *server, int64_t ms)
 static struct slot *find_room(struct http_server *server)
 {
     int64_t until_ms = now_ms() + ROOM_MS;
-    struct slot *slot = server->taken == server->options.connections_most ? slowest(server) : NULL;
-    if (slot != NULL)
-        (void)shutdown(slot->fd, SHUT_RDWR);
-    while (server->taken == server->options.connections_most && slot != NULL && now_ms() < until_ms)
+    while (server->taken == server->options.connections_most && now_ms() < until_ms) {
+        struct slot *slot = one_leaves(server) ? NULL : slowest(server);
+        if (slot != NULL)
+            ask_to_leave(slot);
+        else if (!one_leaves(server))
+            break; /* all are being answered */
         wait_freed(server, until_ms - now_ms());
+    }
     for (unsigned at = 0; at < server->options.connections_most; at++)
         if (server->slots[at].state == SLOT_FREE)
             return &server->slots[at];
     return NULL;
 }
 
-static void take(struct http_server *server, int fd)
+static bool start_detached(void *(*run)(void *), void *argument)
 {
-    static const char full[] =
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     pthread_t thread;
     pthread_attr_t attributes;
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    bool started = pthread_create(&thread, &attributes, run, argument) == 0;
+    (void)pthread_attr_destroy(&attributes);
+    return started;
+}
+
+/* By a thread of its own, for the accepting one has others to take. */
+static void refuse_full(struct http_server *server, int fd)
+{
+    struct refused *refused = rh_allocate(sizeof *refused);
+    *refused = (struct refused){server, fd};
+    pthread_mutex_lock(&server->lock);
+    bool lingers = may_linger(server);
+    pthread_mutex_unlock(&server->lock);
+    if (lingers && start_detached(serve_refused, refused))
+        return;
+    free(refused);
+    refuse_one(fd, 0);
+    lingered(server);
+}
+
+static void take(struct http_server *server, int fd)
+{
     pthread_mutex_lock(&server->lock);
     struct slot *slot = find_room(server);
+    int wake = slot != NULL ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
     bool started = false;
-    if (slot != NULL) {
-        *slot = (struct slot){.server = server, .fd = fd, .state = SLOT_READING, .since_ms = now_ms()};
-        started = pthread_create(&thread, &attributes, serve, slot) == 0;
+    if (wake >= 0) {
+        *slot = (struct slot){.server = server, .fd = fd, .state = SLOT_READING, .since_ms = now_ms(), .wake = wake};
+        started = start_detached(serve, slot);
         slot->state = started ? SLOT_READING : SLOT_FREE;
         server->taken += started;
+        if (!started)
+            (void)close(wake);
     }
     pthread_mutex_unlock(&server->lock);
-    (void)pthread_attr_destroy(&attributes);
-    if (started)
-        return;
-    (void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)close(fd);
+    if (!started)
+        refuse_full(server, fd);
 }
 
 static void *accept_all(void *argument)
@@ -471,12 +599,16 @@ const char *http_address(const struct http_server *server)
     return server->address;
 }
 
-/* Under the lock. */
-static void hang_up(struct http_server *server, enum slot_state state, int how)
+/* Under the lock. Those that read may leave, or all are cut off. */
+static void hang_up(struct http_server *server, bool cut)
 {
-    for (unsigned at = 0; at < server->options.connections_most; at++)
-        if (server->slots[at].state == state)
-            (void)shutdown(server->slots[at].fd, how);
+    for (unsigned at = 0; at < server->options.connections_most; at++) {
+        struct slot *slot = &server->slots[at];
+        if (cut && slot->state != SLOT_FREE)
+            (void)shutdown(slot->fd, SHUT_RDWR);
+        else if (slot->state == SLOT_READING)
+            ask_to_leave(slot);
+    }
 }
 
 void http_stop(struct http_server **stopping, int64_t drain_ms)
@@ -490,15 +622,15 @@ void http_stop(struct http_server **stopping, int64_t drain_ms)
     int64_t until_ms = now_ms() + drain_ms;
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
-    hang_up(server, SLOT_READING, SHUT_RDWR);
+    hang_up(server, false);
     while (server->taken > 0 && now_ms() < until_ms)
         wait_freed(server, until_ms - now_ms());
     server->over = true; /* what hasn't begun to answer says that it was ended */
     until_ms = now_ms() + OVER_MS;
     while (server->taken > 0 && now_ms() < until_ms)
         wait_freed(server, until_ms - now_ms());
-    hang_up(server, SLOT_ANSWERING, SHUT_RDWR);
-    while (server->taken > 0)
+    hang_up(server, true);
+    while (server->taken > 0 || server->lingering > 0)
         wait_freed(server, 1000);
     pthread_mutex_unlock(&server->lock);
     free_server(server);

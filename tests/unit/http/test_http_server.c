@@ -175,8 +175,68 @@ static void gives_the_place_of_the_slowest(void **state)
         assert_non_null(strstr(hear(fd, NULL), "\r\n\r\nok"));
         (void)close(fd);
     }
+    assert_non_null(strstr(hear(slow[0], NULL), "503 Service Unavailable"));
     for (int at = 0; at < 3; at++)
         (void)close(slow[at]);
+    http_stop(&server, 0);
+}
+
+/* One of two is asked to go, or finds no room: both read an answer. */
+static void answers_whoever_asked_when_there_is_no_room(void **state)
+{
+    (void)state;
+    static const char ask[] = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    struct http_server *server = start((struct http_options){.connections_most = 1, .head_ms = 60000});
+    for (int round = 0; round < 200; round++) {
+        int first = connect_to(server), second = connect_to(server);
+        say(first, ask);
+        say(second, ask);
+        assert_memory_equal(hear(first, NULL), "HTTP/1.1 ", 9); /* or that it has to give way */
+        assert_memory_equal(hear(second, NULL), "HTTP/1.1 ", 9);
+        (void)close(first);
+        (void)close(second);
+    }
+    int kept = connect_to(server);
+    for (int round = 0; round < 50; round++) {
+        say(kept, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_memory_equal(hear(kept, "\r\n\r\n"), "HTTP/1.1 200", 12);
+        int other = connect_to(server);
+        say(kept, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+        say(other, ask);
+        assert_memory_equal(hear(kept, "\r\n\r\n"), "HTTP/1.1 ", 9);
+        assert_memory_equal(hear(other, NULL), "HTTP/1.1 ", 9);
+        (void)close(kept);
+        (void)close(other);
+        kept = connect_to(server);
+    }
+    (void)close(kept);
+    http_stop(&server, 0);
+}
+
+/* Who is told that there is no room has sent more than was read, and reads it late. */
+static void a_refusal_is_there_to_be_read(void **state)
+{
+    (void)state;
+    static char body[40000];
+    memset(body, 'b', sizeof body - 1);
+    struct http_server *server = start((struct http_options){.connections_most = 1});
+    atomic_store(&answering, 0);
+    int busy = connect_to(server);
+    say(busy, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int wait = 0; wait < 60000 && atomic_load(&answering) == 0; wait += 5)
+        (void)poll(NULL, 0, 5);
+    for (int round = 0; round < 20; round++) {
+        int fd = connect_to(server);
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        say(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 39999\r\n\r\n");
+        assert_int_equal(poll(&ready, 1, 60000), 1);
+        say(fd, body);
+        const char *heard = hear(fd, NULL);
+        assert_memory_equal(heard, "HTTP/1.1 503", 12);
+        assert_non_null(strstr(heard, "Retry-After: 1\r\n"));
+        (void)close(fd);
+    }
+    (void)close(busy);
     http_stop(&server, 0);
 }
 
@@ -263,10 +323,16 @@ static void says_what_an_address_lacks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_one_behind_the_other),       cmocka_unit_test(streams_and_cuts),
-        cmocka_unit_test(asks_for_the_body_that_is_expected), cmocka_unit_test(tells_who_is_slow),
-        cmocka_unit_test(gives_the_place_of_the_slowest),     cmocka_unit_test(sees_that_the_client_left),
-        cmocka_unit_test(stops_with_one_that_runs),           cmocka_unit_test(listens_on_a_socket_of_a_long_path),
+        cmocka_unit_test(answers_one_behind_the_other),
+        cmocka_unit_test(streams_and_cuts),
+        cmocka_unit_test(asks_for_the_body_that_is_expected),
+        cmocka_unit_test(tells_who_is_slow),
+        cmocka_unit_test(gives_the_place_of_the_slowest),
+        cmocka_unit_test(answers_whoever_asked_when_there_is_no_room),
+        cmocka_unit_test(a_refusal_is_there_to_be_read),
+        cmocka_unit_test(sees_that_the_client_left),
+        cmocka_unit_test(stops_with_one_that_runs),
+        cmocka_unit_test(listens_on_a_socket_of_a_long_path),
         cmocka_unit_test(says_what_an_address_lacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
