@@ -61,6 +61,28 @@ def test_schema_explain_and_status(shop):
     assert status["oltp"]["read_only"] is True
 
 
+@pytest.mark.parametrize("door", ["mcp", "--agent"])
+@pytest.mark.parametrize("bad, words", [(b'{"sql":"SELECT 1 --' + b"x" * (16 << 20) + b'"}', "16 MiB"), (b"x" * (40 << 20), "16 MiB"), (b'{"sql":"SELECT 1"}\0', "no JSON"),
+                                        (b"\0", "no JSON"), (b"\0" * 5000, "no JSON"), (b'{"sql":"SELECT \0 1"}', "no JSON")],
+                         ids=["too long", "far too long", "a zero behind", "a zero", "zeros", "a zero within"])
+def test_d5_after_a_line_that_is_none_the_next_one_is_answered(shop, door, bad, words):
+    asks = b'{"jsonrpc":"2.0","id":1,"method":"ping"}' if door == "mcp" else b'{"sql":"SELECT 5"}'
+    done = shop.run(*(["mcp", "--db", "shop.db"] if door == "mcp" else ["--agent", "shop.db"]), input=b"\n".join([asks, bad, asks, bad]), text=False)
+    first, second, third, fourth = map(json.loads, done.stdout.splitlines())
+    assert first == third or first["rows"] == third["rows"] == [[5]]
+    for refused in (second, fourth):
+        assert words in refused["error"]["message"] and (door != "mcp" or refused["id"] is None), refused
+
+
+def test_errors_speak_of_the_tools_and_not_of_the_library(shop):
+    read = lines(shop, {"sql": "BEGIN"}, {"sql": "SELECT 1; SELECT 2"}, {"sql": "ATTACH 'x' AS y"}, {"sql": "SELECT ?"}, {"tool": "explain", "sql": "EXPLAIN ROUTE SELECT 1"})
+    wrote = lines(shop, *({"tool": "execute", "sql": sql} for sql in ("BEGIN", "SAVEPOINT s", "PRAGMA user_version = 7", "DELETE FROM orders; SELECT 1", "VACUUM INTO 'x'")),
+                  arguments=["--write"])
+    for answer in read + wrote:
+        assert not any(word in answer["error"]["message"] for word in ("rhei_", "handle", "session", "as a write")), answer
+    assert "tool execute" in read[0]["error"]["message"] and "a call of its own" in read[1]["error"]["message"]
+
+
 def test_d3_nothing_is_changed_unless_told(shop):
     before = hashlib.sha256((shop.folder / "shop.db").read_bytes()).hexdigest()
     wrong = lines(shop, *({"sql": sql} for sql in ("DELETE FROM orders", "CREATE TABLE x (a)", "INSERT INTO orders VALUES (7, 'x', 1) RETURNING id",

@@ -291,7 +291,9 @@ def test_advice_is_in_the_words_of_the_command_line(filled):
 
 
 def test_each_advice_that_is_reworded_is_one_that_the_engine_gives():
-    table = (ROOT / "tools" / "rh" / "rh_advice.c").read_text().split("words[] = {")[1].split("\n};")[0]
+    lists = re.findall(r"(?:words|at_prompt|at_tools)\[\] = \{(.*?)\n\};", (ROOT / "tools" / "rh" / "rh_advice.c").read_text(), re.S)
+    assert len(lists) == 3
+    table = "".join(lists)
     table = re.sub(r'"\s*\n\s*"', "", table)
     first = [pair[0] for pair in re.findall(r'\{"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)"\}', table)]
     assert len(first) == table.count("{\"")

@@ -2,7 +2,7 @@
 /* The engine gives its advice to programs; the same in the words of the command line. */
 #include "rh_advice.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 /* tests/e2e/test_rh_errors.py looks each first text up in the engine's sources. */
@@ -57,11 +57,34 @@ static const struct advice at_prompt[] = {
     {"open with read_only instead", "use rh repl --read-only instead"},
     {"rhei_sync_now makes another checkpoint", ".sync makes another checkpoint"},
 };
-static bool is_at_prompt;
+
+/* Where a program calls tools; these go first there. */
+static const struct advice at_tools[] = {
+    {"a transaction that spans calls needs a session (rhei_session_open), so that nobody else's write becomes part of "
+     "it",
+     "a transaction over several calls isn't offered here: the tool execute runs each statement as one of its own"},
+    {"if it is the column store's, ask with the route olap",
+     "if it is the column store's, ask with \"route\": \"olap\""},
+    {"this PRAGMA sets something: run it as a write, where all writes will follow it",
+     "this PRAGMA sets something, which no tool here does"},
+    {"; run a script with rhei_execute_script", "; give each one in a call of its own"},
+    {"wait for its build with rhei_initial_sync, or see rh status", "\"route\": \"olap\" builds it"},
+    {"route the statement to oltp", "ask with \"route\": \"oltp\""},
+    {"statements of this handle name no files", "statements name no files here"},
+};
+static const struct advice *first;
+static size_t first_count;
 
 void rh_advise_at_prompt(void)
 {
-    is_at_prompt = true;
+    first = at_prompt;
+    first_count = sizeof at_prompt / sizeof *at_prompt;
+}
+
+void rh_advise_at_tools(void)
+{
+    first = at_tools;
+    first_count = sizeof at_tools / sizeof *at_tools;
 }
 
 static const struct advice *find(const struct advice *list, size_t count, const char *message)
@@ -75,8 +98,7 @@ static const struct advice *find(const struct advice *list, size_t count, const 
 void rh_add_in_our_words(struct rh_buffer *out, const char *message)
 {
     while (*message != '\0') {
-        const struct advice *found =
-            is_at_prompt ? find(at_prompt, sizeof at_prompt / sizeof *at_prompt, message) : NULL;
+        const struct advice *found = find(first, first_count, message);
         if (found == NULL)
             found = find(words, sizeof words / sizeof *words, message);
         if (found != NULL)

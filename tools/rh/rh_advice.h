@@ -12,5 +12,7 @@
 void rh_add_in_our_words(struct rh_buffer *out, const char *message);
 /** From here on it is in the words of the REPL, where they are others. */
 void rh_advise_at_prompt(void);
+/** From here on the words are those of rh mcp and rh --agent. */
+void rh_advise_at_tools(void);
 
 #endif

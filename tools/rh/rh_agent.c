@@ -7,6 +7,7 @@
 
 #include "rhei/rhei_doors.h"
 
+#include "rh_advice.h"
 #include "rh_number.h"
 #include "rh_text.h"
 #include "rh_writer.h"
@@ -69,7 +70,10 @@ bool rh_agent_open(struct rh_agent *agent, struct rh_tool *tool)
         rh_tell_error(tool, &error);
         return false;
     }
-    return rh_tool_open(tool, RH_OPEN_NO_FILES | (args->write ? RH_OPEN_LIVE : RH_OPEN_LOOK));
+    if (!rh_tool_open(tool, RH_OPEN_NO_FILES | (args->write ? RH_OPEN_LIVE : RH_OPEN_LOOK)))
+        return false;
+    rh_advise_at_tools();
+    return true;
 }
 
 void rh_agent_close(struct rh_agent *agent)
@@ -88,6 +92,8 @@ const struct rh_agent_tool *rh_agent_find(const struct rh_agent *agent, const ch
 
 static void add_error(struct rh_buffer *out, const struct rhei_error *error)
 {
+    struct rh_buffer message = {0};
+    rh_add_in_our_words(&message, error->message);
     rh_buffer_clear(out);
     rh_buffer_add_text(out, "{\"error\":{");
     rh_add_json_text_member(out, "code", rhei_status_name(error->code));
@@ -95,8 +101,9 @@ static void add_error(struct rh_buffer *out, const struct rhei_error *error)
     if (error->sql_offset >= 0)
         rh_add_json_member(out, "offset", error->sql_offset);
     rh_buffer_add_text(out, "\"message\":");
-    rh_add_json_text(out, error->message, strlen(error->message));
+    rh_add_json_text(out, message.bytes, message.length);
     rh_buffer_add_text(out, "}}");
+    rh_buffer_free(&message);
 }
 
 /* ---- Arguments. -------------------------------------------------------------------------------------------------- */

@@ -63,21 +63,26 @@ void rh_agent_refuse(struct rh_buffer *out, const char *format, ...)
     rh_buffer_add_text(out, "}}");
 }
 
+/* What no JSON has anywhere stands for a character 0, at which the text would seem to end. */
+static int next_byte(FILE *in)
+{
+    int byte = getc_unlocked(in);
+    return byte == '\0' ? 1 : byte;
+}
+
 bool rh_agent_line(FILE *in, struct rh_buffer *line, bool *long_line)
 {
-    char piece[4096];
+    int byte;
+    bool any = false;
     rh_buffer_clear(line);
     rh_buffer_add(line, "", 0);
     *long_line = false;
-    while (fgets(piece, sizeof piece, in) != NULL) {
-        size_t length = strlen(piece);
-        bool ends = length > 0 && piece[length - 1] == '\n';
-        if (line->length + length > LINE_BYTES)
-            *long_line = true;
+    while ((byte = next_byte(in)) != EOF && byte != '\n') {
+        any = true;
+        if (line->length < LINE_BYTES)
+            rh_buffer_add_char(line, (char)byte);
         else
-            rh_buffer_add(line, piece, length - ends);
-        if (ends)
-            return true;
+            *long_line = true;
     }
-    return line->length > 0 || *long_line;
+    return any || byte == '\n';
 }
