@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rh config: every setting that a service would have, and where it is from. */
+/* rh config: every setting that a service would have, and where it is from; with --explain what each does, too. */
 #include "rh_serve_settings.h"
 #include "rh_statements.h"
 #include "rh_writer.h"
@@ -16,7 +16,8 @@ int rh_config_command(struct rh_tool *tool)
                                .width = (size_t)tool->args->width};
     if (!rh_check_format(tool) || !rh_service_settings_read(tool, &settings))
         return RH_EXIT_ERROR;
-    struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, 4);
+    struct rh_writer *writer =
+        rh_writer_open(rh_effective_format(tool), stdout, &output, names, tool->args->explain ? 4 : 3);
     for (size_t at = 0; at < settings.count; at++) {
         const struct rhei_effective *setting = settings.list[at];
         struct rh_buffer name = {0};

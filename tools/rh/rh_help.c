@@ -250,11 +250,11 @@ static const char settings_text[] =
 static const char config_text[] =
     "rh config [--explain] [options]: every setting that rh serve would have, and where it is from\n"
     "\n"
-    "Value, origin and meaning of each: the file of --config with its line, RHEI_... of the environment,\n"
-    "an option, or the default. Secrets are not shown. Nothing is opened.\n"
+    "Value and origin of each: the file of --config with its line, RHEI_... of the environment, an option,\n"
+    "or the default. Secrets are not shown. Nothing is opened.\n"
     "\n"
     "  --db FILE, --config FILE\n"
-    "  --explain          as without it\n"
+    "  --explain          what each does, too\n"
     "  --format F         as of rh query; also --no-header, --width\n";
 
 static const char serve_text[] =
