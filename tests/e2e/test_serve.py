@@ -50,6 +50,8 @@ def test_every_setting_is_explained_with_its_origin(rh):
     rows, _ = explained(rh, *config, "--db", "b.db")
     assert (rows["oltp_path"]["value"], rows["oltp_path"]["origin"]) == ('"b.db"', "--db")
     assert sorted(path.name for path in rh.folder.iterdir()) == ["rhei.toml"]  # nothing is opened
+    plain = list(csv.DictReader(io.StringIO(rh.run("config", "--format", "csv", *config, "--db", "b.db").stdout)))
+    assert plain == [{name: row[name] for name in ("setting", "value", "origin")} for row in rows.values()]
 
 
 def test_d5_what_is_wrong_in_the_environment_is_told_by_its_name(rh):
@@ -107,6 +109,8 @@ def test_a_file_of_two_names_is_not_served_nor_opened_without_a_word(rh):
         assert served.ask()["service"]["pid"] == served.process.pid
     done = rh.run("exec", "--db", "a.db", "INSERT INTO t (name) VALUES ('x')")
     assert "a.db is a file of 2 names (hard links)" in done.stderr
+    with service(rh, "--db", "hard.db", "--read-only", schema=None) as served:
+        served.logged(r"hard\.db is a file of 2 names \(hard links\): what is written by another of them can stay unseen here")
     (rh.folder / "hard.db").unlink()
     assert "names" not in rh.run("exec", "--db", "a.db", "INSERT INTO t (name) VALUES ('y')").stderr
     with service(rh, "--db", "a.db", schema=None) as served:

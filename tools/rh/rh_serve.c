@@ -74,6 +74,12 @@ static bool lock_database(struct serving *serving)
     serving->lock = (struct rh_serve_lock){.fd = -1};
     if (database != NULL && !serving->tool->args->read_only) /* any number may read */
         good = rh_serve_lock_take(serving->tool, database, &serving->lock);
+    else if (database != NULL && rh_serve_lock_names(database) > 1)
+        rh_log_format(
+            &serving->service.log, RHEI_LOG_WARN, "serve",
+            "%s is a file of %ju names (hard links): what is written by another of them can stay unseen here, "
+            "as SQLite keeps its log beside the name that it was opened by",
+            database, rh_serve_lock_names(database));
     free(database);
     return good;
 }

@@ -32,17 +32,24 @@ static bool tell_taken(const struct rh_tool *tool, int fd, const char *database)
     return false;
 }
 
+uintmax_t rh_serve_lock_names(const char *database)
+{
+    struct stat named;
+    bool file = strncmp(database, "file:", 5) != 0 && stat(database, &named) == 0 && S_ISREG(named.st_mode);
+    return file ? (uintmax_t)named.st_nlink : 1;
+}
+
 /* By two names of one file both would be locked, and SQLite would have two logs beside it, of which neither reader knows the other's. */
 static bool has_one_name(const struct rh_tool *tool, const char *database, const char *real)
 {
-    struct stat named;
-    if (stat(real, &named) != 0 || !S_ISREG(named.st_mode) || named.st_nlink == 1)
+    uintmax_t names = rh_serve_lock_names(real);
+    if (names == 1)
         return true;
     (void)rh_tell(tool,
                   "%s is a file of %ju names (hard links): SQLite keeps its log beside the name that it was opened by, "
                   "so what is written by one name is lost by another: remove the other names, or serve a copy "
                   "[INVALID 22023]",
-                  database, (uintmax_t)named.st_nlink);
+                  database, names);
     return false;
 }
 

@@ -8,6 +8,8 @@
 
 #include "rh_tool.h"
 
+#include <stdint.h>
+
 struct rh_serve_lock {
     int fd; /* -1: there is none */
     char *path;
@@ -16,6 +18,8 @@ struct rh_serve_lock {
 
 /** Of a database that is not a file (:memory:, file:...) or isn't there it takes none. False: another service has it, the file has a second name (a hard link), or it can't be made; told. */
 bool rh_serve_lock_take(const struct rh_tool *tool, const char *database, struct rh_serve_lock *lock);
+/** How many names (hard links) the database's file has; 1 where it is none. */
+uintmax_t rh_serve_lock_names(const char *database);
 void rh_serve_lock_release(struct rh_serve_lock *lock);
 
 #endif
