@@ -250,8 +250,8 @@ static const char settings_text[] =
 static const char config_text[] =
     "rh config [--explain] [options]: every setting that rh serve would have, and where it is from\n"
     "\n"
-    "Value and origin of each: the file of --config with its line, RHEI_... of the environment, an option,\n"
-    "or the default. Secrets are not shown. Nothing is opened.\n"
+    "Value and origin of each: the file of --config with its line, RHEI_... of the environment, an\n"
+    "option, or the default. Secrets are not shown. Nothing is opened.\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --explain          what each does, too\n"
