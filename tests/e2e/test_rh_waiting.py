@@ -1,12 +1,15 @@
 """rh on a terminal that waits for over a second: a line with the time and the way out, gone before anything else is written."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
 import sqlite3
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -112,3 +115,20 @@ def test_every_command_tells_what_it_waits_for(rh, terminal, arguments):
     text = read_until(ours, r"row", text)
     assert text.rindex("\r\x1b[K") > text.rindex("Ctrl-C cancels")
     assert rh.run("query", "SELECT count(*) AS n FROM t").stdout == "n\n1\n"
+
+
+@pytest.mark.parametrize("width", [40, 72, 100])
+def test_an_error_on_a_terminal_is_broken_between_words(rh, terminal, width):
+    ours, theirs = terminal
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    rh.run("exec", "CREATE TABLE t (a)")
+    name = "a_folder_with_a_rather_long_name/" * 3 + "file.csv"
+    for arguments in (["import", name, "t"], ["export", "rhei.db", "t", "--format", "csv", "--force"], ["query", "SELECT * FROM a_table_that_is_not_there_at_all, t WHERE a = 1"]):
+        piped = rh.run(*arguments, code=1).stderr
+        process = start(rh, theirs, *arguments)
+        assert process.wait(60) == 1
+        shown = read_until(ours, re.escape(piped.split()[-1]) + r"\s*$").replace("\r\n", "\n")
+        shown = re.sub(r"\r?\x1b\[K", "", shown)
+        first = piped.splitlines()[0].split(" ")
+        assert [word for word in re.split(r"[ \n]", shown) if word][:len(first)] == first, shown
+        assert all(len(line) <= width or " " not in line.removeprefix("rh: ") for line in shown.splitlines() if line[:1] != " "), shown

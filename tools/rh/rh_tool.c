@@ -5,10 +5,13 @@
 #include "rh_advice.h"
 #include "rh_interrupt.h"
 #include "rh_progress.h"
+#include "rh_text.h"
 #include "rh_waiting.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void tell_log(void *context, int level, const char *room, const char *message)
@@ -172,15 +175,46 @@ rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error)
     return status;
 }
 
+/*
+ * A message on standard error. On a terminal it is broken at spaces, where the terminal itself would break it within a name or a path; a line that begins with
+ * a space, as one under a caret, and words that are wider than the terminal are left to it.
+ */
+static void tell(const struct rh_tool *tool, const char *message)
+{
+    struct rh_buffer text = {0};
+    size_t width = tool->err.present ? tool->err.width : 0, column = 4;
+    rh_buffer_add_text(&text, "rh: ");
+    for (const char *at = message; *at != '\0';) {
+        bool starts = at == message || at[-1] == '\n';
+        if (*at == '\n' || (starts && *at == ' ')) {
+            size_t length = *at == '\n' ? 1 : strcspn(at, "\n");
+            rh_buffer_add(&text, at, length);
+            at += length;
+            column = 0;
+            continue;
+        }
+        size_t spaces = strspn(at, " "), word = strcspn(at + spaces, " \n"), wide = rh_text_width(at + spaces, word);
+        bool breaks = width > 0 && spaces > 0 && column + spaces + wide > width;
+        if (breaks)
+            rh_buffer_add_text(&text, "\n");
+        rh_buffer_add(&text, breaks ? at + spaces : at, breaks ? word : spaces + word);
+        column = breaks ? wide : column + spaces + wide;
+        at += spaces + word;
+    }
+    rh_waiting_stop();
+    rh_progress_clear();
+    fprintf(stderr, "%s%s%s\n", rh_style(&tool->err, RH_RED), text.bytes, rh_style(&tool->err, RH_PLAIN));
+    rh_buffer_free(&text);
+}
+
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 {
     bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
     struct rh_buffer message = {0};
+    rh_buffer_add_text(&message, cancelled ? "cancelled: " : "");
     rh_add_in_our_words(&message, error->message);
-    rh_waiting_stop();
-    rh_progress_clear();
-    fprintf(stderr, "%srh: %s%s%s [%s %s]\n", rh_style(&tool->err, RH_RED), cancelled ? "cancelled: " : "",
-            message.bytes, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
+    rh_buffer_format(&message, " [%s %s]", rhei_status_name(error->code), error->sqlstate);
+    tell(tool, message.bytes);
     rh_buffer_free(&message);
 }
 
@@ -195,13 +229,13 @@ double rh_metric_of(struct rhei_metric *const *metrics, size_t count, const char
 int rh_tell(const struct rh_tool *tool, const char *format, ...)
 {
     va_list arguments;
-    rh_waiting_stop();
-    rh_progress_clear();
-    fprintf(stderr, "%srh: ", rh_style(&tool->err, RH_RED));
+    char *message = NULL;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    if (vasprintf(&message, format, arguments) < 0)
+        message = NULL;
     va_end(arguments);
-    fprintf(stderr, "%s\n", rh_style(&tool->err, RH_PLAIN));
+    tell(tool, message != NULL ? message : format);
+    free(message);
     return RH_EXIT_ERROR;
 }
 
