@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LABEL_WIDTH = 9, LEAST_SPARK = 8, MOST_SPARK = 60, GAUGE_WIDTH = 12, NARROW = 45 };
+enum { LABEL_WIDTH = 9, LEAST_SPARK = 8, MOST_SPARK = 60, GAUGE_WIDTH = 12, NARROW = 45, WIDE = 68 };
 
 struct dashboard_pen dashboard_panel(struct dashboard_canvas *canvas, struct dashboard_area area, const char *title,
                                      bool chosen)
@@ -161,18 +161,23 @@ static void add_gauge(struct rh_buffer *text, double share, bool utf8)
     rh_buffer_add_text(text, utf8 ? "▏" : "]");
 }
 
+/* The limit is the mirror's, so the executor's bytes, which have another, are told beside it. */
 static void write_memory(const struct dashboard_model *model, struct dashboard_pen *pen, struct rh_buffer *text)
 {
     double mirror = dashboard_value(model, DASHBOARD_MIRROR_BYTES),
            limit = dashboard_value(model, DASHBOARD_MEMORY_LIMIT);
     double executor = dashboard_value(model, DASHBOARD_EXECUTOR_BYTES);
-    double used = mirror + (isnan(executor) ? 0 : executor), share = limit > 0 ? used / limit : 0;
-    dashboard_add_bytes(text, used);
+    double share = limit > 0 ? mirror / limit : 0;
+    dashboard_add_bytes(text, mirror);
     if (limit > 0) {
         rh_buffer_add_text(text, " of ");
         dashboard_add_bytes(text, limit);
         if (pen->area.width >= NARROW)
             add_gauge(text, share, pen->canvas->utf8);
+    }
+    if (executor > 0 && pen->area.width >= WIDE) {
+        rh_buffer_add_text(text, ", executor ");
+        dashboard_add_bytes(text, executor);
     }
     write_line(pen, "Memory", share > 0.9 ? DASHBOARD_WARNING : DASHBOARD_PLAIN, text);
 }

@@ -67,6 +67,24 @@ static void test_nothing_known_is_no_zero(void **state)
     dashboard_model_free(&model);
 }
 
+static void test_memory_is_the_mirrors_of_the_mirrors_limit(void **state)
+{
+    struct dashboard_model model = {.samples = 0};
+    struct dashboard_view view = {.focus = DASHBOARD_JOURNAL_LIST, .refresh_ms = 1000};
+    struct dashboard_sample sample;
+    struct rh_buffer screen = {0};
+    (void)state;
+    dashboard_sample_init(&sample, 0);
+    sample.values[DASHBOARD_MIRROR_BYTES] = 30 << 20;
+    sample.values[DASHBOARD_EXECUTOR_BYTES] = 50 << 20;
+    sample.values[DASHBOARD_MEMORY_LIMIT] = 60 << 20;
+    dashboard_model_take(&model, &sample);
+    draw(&view, &model, 160, 48, false, &screen);
+    assert_true(shows(&screen, "Memory   30.0 MiB of 60.0 MiB"));
+    rh_buffer_free(&screen);
+    dashboard_model_free(&model);
+}
+
 static void test_every_size_has_its_picture(void **state)
 {
     struct dashboard_model model = {.samples = 0};
@@ -189,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_known_is_no_zero),
+        cmocka_unit_test(test_memory_is_the_mirrors_of_the_mirrors_limit),
         cmocka_unit_test(test_every_size_has_its_picture),
         cmocka_unit_test(test_names_of_two_hundred_characters_leave_the_numbers),
         cmocka_unit_test(test_keys_choose_and_scroll),
