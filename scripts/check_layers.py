@@ -20,12 +20,13 @@ LEVEL = {
     "capture": 4, "checkpoint": 4, "sync": 4, "route": 4,
     "engine": 5,
 }
-# The editor and the HTTP server and the dashboard below the command line tool: what either sees of the other.
+# The editor and the HTTP server and the web page and the dashboard below the command line tool: what either sees of the other.
 TOOLS = {
     "tools/line": {"rh_memory.h", "rh_text.h"},
     "tools/http": {"rh_memory.h"},
+    "tools/page": {"http_server.h"},
     "tools/dashboard": {"rh_memory.h", "rh_text.h", "rh_units.h"},
-    "tools/rh": {"line_editor.h", "line_file.h", "line_terminal.h", "http_server.h", "dashboard_sample.h", "dashboard_journal.h", "dashboard_screen.h"},
+    "tools/rh": {"line_editor.h", "line_file.h", "line_terminal.h", "http_server.h", "page_answer.h", "dashboard_sample.h", "dashboard_journal.h", "dashboard_screen.h"},
 }
 # Where rooms of one level may include another, and where a lower room may not be included.
 ALSO = {"codec": {"port"}, "feed": {"port"}, "poll": {"port"}, "mirror": {"port"}, "route": {"capture", "sync"}}

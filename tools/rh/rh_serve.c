@@ -150,6 +150,7 @@ static bool start_sql(struct serving *serving)
         good = rh_guard_open(serving->tool, &serving->guard);
     if (good && listen != NULL) {
         serving->door = (struct rh_sql_door){.db = serving->tool->db,
+                                             .service = &serving->service,
                                              .timeout_ms = args->timeout_ms > 0 ? args->timeout_ms : SQL_MS,
                                              .max_rows = (uint64_t)args->serve.max_rows,
                                              .log = rh_log_line,
@@ -161,7 +162,7 @@ static bool start_sql(struct serving *serving)
     if (serving->sql == NULL)
         return good;
     serving->service.http = http_address(serving->sql);
-    printf("SQL on http://%s/sql\n", serving->service.http);
+    printf("SQL on http://%s/sql\nPage on http://%s/\n", serving->service.http, serving->service.http);
     return true;
 }
 

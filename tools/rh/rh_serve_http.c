@@ -89,10 +89,13 @@ void rh_http_metrics(void *context, const struct http_request *request, struct h
 
 /* ---- The socket --------------------------------------------------------------------------------------------------- */
 
-static void answer_status(const struct rh_service *service, struct http_exchange *exchange)
+void rh_http_status(const struct rh_service *service, const struct http_request *request,
+                    struct http_exchange *exchange)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_buffer body = {0};
+    if (!is_asked(request, exchange, "GET"))
+        return;
     if (rh_service_add_status(service, &body, &error) == RHEI_OK) {
         answer(exchange, 200, json, &body);
         return;
@@ -124,8 +127,7 @@ void rh_http_watch(void *context, const struct http_request *request, struct htt
 {
     const struct rh_service *service = context;
     if (http_same(request->path, "/status")) {
-        if (is_asked(request, exchange, "GET"))
-            answer_status(service, exchange);
+        rh_http_status(service, request, exchange);
     } else if (http_same(request->path, "/sync")) {
         if (is_asked(request, exchange, "POST"))
             answer_sync(service, exchange);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What comes in is looked at in this order: whether it was meant for this door (Host, and what browsers tell of who asks), who asks, whether it is JSON, and
- * only then what is asked. A browser sends no JSON to another site's address without asking first, and isn't answered when it does; nor does it
+ * only then what is asked. The page itself holds no data and is for whoever comes by an own Host, as somebody who follows a link does; what it asks is looked at
+ * as anybody's. A browser sends no JSON to another site's address without asking first, and isn't answered when it does; nor does it
  * know the token. An answer that was begun and can't be ended is cut off, which clients see.
  */
 #include "rh_serve_sql.h"
 
+#include "page_answer.h"
+#include "rh_serve_http.h"
 #include "rh_sql_request.h"
 #include "rh_text.h"
 #include "rh_writer.h"
@@ -129,13 +132,17 @@ static bool may_ask(const struct rh_sql_door *door, const struct http_request *r
     if (!is_own_host(host))
         answer_words(exchange, 421, "INVALID", "22023",
                      "the Host header has to be localhost, 127.0.0.1 or [::1]: a proxy in front sets it", NULL);
+    else if (page_answer(request, exchange))
+        return false;
     else if (is_of_another_site(request, host))
         answer_words(exchange, 403, "INVALID", "22023", "a page of another site can't ask here", NULL);
     else if (door->enter(door->guard, authorization.bytes, authorization.length, visitor, &error) != RHEI_OK)
         answer_words(exchange, 401, "INVALID", "28000", error.message,
                      "WWW-Authenticate: Bearer\r\nWWW-Authenticate: Basic realm=\"rhei\"\r\n");
+    else if (http_same(request->path, "/status"))
+        rh_http_status(door->service, request, exchange);
     else if (!http_same(request->path, "/sql"))
-        answer_words(exchange, 404, "NOT_FOUND", "02000", "there is POST /sql", NULL);
+        answer_words(exchange, 404, "NOT_FOUND", "02000", "there are POST /sql, GET /status and the page at /", NULL);
     else if (!http_same(request->method, "POST"))
         answer_words(exchange, 405, "INVALID", "22023", "/sql is asked for by POST", "Allow: POST\r\n");
     else if (!is_json(request))

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The query box, and the answer: what came, by which way, and what of it is shown. */
+
+let running = null;
+let shownAnswer = null;
+
+function pill(name, value, title) {
+  const one = make("span", `pill ${name}`, make("small", "", name), make("b", "", value));
+  if (title) one.title = title;
+  return one;
+}
+
+function showError(problem) {
+  const code = [problem.code ?? problem.name, problem.sqlstate].filter(Boolean).join(" ");
+  return make("div", "error", make("b", "", code), make("p", "", problem.message));
+}
+
+/** What of an answer isn't here, one sentence; "" if all is. */
+function leftOut(answer) {
+  const rows = counted(answer.rows.length, "row");
+  if (answer.full) return `These are the first ${rows}. The page takes ${inBytes(BYTES_MOST)} of an answer and left the rest: add a LIMIT, or ask by another program.`;
+  if (answer.lost) return `The server cut the answer off behind ${rows}: more rows than it gives, a time that was over, or an error on the way.`;
+  if (answer.left > 0) return `These are the first ${rows} of ${grouped(answer.rows.length + answer.left)}: the page keeps no more.`;
+  return "";
+}
+
+function showFacts(answer) {
+  const facts = [pill("route", answer.route || "?", "which engine answered"), pill("rule", answer.rule || "?", "why it did")];
+  facts.push(pill("position", grouped(answer.answered), "the last change that the answer has in it"), pill("age", inTime(answer.age), "how old it was when it was given"));
+  facts.push(pill("time", inTime(answer.took), "from the question to its last row, as this page saw it"));
+  if (answer.columns.length > 0) facts.push(pill("rows", grouped(answer.rows.length + answer.left)));
+  else facts.push(pill("changes", grouped(answer.changes ?? 0)));
+  return facts;
+}
+
+function drawAnswer() {
+  const { columns, rows } = shownAnswer;
+  const plan = planChart(columns, rows);
+  const as = document.querySelector("input[name=as]:checked").value;
+  byId("as").hidden = columns.length === 0;
+  if (columns.length === 0) byId("answer").replaceChildren(make("p", "done", `Done: ${counted(shownAnswer.changes ?? 0, "row")} changed.`));
+  else if (as === "table") byId("answer").replaceChildren(showTable(columns, rows, "Rows of the answer"));
+  else if (plan) byId("answer").replaceChildren(showChart(columns, rows, plan, as === "lines"));
+  else byId("answer").replaceChildren(make("p", "note", "There is nothing to draw: a chart takes rows with a column of numbers."));
+}
+
+function showAnswer(answer) {
+  const left = leftOut(answer);
+  shownAnswer = answer;
+  byId("facts").replaceChildren(...showFacts(answer));
+  byId("left").textContent = left;
+  byId("left").hidden = left === "";
+  drawAnswer();
+}
+
+function showRunning(is) {
+  byId("run").disabled = is;
+  byId("cancel").hidden = !is;
+  byId("query").setAttribute("aria-busy", String(is));
+  byId("told").textContent = is ? "Running…" : "";
+}
+
+async function runQuery() {
+  const sql = byId("sql").value.trim();
+  if (sql === "" || running) return;
+  running = new AbortController();
+  byId("problem").replaceChildren();
+  showRunning(true);
+  try {
+    const answer = await askSql(sql, { signal: running.signal, route: byId("route").value });
+    showAnswer(answer);
+    showRunning(false);
+    byId("told").textContent = answer.columns.length > 0 ? `${counted(answer.rows.length + answer.left, "row")}.` : "Done.";
+    if (answer.columns.length === 0) await refreshNames();
+  } catch (problem) {
+    showRunning(false);
+    if (problem.name === "AbortError") byId("told").textContent = "Cancelled.";
+    else if (problem.status === 401) askWho(problem.message);
+    else byId("problem").replaceChildren(showError(problem));
+  }
+  running = null;
+}
+
+function startQuery() {
+  const close = startCompletion(byId("sql"), byId("choices"), byId("copy"));
+  byId("run").addEventListener("click", runQuery);
+  byId("cancel").addEventListener("click", () => running?.abort());
+  byId("sql").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    close();
+    runQuery();
+  });
+  for (const one of document.querySelectorAll("input[name=as]")) one.addEventListener("change", () => shownAnswer && drawAnswer());
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Rows as a table, some hundred at a time. */
+
+const STEP = 200;
+const CELL_MOST = 300;
+
+function showBytes(bytes) {
+  const shown = Array.from(bytes.slice(0, 16), (one) => one.toString(16).padStart(2, "0")).join("");
+  return make("td", "blob", `x'${shown}${bytes.length > 16 ? "…" : ""}'`, make("small", "", ` ${counted(bytes.length, "byte")}`));
+}
+
+function showCell(value) {
+  if (value === null) return make("td", "null", "NULL");
+  if (value instanceof Numeral) return make("td", "number", value.text);
+  const bytes = bytesOf(value);
+  if (bytes) return showBytes(bytes);
+  const text = String(value);
+  if (text === "") return make("td", "empty", make("span", "visually-hidden", "empty text"));
+  if (text.length <= CELL_MOST) return make("td", "text", text);
+  const short = [...text.slice(0, CELL_MOST + 1)].slice(0, -1).join("");
+  const all = make("button", "more", `… all ${grouped(text.length)} characters`);
+  const cell = make("td", "text", short, all);
+  all.type = "button";
+  all.addEventListener("click", () => cell.replaceChildren(text));
+  return cell;
+}
+
+/** A table of them, with a button for those that aren't shown yet. */
+function showTable(columns, rows, label) {
+  const body = make("tbody", "");
+  const head = make("tr", "", ...columns.map((name) => {
+    const cell = make("th", "", name);
+    cell.scope = "col";
+    return cell;
+  }));
+  const caption = make("caption", "visually-hidden", label);
+  const more = make("button", "quiet", "");
+  let shown = 0;
+  more.type = "button";
+  function grow() {
+    const end = Math.min(rows.length, shown + STEP);
+    for (; shown < end; shown++) body.append(make("tr", "", ...rows[shown].map(showCell)));
+    more.hidden = shown >= rows.length;
+    more.textContent = `Show ${grouped(Math.min(STEP, rows.length - shown))} more of ${grouped(rows.length)}`;
+  }
+  more.addEventListener("click", grow);
+  grow();
+  const scroll = make("div", "scroll", make("table", "", caption, make("thead", "", head), body));
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", label);
+  return make("div", "rows", scroll, more);
+}
