@@ -76,12 +76,14 @@ static int show(struct oltp_connection *connection, struct oltp_face_set *set)
             sqlite3_set_authorizer(connection->db, oltp_authorize, connection);
     }
     /* sets keep the order of schemas, so new ones are the last */
+    connection->showing = true;
     for (uint32_t s = connection->face_schemas; s < set->schema_count && rc == SQLITE_OK; s++) {
         rc = attach(connection, &set->schemas[s]);
         connection->face_schemas += rc == SQLITE_OK;
     }
     for (uint32_t s = 0; s < set->schema_count && rc == SQLITE_OK; s++)
         rc = show_image(connection, &set->schemas[s]);
+    connection->showing = false;
     if (rc == SQLITE_OK && face->set != set) {
         struct oltp_face_set *old = face->set;
         face->set = set;

@@ -11,6 +11,8 @@
  */
 static bool names_file(const struct oltp_connection *connection, int action, const char *name)
 {
+    if (connection->showing)
+        return false;
     bool asked = connection->preparing || connection->role == OLTP_DESCRIBER;
     return (asked && (action == SQLITE_ATTACH || action == SQLITE_DETACH)) ||
            (action == SQLITE_ATTACH && (name == NULL || (name[0] != '\0' && strcmp(name, ":memory:") != 0)));

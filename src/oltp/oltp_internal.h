@@ -100,6 +100,7 @@ struct oltp_connection {
     char face_denied[128]; /* what the authorizer refused last */
     bool file_denied;      /* and whether that was a file's name (oltp_config.no_files) */
     bool preparing;        /* what a caller wrote, not what SQLite or we ask in between */
+    bool showing;          /* the tables of other sources are being attached: SQLite asks as if a file was named */
 };
 
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,

@@ -92,6 +92,20 @@ def test_headers_tell_what_answered(rh):
         assert door.rows("EXPLAIN ROUTE SELECT 1")
 
 
+def test_a9_history_is_told_by_either_engine_though_no_statement_may_name_a_file(rh):
+    (rh.folder / "a.toml").write_text('[engine]\noltp_path = "a.db"\nsync_mode = "temporal"\n')
+    rh.run("exec", "--db", "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    with service(rh, "--config", "a.toml", "--http", "0", "--no-auth", schema=None) as served:
+        served.built()
+        door = Asking(served)
+        door.ask("INSERT INTO t (name) VALUES ('x')")
+        door.ask("UPDATE t SET name = 'y'")
+        for route in ("auto", "oltp", "olap"):
+            assert door.rows("SELECT name, _rhei_operation FROM t_history ORDER BY _rhei_seq", route=route) == [["x", "I"], ["y", "U"]], route
+        assert door.refused(400, "no ATTACH, no DETACH", "ATTACH ':memory:' AS b")["code"] == "UNSUPPORTED"
+        assert "can't be shown" not in served.log()
+
+
 def test_d5_what_is_wrong_is_told(rh):
     with open_door(rh) as served:
         door = Asking(served)
