@@ -19,17 +19,15 @@ bool page_find(struct http_text path, struct page_file *file)
     return false;
 }
 
-/* What the page may do is what it does: its own script and styles, and questions to where it came from. */
+/* What the page may do is what it does: its own script and styles, and questions to where it came from. Every answer of the server has nosniff and no-store. */
 const char *page_headers(void)
 {
     return "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
            "img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\n"
-           "X-Content-Type-Options: nosniff\r\n"
            "X-Frame-Options: DENY\r\n"
            "Referrer-Policy: no-referrer\r\n"
            "Cross-Origin-Resource-Policy: same-origin\r\n"
-           "Cross-Origin-Opener-Policy: same-origin\r\n"
-           "Cache-Control: no-store\r\n";
+           "Cross-Origin-Opener-Policy: same-origin\r\n";
 }
 
 bool page_answer(const struct http_request *request, struct http_exchange *exchange)

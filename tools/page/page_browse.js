@@ -2,14 +2,16 @@
 /* The tables: how each is doing in the column store, its columns, its rows by pages, and its history where one is kept. */
 
 const PAGE_ROWS = 100;
+const TIMES = ["_rhei_valid_from", "_rhei_valid_to"];
 const browsing = { table: null, history: false, page: 0, asking: 0 };
 
 function tableStates() {
   return new Map((lastStatus?.tables ?? []).map((one) => [one.name, one]));
 }
 
+// "history" is where versions are kept: they are shown with their table.
 function allTables() {
-  const names = new Set([...schema.tables.keys(), ...tableStates().keys()]);
+  const names = new Set([...schema.tables.keys(), ...[...tableStates().keys()].filter((one) => !one.startsWith("history."))]);
   return [...names].sort((a, b) => a.localeCompare(b));
 }
 
@@ -32,12 +34,18 @@ function showTables() {
   if (at >= 0) byId("tables").querySelectorAll("button")[at]?.focus();
 }
 
+/** A table of another source is SOURCE.NAME, where no table of ours has that name. */
+function sqlName(name) {
+  const dot = name.indexOf(".");
+  return schema.tables.has(name) || dot < 0 ? quoted(name) : `${quoted(name.slice(0, dot))}.${quoted(name.slice(dot + 1))}`;
+}
+
 function pageSql() {
   const table = schema.tables.get(browsing.table);
   const end = ` LIMIT ${PAGE_ROWS + 1} OFFSET ${browsing.page * PAGE_ROWS}`;
   if (browsing.history) return `SELECT * FROM ${quoted(`${browsing.table}_history`)} ORDER BY _rhei_seq DESC${end}`;
   const keys = table?.keys.length > 0 ? table.keys.map(quoted).join(", ") : table?.type === "table" ? "rowid" : "";
-  return `SELECT * FROM ${quoted(browsing.table)}${keys && ` ORDER BY ${keys}`}${end}`;
+  return `SELECT * FROM ${sqlName(browsing.table)}${keys && ` ORDER BY ${keys}`}${end}`;
 }
 
 function showColumns() {
@@ -55,7 +63,7 @@ async function showPage() {
     const rows = answer.rows.slice(0, PAGE_ROWS);
     const first = browsing.page * PAGE_ROWS;
     const more = answer.rows.length > PAGE_ROWS || answer.full || answer.lost;
-    byId("page-rows").replaceChildren(rows.length > 0 ? showTable(answer.columns, rows, `${browsing.history ? "History" : "Rows"} of ${browsing.table}`) : make("p", "note", browsing.history ? "No version is kept yet." : "No rows here."));
+    byId("page-rows").replaceChildren(rows.length > 0 ? showTable(answer.columns, rows, `${browsing.history ? "History" : "Rows"} of ${browsing.table}`, browsing.history ? TIMES : []) : make("p", "note", browsing.history ? "No version is kept yet." : "No rows here."));
     byId("place").textContent = rows.length > 0 ? `${browsing.history ? "versions" : "rows"} ${grouped(first + 1)} to ${grouped(first + rows.length)}${more ? "" : ", the last"}` : "";
     byId("back").disabled = browsing.page === 0;
     byId("next").disabled = answer.rows.length <= PAGE_ROWS;

@@ -6,7 +6,7 @@
 
 const SERIES_MOST = 4;
 const PLACES_MOST = 500;
-const WIDE = 720;
+const DRAWN_MOST = 1e300; // beyond it sums of two are infinite
 const HIGH = 320;
 const EDGE = { left: 64, right: 12, top: 12, bottom: 44 };
 
@@ -24,14 +24,14 @@ function planChart(columns, rows) {
   return { label, series, lines: rows.length > 30 };
 }
 
-// Steps of 1, 2 or 5 times a power of ten, about five of them.
+// Steps of 1, 2 or 5 times a power of ten, about five of them; never so small that doubles of this size can't tell them apart.
 function ticks(low, high) {
-  const rough = (high - low || 1) / 5;
+  const rough = Math.max((high - low) / 5, Math.max(Math.abs(low), Math.abs(high)) * 1e-12) || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
-  const found = [];
-  for (let at = Math.floor(low / step); at <= Math.ceil(high / step); at++) found.push(at * step);
-  return found;
+  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough * 0.999) ?? rough;
+  const begin = Math.floor(low / step);
+  const count = Math.max(1, Math.ceil(high / step) - begin);
+  return Array.from({ length: count + 1 }, (_, at) => (begin + at) * step);
 }
 
 function short(number) {
@@ -43,12 +43,12 @@ function short(number) {
 
 const nameOf = (value) => (value === null ? "NULL" : bytesOf(value) ? "BLOB" : String(value));
 
-function drawAxes(svg, steps, y, rows, plan, x) {
+function drawAxes(svg, wide, steps, y, rows, plan, x) {
   for (const step of steps) {
-    svg.append(makeSvg("line", { class: "grid", x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(step), y2: y(step) }),
+    svg.append(makeSvg("line", { class: "grid", x1: EDGE.left, x2: wide - EDGE.right, y1: y(step), y2: y(step) }),
       makeSvg("text", { class: "axis", x: EDGE.left - 8, y: y(step) + 4, "text-anchor": "end" }, short(step)));
   }
-  const every = Math.ceil(rows.length / 8);
+  const every = Math.ceil(rows.length / Math.max(2, Math.floor(wide / 90)));
   rows.forEach((row, at) => {
     if (at % every !== 0) return;
     const name = plan.label < 0 ? String(at + 1) : nameOf(row[plan.label]);
@@ -73,22 +73,23 @@ function drawLine(svg, values, nth, x, y) {
   svg.append(makeSvg("path", { class: `line series${nth}`, d: path }));
 }
 
-/** The drawing, with its legend and what it leaves out. */
-function showChart(columns, all, plan, lines) {
+/** The drawing, so many pixels wide, with its legend and what it leaves out. */
+function showChart(columns, all, plan, lines, wide) {
   const rows = all.slice(0, PLACES_MOST);
-  const series = plan.series.map((at) => rows.map((row) => (row[at] === null || !Number.isFinite(Number(row[at].text)) ? null : Number(row[at].text))));
+  const drawn = (value) => (value === null || !(Math.abs(Number(value.text)) < DRAWN_MOST) ? null : Number(value.text));
+  const series = plan.series.map((at) => rows.map((row) => drawn(row[at])));
   const numbers = series.flat().filter((one) => one !== null);
   const bound = (pick, start) => numbers.reduce((a, b) => pick(a, b), start);
   const low = lines ? bound(Math.min, numbers[0] ?? 0) : bound(Math.min, 0);
   const high = lines ? bound(Math.max, numbers[0] ?? 0) : bound(Math.max, 0);
   const steps = ticks(low, high);
-  const place = (WIDE - EDGE.left - EDGE.right) / rows.length;
+  const place = (wide - EDGE.left - EDGE.right) / rows.length;
   const x = (at) => EDGE.left + place * (at + 0.5);
   const y = (value) => EDGE.top + ((steps.at(-1) - value) / (steps.at(-1) - steps[0])) * (HIGH - EDGE.top - EDGE.bottom);
   const names = plan.series.map((at) => columns[at]);
   const told = `${lines ? "Lines" : "Bars"} of ${names.join(", ")}${plan.label < 0 ? "" : ` by ${columns[plan.label]}`}, ${counted(rows.length, "row")}`;
-  const svg = makeSvg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": told });
-  drawAxes(svg, steps, y, rows, plan, x);
+  const svg = makeSvg("svg", { viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "aria-label": told });
+  drawAxes(svg, wide, steps, y, rows, plan, x);
   series.forEach((values, nth) => (lines ? drawLine(svg, values, nth, x, y) : drawBars(svg, values, nth, series.length, place, x, y)));
   const legend = make("ul", "legend", ...names.map((name, nth) => make("li", `series${nth}`, name)));
   const left = all.length > rows.length ? make("p", "note", `The first ${grouped(PLACES_MOST)} of ${counted(all.length, "row")} are drawn.`) : "";

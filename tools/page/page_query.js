@@ -40,7 +40,7 @@ function drawAnswer() {
   byId("as").hidden = columns.length === 0;
   if (columns.length === 0) byId("answer").replaceChildren(make("p", "done", `Done: ${counted(shownAnswer.changes ?? 0, "row")} changed.`));
   else if (as === "table") byId("answer").replaceChildren(showTable(columns, rows, "Rows of the answer"));
-  else if (plan) byId("answer").replaceChildren(showChart(columns, rows, plan, as === "lines"));
+  else if (plan) byId("answer").replaceChildren(showChart(columns, rows, plan, as === "lines", Math.max(280, byId("answer").clientWidth - 34)));
   else byId("answer").replaceChildren(make("p", "note", "There is nothing to draw: a chart takes rows with a column of numbers."));
 }
 
@@ -91,5 +91,6 @@ function startQuery() {
     close();
     runQuery();
   });
+  addEventListener("resize", () => document.querySelector(".chart") && drawAnswer());
   for (const one of document.querySelectorAll("input[name=as]")) one.addEventListener("change", () => shownAnswer && drawAnswer());
 }

@@ -9,6 +9,16 @@ function showBytes(bytes) {
   return make("td", "blob", `x'${shown}${bytes.length > 16 ? "…" : ""}'`, make("small", "", ` ${counted(bytes.length, "byte")}`));
 }
 
+/** A time in microseconds as one that is read, in UTC, with each of its digits. */
+function showTime(value) {
+  const us = BigInt(value.text);
+  const date = new Date(Number(us / 1000n));
+  if (us < 0n || Number.isNaN(date.getTime())) return showCell(value);
+  const cell = make("td", "time", `${date.toISOString().slice(0, -1).replace("T", " ")}${String(us % 1000n).padStart(3, "0")}`);
+  cell.title = value.text;
+  return cell;
+}
+
 function showCell(value) {
   if (value === null) return make("td", "null", "NULL");
   if (value instanceof Numeral) return make("td", "number", value.text);
@@ -25,11 +35,12 @@ function showCell(value) {
   return cell;
 }
 
-/** A table of them, with a button for those that aren't shown yet. */
-function showTable(columns, rows, label) {
+/** A table of them, with a button for those that aren't shown yet. Columns of these names are times. */
+function showTable(columns, rows, label, times = []) {
+  const show = (value, at) => (value instanceof Numeral && times.includes(columns[at]) ? showTime(value) : showCell(value));
   const body = make("tbody", "");
-  const head = make("tr", "", ...columns.map((name) => {
-    const cell = make("th", "", name);
+  const head = make("tr", "", ...columns.map((name, at) => {
+    const cell = make("th", rows.find((row) => row[at] !== null)?.[at] instanceof Numeral ? "number" : "", name);
     cell.scope = "col";
     return cell;
   }));
@@ -39,7 +50,7 @@ function showTable(columns, rows, label) {
   more.type = "button";
   function grow() {
     const end = Math.min(rows.length, shown + STEP);
-    for (; shown < end; shown++) body.append(make("tr", "", ...rows[shown].map(showCell)));
+    for (; shown < end; shown++) body.append(make("tr", "", ...rows[shown].map(show)));
     more.hidden = shown >= rows.length;
     more.textContent = `Show ${grouped(Math.min(STEP, rows.length - shown))} more of ${grouped(rows.length)}`;
   }
