@@ -3,7 +3,7 @@
 
 const PAGE_ROWS = 100;
 const TIMES = ["_rhei_valid_from", "_rhei_valid_to"];
-const browsing = { table: null, history: false, page: 0, asking: 0 };
+const browsing = { table: null, history: false, page: 0, asking: 0, list: "" };
 
 function tableStates() {
   return new Map((lastStatus?.tables ?? []).map((one) => [one.name, one]));
@@ -18,6 +18,9 @@ function allTables() {
 function showTables() {
   const states = tableStates();
   const names = allTables();
+  const wanted = JSON.stringify(names.map((name) => [name, states.get(name) && [String(states.get(name).rows), states.get(name).state, states.get(name).message, states.get(name).keeps_history], name === browsing.table]));
+  if (wanted === browsing.list) return; // a button that is being pressed stays
+  browsing.list = wanted;
   const list = names.map((name) => {
     const state = states.get(name);
     const button = make("button", "table", make("span", "name", name));

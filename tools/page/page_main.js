@@ -27,7 +27,7 @@ function startTabs() {
 /** Everything goes from the page that was shown to who is no longer known. */
 function askWho(why) {
   clearTimeout(waiting);
-  waiting = null;
+  following = false;
   running?.abort();
   credentials.forget();
   byId("work").hidden = true;
@@ -66,6 +66,8 @@ async function goIn() {
   showStatus(status);
   await refreshNames();
   byId("sql").focus();
+  clearTimeout(waiting);
+  following = true;
   waiting = setTimeout(followStatus, EVERY_MS);
 }
 

@@ -53,6 +53,12 @@ function showAnswer(answer) {
   drawAnswer();
 }
 
+function clearAnswer() {
+  shownAnswer = null;
+  for (const one of ["facts", "answer"]) byId(one).replaceChildren();
+  byId("left").hidden = byId("as").hidden = true;
+}
+
 function showRunning(is) {
   byId("run").disabled = is;
   byId("cancel").hidden = !is;
@@ -76,7 +82,10 @@ async function runQuery() {
     showRunning(false);
     if (problem.name === "AbortError") byId("told").textContent = "Cancelled.";
     else if (problem.status === 401) askWho(problem.message);
-    else byId("problem").replaceChildren(showError(problem));
+    else {
+      clearAnswer();
+      byId("problem").replaceChildren(showError(problem));
+    }
   }
   running = null;
 }

@@ -6,6 +6,9 @@ const KEPT_POINTS = 60;
 const series = [];
 let lastStatus = null;
 let waiting = null;
+let following = false; // somebody is signed in
+let asking = false;
+let shownLog = "";
 
 function metric(status, name, labels) {
   const found = status.metrics.filter((one) => one.name === name && (labels === undefined || (one.labels ?? "").includes(labels)));
@@ -26,7 +29,7 @@ function takePoint(status) {
 
 function sparkline() {
   const most = Math.max(1, ...series.map((one) => one.rate));
-  const points = series.map((one, at) => `${((at / (KEPT_POINTS - 1)) * 120).toFixed(1)},${(27 - (one.rate / most) * 25).toFixed(1)}`);
+  const points = series.map((one, at) => `${(((KEPT_POINTS - series.length + at) / (KEPT_POINTS - 1)) * 120).toFixed(1)},${(27 - (one.rate / most) * 25).toFixed(1)}`);
   return makeSvg("svg", { class: "spark", viewBox: "0 0 120 28", "aria-hidden": "true" }, makeSvg("polyline", { points: points.join(" ") }));
 }
 
@@ -53,6 +56,9 @@ function showTiles(status, point) {
 
 function showLog(status) {
   const lines = (Array.isArray(status.log) ? status.log : []).slice(-200).reverse();
+  const newest = lines.length > 0 ? `${lines[0].time_us} ${lines[0].message}` : "";
+  if (newest === shownLog) return; // what somebody selects or reads stays
+  shownLog = newest;
   byId("log").replaceChildren(...lines.map((one) => {
     const when = one.time_us ? new Date(Number(one.time_us.text) / 1000).toLocaleTimeString() : "";
     return make("li", `level-${String(one.level)}`, make("time", "", when), make("b", "", String(one.room ?? "")), make("span", "", String(one.message ?? "")));
@@ -66,7 +72,7 @@ function showSidecars(status) {
 
 function showHealth(kind, words) {
   byId("health").className = `health ${kind}`;
-  byId("health-words").textContent = words;
+  if (byId("health-words").textContent !== words) byId("health-words").textContent = words; // else it would be read aloud again
 }
 
 function showStatus(status) {
@@ -84,15 +90,19 @@ function showStatus(status) {
 
 async function followStatus() {
   clearTimeout(waiting);
+  if (asking || !following) return;
+  asking = true;
   try {
-    if (!document.hidden) showStatus(await askStatus(AbortSignal.timeout(10000)));
+    const status = document.hidden ? null : await askStatus(AbortSignal.timeout(10000));
+    if (status && following) showStatus(status);
   } catch (problem) {
-    if (problem.status === 401) return askWho(problem.message);
-    showHealth("bad", problem.status > 0 ? problem.message : "not reachable");
+    if (problem.status === 401) askWho(problem.message);
+    else showHealth("bad", problem.status > 0 ? problem.message : "not reachable");
   }
-  waiting = setTimeout(followStatus, EVERY_MS);
+  asking = false;
+  if (following) waiting = setTimeout(followStatus, EVERY_MS);
 }
 
 function startStatus() {
-  document.addEventListener("visibilitychange", () => waiting !== null && !document.hidden && followStatus());
+  document.addEventListener("visibilitychange", () => !document.hidden && followStatus());
 }

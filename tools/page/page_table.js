@@ -2,6 +2,7 @@
 /* Rows as a table, some hundred at a time. */
 
 const STEP = 200;
+const CELLS = 20000;
 const CELL_MOST = 300;
 
 function showBytes(bytes) {
@@ -46,13 +47,14 @@ function showTable(columns, rows, label, times = []) {
   }));
   const caption = make("caption", "visually-hidden", label);
   const more = make("button", "quiet", "");
+  const step = Math.max(1, Math.min(STEP, Math.floor(CELLS / columns.length)));
   let shown = 0;
   more.type = "button";
   function grow() {
-    const end = Math.min(rows.length, shown + STEP);
+    const end = Math.min(rows.length, shown + step);
     for (; shown < end; shown++) body.append(make("tr", "", ...rows[shown].map(show)));
     more.hidden = shown >= rows.length;
-    more.textContent = `Show ${grouped(Math.min(STEP, rows.length - shown))} more of ${grouped(rows.length)}`;
+    more.textContent = `Show ${grouped(Math.min(step, rows.length - shown))} more of ${grouped(rows.length)}`;
   }
   more.addEventListener("click", grow);
   grow();
