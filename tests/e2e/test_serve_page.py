@@ -1,6 +1,7 @@
 """The web page of rh serve, in a real browser: what it shows, what it lets nobody do, and that data is never more than text."""
 
 import contextlib
+import base64
 import json
 import pathlib
 import re
@@ -344,8 +345,14 @@ def test_status_asks_for_credentials(rh, browser):
     with page(rh, browser, auth=make_users(rh)) as shown:
         assert Asking(shown.served).raw(None, method="GET", path="/status")[0] == 401
         assert Asking(shown.served).raw(None, method="GET", path="/")[0] == 200
-        status, _, body = Asking(shown.served, {"Authorization": f"Bearer {TOKEN}"}).raw(None, method="GET", path="/status")
+        token = Asking(shown.served, {"Authorization": f"Bearer {TOKEN}"})
+        token.ask("SELECT 1")
+        status, _, body = token.raw(None, method="GET", path="/status")
         assert status == 200 and json.loads(body)["service"]["ready"] in (True, False) and TOKEN not in body.decode()
+        assert json.loads(body)["log"] != []
+        bob = base64.b64encode("bob:battery stäple".encode()).decode()
+        status, _, body = Asking(shown.served, {"Authorization": f"Basic {bob}"}).raw(None, method="GET", path="/status")
+        assert status == 200 and json.loads(body)["log"] == []  # others' statements are in it
 
 
 def test_it_looks_right_on_a_phone_and_in_the_dark(rh, browser):

@@ -89,14 +89,14 @@ void rh_http_metrics(void *context, const struct http_request *request, struct h
 
 /* ---- The socket --------------------------------------------------------------------------------------------------- */
 
-void rh_http_status(const struct rh_service *service, const struct http_request *request,
+void rh_http_status(const struct rh_service *service, bool with_log, const struct http_request *request,
                     struct http_exchange *exchange)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_buffer body = {0};
     if (!is_asked(request, exchange, "GET"))
         return;
-    if (rh_service_add_status(service, &body, &error) == RHEI_OK) {
+    if (rh_service_add_status(service, with_log, &body, &error) == RHEI_OK) {
         answer(exchange, 200, json, &body);
         return;
     }
@@ -127,7 +127,7 @@ void rh_http_watch(void *context, const struct http_request *request, struct htt
 {
     const struct rh_service *service = context;
     if (http_same(request->path, "/status")) {
-        rh_http_status(service, request, exchange);
+        rh_http_status(service, true, request, exchange);
     } else if (http_same(request->path, "/sync")) {
         if (is_asked(request, exchange, "POST"))
             answer_sync(service, exchange);

@@ -12,7 +12,7 @@
 /** Of http_options, whose context is a struct rh_service. */
 void rh_http_metrics(void *service, const struct http_request *request, struct http_exchange *exchange);
 /** GET /status of whichever door: rh_service_add_status(). */
-void rh_http_status(const struct rh_service *service, const struct http_request *request,
+void rh_http_status(const struct rh_service *service, bool with_log, const struct http_request *request,
                     struct http_exchange *exchange);
 void rh_http_watch(void *service, const struct http_request *request, struct http_exchange *exchange);
 

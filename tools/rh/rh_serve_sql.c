@@ -140,7 +140,7 @@ static bool may_ask(const struct rh_sql_door *door, const struct http_request *r
         answer_words(exchange, 401, "INVALID", "28000", error.message,
                      "WWW-Authenticate: Bearer\r\nWWW-Authenticate: Basic realm=\"rhei\"\r\n");
     else if (http_same(request->path, "/status"))
-        rh_http_status(door->service, request, exchange);
+        rh_http_status(door->service, !visitor->read_only, request, exchange);
     else if (!http_same(request->path, "/sql"))
         answer_words(exchange, 404, "NOT_FOUND", "02000", "there are POST /sql, GET /status and the page at /", NULL);
     else if (!http_same(request->method, "POST"))

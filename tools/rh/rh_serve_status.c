@@ -197,7 +197,8 @@ static rhei_status add_metrics(struct rh_buffer *json, const struct rh_service *
     return RHEI_OK;
 }
 
-rhei_status rh_service_add_status(const struct rh_service *service, struct rh_buffer *json, struct rhei_error *error)
+rhei_status rh_service_add_status(const struct rh_service *service, bool with_log, struct rh_buffer *json,
+                                  struct rhei_error *error)
 {
     char *info = NULL;
     add_service(json, service);
@@ -214,7 +215,10 @@ rhei_status rh_service_add_status(const struct rh_service *service, struct rh_bu
         return status;
     rh_buffer_format(json, "\"info\":%s,\"log\":", info);
     rhei_free(info);
-    rh_log_add_json(&service->log, json);
+    if (with_log)
+        rh_log_add_json(&service->log, json);
+    else
+        rh_buffer_add_text(json, "[]");
     rh_buffer_add_text(json, "}\n");
     return RHEI_OK;
 }

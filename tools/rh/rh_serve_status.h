@@ -26,8 +26,9 @@ struct rh_service {
 
 /** Whether it should be asked; else why not, one sentence. */
 bool rh_service_ready(const struct rh_service *service, struct rh_buffer *why);
-/** All of it as one JSON object (docs/guide/service.md). RHEI_OK, or why it can't be told. */
-rhei_status rh_service_add_status(const struct rh_service *service, struct rh_buffer *json, struct rhei_error *error);
+/** All of it as one JSON object (docs/guide/service.md); without the log, which has others' statements, its list is empty. RHEI_OK, or why it can't be told. */
+rhei_status rh_service_add_status(const struct rh_service *service, bool with_log, struct rh_buffer *json,
+                                  struct rhei_error *error);
 /** A rhei_statement_function whose context is a struct rh_service: tells of slow ones, and traces all. */
 void rh_service_statement(void *service, const struct rhei_statement_event *event);
 
