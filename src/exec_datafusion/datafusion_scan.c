@@ -51,8 +51,7 @@ int32_t df_scan_open(void *context, uint32_t number, uint32_t scan_number, const
         base_free(scan);
         return status;
     }
-    base_progress_expect(statement->query->stop.progress, BASE_PROGRESS_ROWS,
-                         (int64_t)mirror_scan_slots(scan->scan));
+    base_progress_expect(statement->query->stop.progress, BASE_PROGRESS_ROWS, (int64_t)mirror_scan_slots(scan->scan));
     *out = scan;
     return RHEI_DF_OK;
 }

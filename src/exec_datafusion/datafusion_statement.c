@@ -283,7 +283,9 @@ int32_t df_statement_table(void *context, uint32_t number, uint32_t scan, struct
 int32_t df_statement_named(void *context, const char *name, uint32_t *table, struct rhei_df_error *error)
 {
     struct df_statement *statement = context;
-    if (statement->query->native && mirror_view_named(&statement->pin->snapshot, name, table) != NULL)
+    /* as the engine writes what FOR SYSTEM_TIME stands for; its tables' names are nobody else's */
+    const char *plain = strncmp(name, "history.", 8) == 0 ? name + 8 : name;
+    if (statement->query->native && mirror_view_named(&statement->pin->snapshot, plain, table) != NULL)
         return RHEI_DF_OK;
     return df_fail(statement, RHEI_SQL, error, "there is no table \"%s\" in the column store", name);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A statement from its plan to the last batch. The statement is the stream's until release, and the library's result before it. */
+#include <string.h>
+
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_datafusion/datafusion_internal.h"
@@ -22,6 +24,10 @@ rhei_status df_statement_error(struct df_statement *statement, int32_t status, c
         return error_set(error, RHEI_TIMEOUT, "the statement ran longer than its time limit");
     if (stopped != RHEI_OK)
         return error_set(error, (rhei_status)stopped, "the statement was cancelled");
+    if (strstr(failure->message, "unless information_schema is enabled") != NULL) /* which nobody can */
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "the column store has no schema of its own to show; ask SQLite's sqlite_schema and "
+                         "pragma_table_info()");
     if (failed != RHEI_OK)
         return error_set(error, (rhei_status)failed, "%s", failure->message);
     return df_error(status, failure, error);

@@ -70,6 +70,12 @@ void must_execute_with(rhei_db *db, const char *sql, const struct rhei_params *p
         fail_msg("%s: %s", sql, error.message);
 }
 
+bool fixture_by_datafusion(void)
+{
+    const char *backend = getenv("RHEI_BACKEND");
+    return backend != NULL && strcmp(backend, "datafusion") == 0;
+}
+
 void must_execute(rhei_db *db, const char *sql)
 {
     must_execute_with(db, sql, NULL);

@@ -31,6 +31,9 @@ void fixture_end(struct fixture *fixture);
 /* A cmocka teardown, of a struct fixture. */
 int fixture_tear_down(void **state);
 
+/* The suite runs with DataFusion in DuckDB's place (RHEI_BACKEND): it keeps no plans, and leaves other statements to SQLite. */
+bool fixture_by_datafusion(void);
+
 void must_execute(rhei_db *db, const char *sql);
 void must_execute_with(rhei_db *db, const char *sql, const struct rhei_params *params);
 /* The one value of a query that gives one row; text is copied into `text` if that isn't NULL. */

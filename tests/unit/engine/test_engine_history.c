@@ -70,6 +70,19 @@ static void must_be(rhei_db *db, const char *sql, const struct rhei_params *para
     }
 }
 
+/* Of DataFusion's, one that it leaves to SQLite (outer joins of subqueries, correlated ones). */
+static void must_be_by_sqlite(rhei_db *db, const char *sql, const char *rows)
+{
+    if (!fixture_by_datafusion()) {
+        must_be(db, sql, NULL, rows);
+        return;
+    }
+    char *got = must_rows(db, sql, NULL, RHEI_ROUTE_AUTO);
+    assert_string_equal(got, rows);
+    rhei_free(got);
+    must_route(db, sql, "oltp", NULL);
+}
+
 static void test_a9_as_of_shows_rows_as_they_were(void **state)
 {
     rhei_db *db = ((struct fixture *)*state)->db;
@@ -98,7 +111,7 @@ static void test_a9_as_of_shows_rows_as_they_were(void **state)
              "SELECT o.id, t.v, h.v FROM other o JOIN t FOR SYSTEM_TIME AS OF %" PRId64
              " ON t.id = o.t_id LEFT JOIN t FOR SYSTEM_TIME AS OF %" PRId64 " h ON h.id = o.t_id ORDER BY o.id",
              times[1], times[3]);
-    must_be(db, sql, NULL, "i1|i10|i11\ni2|i20|n\n");
+    must_be_by_sqlite(db, sql, "i1|i10|i11\ni2|i20|n\n");
 }
 
 static void test_a9_history_has_every_version_once(void **state)
@@ -580,10 +593,10 @@ static void test_d5_views_and_the_past(void **state)
             "WITH p AS (SELECT * FROM t FOR SYSTEM_TIME AS OF '2100-01-01') SELECT p.v, o.id FROM p JOIN other o ON "
             "o.t_id = p.id",
             NULL, "i5|i1\n");
-    must_be(
+    must_be_by_sqlite(
         db,
         "SELECT o.id, (SELECT v FROM t FOR SYSTEM_TIME AS OF '2100-01-01' WHERE id = o.t_id) FROM other o ORDER BY 1",
-        NULL, "i1|i5\ni2|n\n");
+        "i1|i5\ni2|n\n");
     must_be(db, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF '2100-01-01' EXCEPT SELECT 7", NULL, "i1\n");
     char *from_first = must_rows(db, "FROM t FOR SYSTEM_TIME AS OF '2100-01-01' SELECT id", NULL, RHEI_ROUTE_OLAP);
     assert_string_equal(from_first, "i1\n");
