@@ -94,6 +94,7 @@ def test_a10_without_the_library_vortex_files_are_left_alone(place, open_engine,
     engine.close()
     there = sorted((file.name, file.read_bytes()) for file in place.iterdir() if file.name.startswith(("b-", "manifest")))
     monkeypatch.setenv("RHEI_DATAFUSION", "/nowhere/librhei_datafusion.so")
+    monkeypatch.delenv("RHEI_BACKEND", raising=False)  # DataFusion is in the same library
     for name in ["vortex", "arrow"]:
         with pytest.raises(RheiError, match=TOLD) as told:
             spawn().open(path, olap_path=place, olap_format=name)

@@ -523,9 +523,11 @@ static void test_d5_no_message_offers_what_nobody_can_do(void **state)
     struct rhei_query_options options = {
         .struct_size = sizeof options, .route = RHEI_ROUTE_OLAP, .memory_limit = 1 << 20};
     rhei_rows *rows = NULL;
-    rhei_status status = rhei_query(
-        fixture.db, "SELECT a.b || b.b || c.b AS k, count(*) FROM t a, t b, t c GROUP BY k ORDER BY k LIMIT 1", NULL,
-        &options, &rows, &error);
+    const char *text = "SELECT a.b || b.b || c.b AS k, count(*) FROM t a, t b, t c GROUP BY k ORDER BY k LIMIT 1";
+    if (fixture_by_datafusion()) /* its groups go to the disk, what a join is built from doesn't */
+        text = "SELECT count(*) FROM (SELECT a.b || b.b AS k FROM t a, t b) x "
+               "JOIN (SELECT a.b || b.b AS k FROM t a, t b) y ON x.k = y.k";
+    rhei_status status = rhei_query(fixture.db, text, NULL, &options, &rows, &error);
     if (status == RHEI_OK)
         status = rhei_rows_next(rows, &error);
     rhei_rows_close(&rows);
