@@ -158,7 +158,10 @@ impl Engine {
         let (statement, gone) = self.statement(query);
         let checked = self.session_for(query).and_then(|state| {
             let plan = unsafe { plan(&state, &statement, query) }?;
-            self.runtime().block_on(state.create_physical_plan(&plan))?;
+            // what its parameters are is known when it runs
+            if query.value_count > 0 || plan.get_parameter_names()?.is_empty() {
+                self.runtime().block_on(state.create_physical_plan(&plan))?;
+            }
             Ok(())
         });
         drop(statement);

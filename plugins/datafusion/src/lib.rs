@@ -8,6 +8,7 @@ mod error_text;
 mod failure;
 mod functions;
 mod membership;
+mod placeholders;
 mod planner;
 mod refusals;
 mod results;

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use crate::abi::Value;
 use crate::functions::{BARRED, is_barred};
-use crate::{membership, refusals};
+use crate::{membership, placeholders, refusals};
 use crate::statement::Statement;
 use crate::tables::MirrorTable;
 
@@ -124,7 +124,7 @@ fn scalar(value: &Value) -> ScalarValue {
     }
 }
 
-/// `$p0`, `$p1` and so on of a translated text; `$1` and `?` of a native one.
+/// `$p0`, `$p1` and so on of a translated text; `$1`, `$2` of a native one.
 fn parameters(values: &[Value], native: bool) -> ParamValues {
     if native {
         return ParamValues::from(values.iter().map(scalar).collect::<Vec<_>>());
@@ -147,13 +147,14 @@ impl VisitorMut for AllColumns {
     }
 }
 
-fn complete(parsed: &mut Parsed) {
+fn complete(parsed: &mut Parsed, native: bool) -> Result<()> {
     match parsed {
         Parsed::Statement(statement) => {
             let _ = statement.visit(&mut AllColumns);
+            if native { placeholders::write_numbers(statement) } else { Ok(()) }
         }
-        Parsed::Explain(explain) => complete(&mut explain.statement),
-        _ => {}
+        Parsed::Explain(explain) => complete(&mut explain.statement, native),
+        _ => Ok(()),
     }
 }
 
@@ -177,7 +178,7 @@ pub fn plan(
     if !readable {
         return plan_err!("only statements that read are accepted");
     }
-    complete(&mut one);
+    complete(&mut one, native)?;
     let names = Names { state, statement, native };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let plan = SqlToRel::new_with_options(&names, options).statement_to_plan(one)?;

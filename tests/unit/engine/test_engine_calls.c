@@ -73,6 +73,14 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
         {"FROM t SELECT count(*) WHERE id > $1::BIGINT AND id < $1 + 5", 1, {"$1"}, {10}, 4},
         {"FROM t SELECT count(*) /* ? */ WHERE id = ? AND '?' <> '$1'", 1, {""}, {7}, 1},
         {"FROM t SELECT count(*) WHERE id > 490", 0, {NULL}, {0}, 10},
+        {"FROM (SELECT id FROM t WHERE id > ?) SELECT count(*) + ?", 2, {"", ""}, {490, 1000}, 1010},
+        {"FROM (SELECT id FROM t WHERE id > ?2) SELECT count(*) + ?1", 2, {"?1", "?2"}, {1000, 490}, 1010},
+        {"WITH c AS (SELECT id FROM t WHERE id > ?) FROM c SELECT count(*) + ? WHERE id < ?",
+         3,
+         {"", "", ""},
+         {490, 1000, 500},
+         1009},
+        {"FROM t a JOIN t b ON a.id = b.id + ? SELECT count(*) * ? LIMIT ?", 3, {"", "", ""}, {1, 10, 1}, 4990},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
@@ -96,7 +104,8 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
     }
     struct rhei_error error = RHEI_ERROR_INIT;
     rhei_statement *statement = NULL;
-    must_say(rhei_prepare(fixture.db, "FROM t WHERE id = ?40000", &statement, &error), RHEI_INVALID, &error, "32,766");
+    must_say(rhei_prepare(fixture.db, "FROM t SELECT id WHERE id = ?40000", &statement, &error), RHEI_INVALID, &error,
+             "32,766");
 }
 
 static void test_q4_names_work_in_writes(void **state)
