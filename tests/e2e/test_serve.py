@@ -248,6 +248,7 @@ def test_metrics_are_read_by_a_real_parser_in_both_formats(rh):
 
 def test_a_dashboard_of_grafana_asks_for_metrics_that_there_are(rh):
     with service(rh, "--db", "a.db", "--metrics", "0") as served:
+        served.built()  # before, there is no lag to tell
         names = {sample.name for family in prometheus.text_string_to_metric_families(served.get("/metrics")[1]) for sample in family.samples}
     panels = json.loads((ROOT / "docs" / "guide" / "grafana.json").read_text())["panels"]
     asked = [target["expr"] for panel in panels for target in panel.get("targets", [])]
