@@ -11,13 +11,13 @@
 #include "rh_serve_http.h"
 #include "rh_sql_request.h"
 #include "rh_text.h"
+#include "rh_units.h"
 #include "rh_writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PIECE = 64 << 10 };
 static const char json_type[] = "application/json", arrow_type[] = "application/vnd.apache.arrow.stream";
@@ -411,13 +411,6 @@ static void answer_arrow(struct asked *asked)
 
 /* ---- Its line in the log ------------------------------------------------------------------------------------------ */
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* As the one that Flight writes of its calls: values of parameters are in none. */
 static void write_line(const struct asked *asked, const char *user, int64_t begun_us)
 {
@@ -428,7 +421,7 @@ static void write_line(const struct asked *asked, const char *user, int64_t begu
     char peer[80];
     http_peer(asked->exchange, peer, sizeof peer);
     rh_buffer_format(&line, "user=\"%s\" peer=%s call=POST/sql status=%s ms=%.1f", user, peer,
-                     rhei_status_name(asked->status), (double)(now_us() - begun_us) / 1e3);
+                     rhei_status_name(asked->status), (double)(rh_now_us() - begun_us) / 1e3);
     if (asked->status == RHEI_OK)
         rh_buffer_format(&line, " rows=%" PRIu64, asked->rows);
     rh_buffer_add_text(&line, " sql=\"");
@@ -450,7 +443,7 @@ void rh_http_sql(void *context, const struct http_request *request, struct http_
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_buffer why = {0};
     struct http_text accept = {"", 0};
-    int64_t begun_us = now_us();
+    int64_t begun_us = rh_now_us();
     if (!may_ask(door, request, exchange, &visitor))
         return;
     struct asked asked = {.door = door, .exchange = exchange};

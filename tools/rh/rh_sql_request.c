@@ -20,37 +20,11 @@ static void add_value(struct rh_sql_request *request, struct rhei_value value)
     request->values[request->value_count++] = value;
 }
 
-static int sextet(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
-/* RFC 4648, with its padding. */
-static bool read_base64(const char *text, size_t length, struct rh_buffer *out)
-{
-    size_t pad = length > 0 && text[length - 1] == '=' ? (length > 1 && text[length - 2] == '=' ? 2 : 1) : 0;
-    for (size_t at = 0; at < length; at += 4) {
-        unsigned group = 0;
-        size_t digits = at + 4 == length ? 4 - pad : 4;
-        for (size_t i = 0; i < 4; i++) {
-            int six = i < digits ? sextet(text[at + i]) : 0;
-            if (six < 0)
-                return false;
-            group = group << 6 | (unsigned)six;
-        }
-        for (size_t i = 0; i + 1 < digits; i++)
-            rh_buffer_add_char(out, (char)(group >> (16 - 8 * i)));
-    }
-    return true;
-}
-
 /* {"base64": "..."}: `text` is what is in it. */
 static bool add_blob(struct rh_sql_request *request, const char *text, size_t length)
 {
     struct rh_buffer bytes = {0};
-    bool good = text != NULL && length % 4 == 0 && read_base64(text, length, &bytes);
+    bool good = text != NULL && rh_parse_base64(text, length, &bytes);
     if (good)
         add_value(request, rhei_blob(own(request, bytes.bytes, bytes.length), bytes.length));
     rh_buffer_free(&bytes);
