@@ -43,8 +43,8 @@ def test_d3_a_password_that_is_typed_is_not_shown(terminal):  # noqa: F811
         one.wait("password of ada (not shown):")
         one.type("correct-horse")
         one.keys(end)
-        screen = one.wait(lambda screen: told in screen and "iexten" in screen)
-        assert "horse" not in screen and " echo " in screen and "-echo " not in screen
+        screen = one.wait((told, "iexten", " echo "))
+        assert "horse" not in screen and "-echo " not in screen
 
 
 def refused(rh, *options, words, code=1):

@@ -35,6 +35,11 @@ def is_whole(screen, width, height):
     return len(rows) == height and "q quit" in rows[-1] and len(panels) == height - 2 and all(columns(row) == width for row in panels)
 
 
+def whole(width, height):
+    """To wait for, with what a test says of that screen."""
+    return lambda screen: is_whole(screen, width, height)
+
+
 @pytest.fixture
 def shop(rh, tmp_path):  # noqa: F811
     """shop.db with change capture, and what is in the file and beside it."""
@@ -49,7 +54,7 @@ def demo(terminal, tmp_path):  # noqa: F811
 
     def begin(options="--refresh 200", **settings):
         one = terminal(f"{RH} dashboard --demo {options}", TMPDIR=str(tmp_path), **settings)
-        one.wait(lambda screen: re.search(r"Queries +[1-9][\d.]*/s", screen) and re.search(r"Writes +[1-9][\d.]*/s", screen), LIMIT)
+        one.wait((re.compile(r"Queries +[1-9][\d.]*/s"), re.compile(r"Writes +[1-9][\d.]*/s")), LIMIT)
         return one
 
     return begin
@@ -63,7 +68,7 @@ def words_of(terminal, command, code, **settings):  # noqa: F811
     """What a command says that ends at once with that code."""
     script = f"{command}; echo ended with $?; cat"
     one = terminal(f"sh -c '{script}'", width=200, **settings)
-    screen = one.wait("ended with", LIMIT)
+    screen = one.wait(re.compile(r"ended with \d+\n"), LIMIT)
     assert f"ended with {code}\n" in screen
     return screen
 
@@ -84,10 +89,8 @@ def test_it_looks_at_a_file_that_others_write(rh, shop, terminal):  # noqa: F811
     engine = subprocess.Popen([RH, "repl", "shop.db"], cwd=shop.parent, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         one = terminal(f"{RH} dashboard shop.db --refresh 200", width=120, height=40)
-        screen = one.wait(f"process {engine.pid}", LIMIT)
-        assert is_whole(screen, 120, 40)
-        assert "orders" in screen and "注文 🛒" in screen and "captured" in screen
-        assert "known to its process alone" in screen  # no zero that nobody counted
+        one.wait((whole(120, 40), f"process {engine.pid}", "orders", "注文 🛒", "captured",
+                  "known to its process alone"), LIMIT)  # no zero that nobody counted
         db = sqlite3.connect(shop, timeout=30)
         seen = set()
 
@@ -119,9 +122,8 @@ def test_a_look_names_sidecars_and_not_their_lag(shop, terminal, tmp_path):  # n
     for local, path, seen in (("true", 'oltp_path = "own.db"', "own.db"), ("false", "", "the sources of sidecars")):
         (tmp_path / f"{local}.toml").write_text(f"[engine]\n{path}\n" + settings.replace("[sidecar]", f"[sidecar]\nenable_local_oltp = {local}"))
         one = terminal(f"{RH} dashboard --config {local}.toml --refresh 200", width=120, height=40)
-        screen = one.wait(f"Rhei  a look at {seen}", LIMIT)
-        assert re.search(r"│ source.orders .* followed", screen)
-        assert re.search(r"│ source \(sqlite, snapshot\) +lag known to its process", screen)
+        one.wait((f"Rhei  a look at {seen}", re.compile(r"│ source.orders .* followed"),
+                  re.compile(r"│ source \(sqlite, snapshot\) +lag known to its process")), LIMIT)
         one.keys("q")
         assert one.ended() == 0
 
@@ -140,16 +142,15 @@ def test_a_look_changes_nothing(rh, shop, terminal):  # noqa: F811
 
 def test_every_size_and_what_is_between(demo):
     one = demo(width=80, height=24)
-    assert is_whole(one.screen(), 80, 24)
+    one.wait(whole(80, 24), LIMIT)
     for width, height in ((120, 40), (200, 60), (80, 24)):
         one.resize(width, height)
-        screen = one.wait(lambda screen: is_whole(screen, width, height), LIMIT)
-        assert "注文 🛒" in screen
+        one.wait((whole(width, height), "注文 🛒"), LIMIT)
     one.resize(60, 20)
     one.wait(lambda screen: "This terminal has 60 x 20 cells, and the dashboard needs 80 x 24" in " ".join(screen.split()), LIMIT)
     for step in range(12):  # as a window that is dragged
         one.resize(81 + step * 9, 24 + step * 3)
-    one.wait(lambda screen: is_whole(screen, 81 + 11 * 9, 24 + 11 * 3), LIMIT)
+    one.wait(whole(81 + 11 * 9, 24 + 11 * 3), LIMIT)
     one.keys("Escape")
     assert one.ended() == 0
 
@@ -164,15 +165,15 @@ def test_keys(demo, tmp_path):
     one.wait(lambda screen: re.search(r"in step now: \d+ changes? in", screen), LIMIT)
     one.wait("Last queries 1-", LIMIT)  # more than there is room for
     one.keys("p")
-    paused = one.wait("PAUSED", LIMIT)
+    one.wait("PAUSED", LIMIT)
     one.keys("Tab", "Tab", "End")  # from the activity to the last queries
-    bottom = one.wait(lambda screen: re.search(r"Last queries (\d+)-(\d+) of \2", screen), LIMIT)
+    bottom = one.wait(re.compile(r"Last queries (\d+)-(\d+) of \2\b"), LIMIT)
     of = re.search(r"Last queries (\d+)-(\d+) of", bottom)
     one.keys("Up")
     one.wait(f"Last queries {int(of[1]) - 1}-{int(of[2]) - 1} of", LIMIT)
     one.keys("Home")
     one.wait("Last queries 1-", LIMIT)
-    writer = re.search(r"Writer +\S+ writes in \S+", paused)[0]
+    writer = re.search(r"Writer +\S+ writes in \S+", bottom)[0]  # of the pause: its screen was drawn whole before the next key's
     assert writer in one.screen()  # no number has changed since
     one.keys("p")
     one.wait(lambda screen: "PAUSED" not in screen and writer not in screen, LIMIT)
@@ -205,7 +206,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell(shop, terminal):  # noqa: F811
     one.keys("C-z")
     one.wait(lambda screen: "Stopped" in screen and "q quit" not in screen, LIMIT)
     one.type("fg\n")
-    one.wait(lambda screen: is_whole(screen, 80, 24), LIMIT)
+    one.wait(whole(80, 24), LIMIT)
     one.keys("q")
     one.wait(lambda screen: screen.rstrip().endswith("shell>"), LIMIT)
 
@@ -229,23 +230,24 @@ def test_the_guide_says_what_it_shows(demo):
     page = (ROOT / "docs" / "guide" / "dashboard.md").read_text()
     assert "    build/tools/rh/rh dashboard --demo\n" in page
     one = demo(width=80, height=24)
-    shown = one.screen()
-    labels = set(re.findall(r"│ ([A-Zp][a-z0-9]+) +\S", shown.split("Tables ─")[0]))
-    assert len(labels) == 19, labels
-    for label in labels:
+
+    def labels(screen):
+        return set(re.findall(r"│ ([A-Zp][a-z0-9]+) +\S", screen.split("Tables ─")[0]))
+
+    def keys(screen):
+        return re.findall(r"│ (q|p|s|Tab|up|[?])[ ,].{50,70}│", screen)
+
+    for label in labels(one.wait((whole(80, 24), lambda screen: len(labels(screen)) == 19), LIMIT)):
         assert f"`{label}`" in page, f"{label} is missing in the guide"
     one.keys("?")
-    help = one.wait("pause: no new numbers", LIMIT)
-    keys = re.findall(r"│ (q|p|s|Tab|up|[?])[ ,].{50,70}│", help)
-    assert len(keys) == 6, help
-    for key in keys:
+    for key in keys(one.wait(("pause: no new numbers", lambda screen: len(keys(screen)) == 6), LIMIT)):
         assert f"`{key}`" in page, f"{key} is missing in the guide"
 
 
 def test_colours_are_those_that_the_terminal_has(shop, terminal):  # noqa: F811
     def colours(**settings):
         one = terminal(f"{RH} dashboard shop.db", **settings)
-        one.wait("q quit", LIMIT)
+        one.wait(whole(80, 24), LIMIT)
         codes = set(re.findall(r"\x1b\[([\d;]*)m", one.screen(colours=True)))
         one.keys("q")
         assert one.ended() == 0
@@ -263,8 +265,7 @@ def test_colours_are_those_that_the_terminal_has(shop, terminal):  # noqa: F811
 
 def test_in_another_locale_it_is_ascii(shop, terminal):  # noqa: F811
     one = terminal(f"{RH} dashboard shop.db", LC_ALL="C")
-    screen = one.wait("q quit", LIMIT)
-    assert screen.isascii() and "+- OLTP --" in screen
+    assert one.wait(("+- OLTP --", "q quit"), LIMIT).isascii()
 
 
 def test_a_thousand_tables_scroll(rh, terminal, tmp_path):  # noqa: F811
@@ -279,9 +280,7 @@ def test_a_thousand_tables_scroll(rh, terminal, tmp_path):  # noqa: F811
     one.wait("of 1000", LIMIT)
     one.keys("Tab")
     one.keys("End")
-    screen = one.wait("Tables 995-1000 of 1000", LIMIT)
-    assert is_whole(screen, 80, 24)
-    assert re.search(r"│ u長い[^│]*… +- SQLite only", screen), screen
+    one.wait((whole(80, 24), "Tables 995-1000 of 1000", re.compile(r"│ u長い[^│]*… +- SQLite only")), LIMIT)
 
 
 def test_it_costs_less_than_two_percent_of_a_core(shop, terminal):  # noqa: F811

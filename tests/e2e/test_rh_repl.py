@@ -46,18 +46,15 @@ def test_statements_of_several_lines_are_answered_with_their_facts(repl):
     one.enter("SELECT name, city")
     one.wait("..>")
     one.enter("FROM customers ORDER BY id;")
-    screen = one.wait("3 rows")
-    assert " Ada    │ 東京\n Bob    │ NULL\n Zoë 🙂 │ Köln\n" in screen
-    assert re.search(r"3 rows · oltp \([a-z-]+\) · [\d.]+ (us|ms) · position 0 · age", screen)
+    one.wait((" Ada    │ 東京\n Bob    │ NULL\n Zoë 🙂 │ Köln\n", re.compile(r"3 rows · oltp \([a-z-]+\) · [\d.]+ (us|ms) · position 0 · age")))
     one.enter("SELECT amount FROM orders ORDER BY id;")
-    assert "        9.5\n 1234567.25\n       -3.0\n" in one.wait("1234567.25")
+    one.wait("        9.5\n 1234567.25\n       -3.0\n")
 
 
 def test_errors_keep_the_session_and_name_the_place(repl):
     one = repl()
     one.enter("SELECT nope FROM customers;")
-    screen = one.wait("no such column")
-    assert "  SELECT nope FROM customers;\n         ^" in screen
+    one.wait(("no such column", "  SELECT nope FROM customers;\n         ^"))
     one.enter("SELECT 40 + 2;")
     one.wait(" 42\n")
 
@@ -105,7 +102,7 @@ def test_ctrl_c_cancels_the_query_and_nothing_else(repl):
 def test_a_long_query_tells_rows_and_time_and_what_is_held_back_is_shown_no_more(repl):
     one = repl()
     one.enter("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c WHERE x % 1000000 = 0;")
-    screen = one.wait(lambda screen: re.search(r"\d+\.\d s · [1-9]\d* rows? · Ctrl-C cancels", screen) is not None)
+    screen = one.wait(re.compile(r"\d+\.\d s · [1-9]\d* rows? · Ctrl-C cancels"))
     assert "1000000" not in screen.split("= 0;")[1]
     one.keys("C-c")
     one.wait("[CANCELLED 57014]")
@@ -120,8 +117,7 @@ def test_with_capture_the_column_store_answers_and_is_in_step(repl, tmp_path):
         one.enter(f"INSERT INTO orders (customer, amount) VALUES (3, {amount});")
         one.wait_for_prompt("rh:olap>")
         one.enter(f"SELECT 'total', sum(amount), {amount} AS round FROM orders WHERE customer = 3;")
-        screen = one.wait(lambda screen, amount=amount: re.search(rf"total +│ +{amount * (amount + 1) // 2}\.0 │ +{amount}\n", screen) is not None)
-        assert re.findall(r"· (o\w+) \(", screen)[-1] == "olap"
+        one.wait(re.compile(rf"total +│ +{amount * (amount + 1) // 2}\.0 │ +{amount}\n[^│]*1 row · olap \("))
     one.enter(".status")
     one.wait("orders")
 
@@ -195,7 +191,7 @@ def test_tab_completes_from_the_schema(repl):
     one.wait("o.customer")
     one.type(" = c.")
     one.keys("Tab")
-    assert re.search(r"\nid +name +city", one.wait("city"))
+    one.wait(re.compile(r"\nid +name +city"))
     one.keys("Tab")
     one.wait("= c.id")
     one.type(" where o.odd")
@@ -251,8 +247,9 @@ def test_a_resize_in_the_middle_keeps_what_is_typed(repl):
         rows = [text[at:at + width].rstrip() for at in range(0, len(text), width)]
         # what the terminal folded and scrolled away is in its scrollback; from the prompt on there is what is typed, and nothing else
         one.wait(lambda screen, rows=rows: [row.rstrip() for row in screen[screen.rfind("rh> "):].rstrip().split("\n")] == rows)
-        one.keys("Left", "Right")
-        assert one.cursor()[0] == len(text) % width
+        for key, column in (("Left", len(text) - 1), ("Right", len(text))):
+            one.keys(key)
+            one.wait(lambda screen, column=column: one.cursor()[0] == column % width)
     one.type(" WHERE id = 2;")
     one.keys("Enter")
     one.wait(" Bob ")
@@ -332,10 +329,9 @@ def test_what_the_engine_says_meanwhile_stands_above_what_is_typed(repl, tmp_pat
     db = sqlite3.connect(tmp_path / "shop.db", timeout=30)
     with db:
         db.executemany("INSERT INTO orders (amount) VALUES (?)", [(n,) for n in range(5000)])
-    screen = one.wait("warning")
+    one.wait("warning")
     one.type(";")
-    one.wait("rh> SELECT 'half typed';")
-    assert screen.index("warning") < one.screen().index("rh> SELECT") and one.screen().count("SELECT 'half") == 1
+    one.wait(lambda screen: re.search(r"(?s)warning.*\nrh> SELECT 'half typed';", screen) and screen.count("SELECT 'half") == 1)
     one.keys("Enter")
     one.wait("1 row")
 
@@ -462,11 +458,11 @@ def test_commands_and_a_slip(repl):
     one.enter("SELECT name FROM customers WHERE id = 2;")
     one.wait("┌──────┐\n│ name │\n├──────┤\n│ Bob  │\n└──────┘")
     one.enter(".explain")
-    one.wait(lambda screen: "│ route " in screen and re.search(r"rows · \d", screen) is not None)
+    one.wait(("│ route ", re.compile(r"rows · \d")))
     one.enter(".olap")
     one.wait_for_prompt("rh:olap>")
     one.enter("SELECT sum(amount) FROM orders;")
-    one.wait(lambda screen: re.search(r"1 row · olap \(", screen) is not None)
+    one.wait(re.compile(r"1 row · olap \("))
     one.enter(".auto")
     one.wait_for_prompt()
 

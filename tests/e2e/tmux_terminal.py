@@ -1,5 +1,6 @@
 """A terminal for tests: tmux with a server of its own, in which a program runs; keys in, the screen's rows out. No sleeps: wait() looks until
-what it waits for is there, with a limit.
+what it waits for is there, with a limit. A program draws in pieces, and a screen may be captured between two of them: so a test waits for
+all that it says of a screen at once, and doesn't ask a screen on which it saw one thing for another.
 """
 
 import os
@@ -13,6 +14,12 @@ import uuid
 import pytest
 
 LIMIT = 30
+
+
+def is_on(screen, what):
+    if isinstance(what, re.Pattern):
+        return what.search(screen) is not None
+    return what(screen) if callable(what) else what in screen
 
 
 class Terminal:
@@ -70,11 +77,13 @@ class Terminal:
         return tuple(map(int, self.tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()))
 
     def wait(self, what, limit=LIMIT):
-        """Until a text, or what a function of the screen says, is there. Gives the screen."""
+        """Until what is told is there, all of it on one screen: a text, a pattern (re.compile), what a function of the screen says, or a tuple of
+        those. Gives the screen."""
+        parts = what if isinstance(what, tuple) else (what,)
         until = time.monotonic() + limit
         while True:
             screen = self.screen()
-            if what(screen) if callable(what) else what in screen:
+            if all(is_on(screen, part) for part in parts):
                 return screen
             assert time.monotonic() < until, f"waited for {what!r} in vain:\n{screen}"
             time.sleep(0.02)
