@@ -369,15 +369,19 @@ def test_a_dumb_terminal_has_prompts_and_nothing_else(repl, tmp_path):
     for term in ("dumb", ""):
         one = repl(TERM=term)
         one.enter("SELECT 'plain ' ||")
+        one.wait_for_prompt("..>")  # such a terminal shows keys where they come in, so also in front of a prompt
         one.enter("'lines';")
         one.wait(" plain lines\n")
+        one.wait_for_prompt()
         one.enter("SELECT 'dropped' ||")
-        one.wait("..>")
+        one.wait_for_prompt("..>")
         one.keys("C-c")
         one.wait_for_prompt()
         one.enter("SELECT 'after';")  # the first line behind it is whole
         one.wait(" after\n")
+        one.wait_for_prompt()
         one.enter("BEGIN;")
+        one.wait_for_prompt("rh*>")
         one.enter("CREATE TABLE kept (a);")
         one.wait_for_prompt("rh*>")
         one.keys("C-c")
