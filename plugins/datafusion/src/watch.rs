@@ -1,84 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a plan makes many rows of few, the host is asked for each batch whether it may go on: what reads such rows would otherwise ask
 //! for long nobody, as all that it needs is there.
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use futures::stream::iter;
 use futures::{Stream, StreamExt};
 
 use crate::statement::Statement;
+use crate::through::through;
 
 /// Rows of a batch that is met with every row of the other side.
 const PIECE_ROWS: usize = 128;
-
-struct Watch {
-    statement: Arc<Statement>,
-    input: Arc<dyn ExecutionPlan>,
-    /// Rows of a batch at most; 0: as they come.
-    most: usize,
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Watch")
-    }
-}
-
-impl DisplayAs for Watch {
-    fn fmt_as(&self, _kind: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Watch")
-    }
-}
-
-impl ExecutionPlan for Watch {
-    fn name(&self) -> &str {
-        "Watch"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.pop().unwrap_or_else(|| self.input.clone());
-        Ok(watch(&self.statement, input, self.most))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
-        let (statement, schema, most) = (self.statement.clone(), input.schema(), self.most);
-        let batches = input.map(move |batch| pieces(batch, most)).flatten().map(move |piece| {
-            statement.check()?;
-            piece
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
-    }
-}
 
 fn pieces(batch: Result<RecordBatch>, most: usize) -> impl Stream<Item = Result<RecordBatch>> {
     let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
@@ -91,8 +28,17 @@ fn pieces(batch: Result<RecordBatch>, most: usize) -> impl Stream<Item = Result<
     }))
 }
 
+/// `most`: rows of a batch at most; 0: as they come.
 fn watch(statement: &Arc<Statement>, input: Arc<dyn ExecutionPlan>, most: usize) -> Arc<dyn ExecutionPlan> {
-    Arc::new(Watch { statement: statement.clone(), input, most })
+    let statement = statement.clone();
+    through("Watch", input, move |input| {
+        let (statement, schema) = (statement.clone(), input.schema());
+        let batches = input.map(move |batch| pieces(batch, most)).flatten().map(move |piece| {
+            statement.check()?;
+            piece
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+    })
 }
 
 /// Behind whatever may give more rows than it reads; and before what compares each row with all of the other side.

@@ -64,6 +64,15 @@ static void test_q2_long_texts_of_whole_and_of_broken_vectors(void **state)
     assert_answer(fixture, as_they_were, "69995|2450000000|69994|69995");
     assert_answer(fixture, the_others, "69995");
     assert_answer(fixture, "SELECT t FROM mirror_scan(1, 0) WHERE id = 40000", "changed text number 40000, a long one");
+    static const char kept_by_joins[] =
+        "SELECT count(*), sum(CASE WHEN a.t = b.t AND b.t = c.t THEN 1 ELSE 0 END), sum(CASE WHEN a.maybe = c.maybe "
+        "THEN 1 WHEN a.maybe IS NULL AND b.maybe IS NULL THEN 1 ELSE 0 END) FROM mirror_scan(1, 0) a JOIN "
+        "mirror_scan(1, 1) b ON a.id = b.id JOIN mirror_scan(1, 2) c ON b.t = c.t";
+    assert_answer(fixture, kept_by_joins, "69995|69995|69995");
+    assert_answer(fixture,
+                  "SELECT count(*), max(a.t), max(b.maybe) FROM mirror_scan(1, 0) a JOIN mirror_scan(1, 1) b ON a.t < "
+                  "b.t WHERE a.id < 100 AND b.id > 69900",
+                  "6602|text number 70, a long one|text number 69998, a long one");
 }
 
 /* Q2. A constant's way of computing and that of a column give the same. */
