@@ -183,32 +183,64 @@ static bool find_piece(struct pieces *pieces, const struct heap *heap, const cha
     return false;
 }
 
+/* The piece that strings are met in; its values stay out of memory while a loop runs over the rows. */
+struct place {
+    const char *start;
+    uint64_t room, used; /* bytes; 0: there is no such piece */
+    uint32_t piece;
+};
+
+static void leave_place(struct pieces *pieces, const struct place *place)
+{
+    if (place->room > 0 && pieces->lengths[place->piece] < (int64_t)place->used)
+        pieces->lengths[place->piece] = (int64_t)place->used;
+}
+
+static struct place place_of(struct pieces *pieces, const struct heap *heap, const char *bytes,
+                             const struct place *last)
+{
+    struct place place = {0};
+    leave_place(pieces, last);
+    if (!find_piece(pieces, heap, bytes, &place.piece))
+        return place;
+    place.start = pieces->buffers[2 + place.piece];
+    place.room = (uint64_t)pieces->room[place.piece];
+    place.used = (uint64_t)pieces->lengths[place.piece];
+    return place;
+}
+
 /* Views into the segment's own heap. */
 static bool point_views(struct string_view *views, struct pieces *pieces, const struct heap *heap,
                         const struct mirror_column_data *source, const struct chosen *chosen)
 {
-    uint32_t piece = 0;
+    struct place place = {0};
+    bool plain = chosen->slots == NULL && source->layout != MIRROR_LAYOUT_MIXED && !source->has_nulls;
+    const struct mirror_string *all = source->data;
     for (uint32_t row = 0; row < chosen->count; row++) {
-        uint32_t slot = slot_of(chosen, row), length = length_of(source, slot);
-        memset(&views[row], 0, sizeof views[row]);
-        if (!is_valid(source, slot))
-            continue;
-        const struct mirror_string *string = string_at(source, slot);
+        const struct mirror_string *string = &all[row];
+        if (!plain) {
+            uint32_t slot = slot_of(chosen, row);
+            memset(&views[row], 0, sizeof views[row]);
+            if (!is_valid(source, slot))
+                continue;
+            string = string_at(source, slot);
+        }
         memcpy(&views[row], string, sizeof views[row]);
+        uint32_t length = string->as.inlined.length;
         if (length <= INLINE_BYTES)
             continue;
         const char *bytes = string->as.pointer.bytes;
-        uint64_t offset = (uint64_t)((uintptr_t)bytes - (uintptr_t)pieces->buffers[2 + piece]);
-        if (piece >= pieces->count || offset >= (uint64_t)pieces->room[piece]) {
-            if (!find_piece(pieces, heap, bytes, &piece))
+        if ((uint64_t)((uintptr_t)bytes - (uintptr_t)place.start) >= place.room) {
+            place = place_of(pieces, heap, bytes, &place);
+            if (place.room == 0)
                 return false;
-            offset = (uint64_t)((uintptr_t)bytes - (uintptr_t)pieces->buffers[2 + piece]);
         }
-        views[row].buffer = (int32_t)piece;
+        uint64_t offset = (uint64_t)(bytes - place.start);
+        views[row].buffer = (int32_t)place.piece;
         views[row].offset = (int32_t)offset;
-        if (pieces->lengths[piece] < (int64_t)offset + length)
-            pieces->lengths[piece] = (int64_t)offset + length;
+        place.used = place.used < offset + length ? offset + length : place.used;
     }
+    leave_place(pieces, &place);
     return true;
 }
 

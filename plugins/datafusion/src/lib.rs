@@ -3,6 +3,7 @@
 mod abi;
 mod aggregates;
 mod arithmetic;
+mod conditions;
 mod engine;
 mod error_text;
 mod failure;

@@ -9,6 +9,7 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, O
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use crate::conditions::Conditions;
 use crate::kept_texts::KeptTexts;
 use crate::text_range::TextRanges;
 use crate::unconstrained::{Limits, Loosen};
@@ -62,6 +63,7 @@ pub fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     kept.extend(rules.into_iter().filter(|rule| !left_out.iter().any(|name| rule.name().starts_with(name))));
     kept.push(Arc::new(Limits));
     kept.push(Arc::new(TextRanges));
+    kept.push(Arc::new(Conditions));
     kept.push(Arc::new(KeptTexts));
     kept
 }

@@ -63,7 +63,7 @@ impl Bounds {
 }
 
 /// Conditions of one column, and what they come to.
-struct TextRange {
+pub struct TextRange {
     whole: Arc<dyn PhysicalExpr>,
     bounds: Bounds,
 }
@@ -154,7 +154,7 @@ fn ranged(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Arc<dyn 
     })
 }
 
-/// The last rule: what others look for in a predicate is gone then.
+/// Among the last rules: what others look for in a predicate is gone then.
 #[derive(Debug)]
 pub struct TextRanges;
 
