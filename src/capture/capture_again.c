@@ -99,7 +99,7 @@ static rhei_status again_commit(struct oltp *oltp, const struct again *again,
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
     if (status == RHEI_OK)
-        oltp_committed(oltp, 0);
+        oltp_kept_up(oltp);
     else
         oltp_roll_back(oltp);
     return status;

@@ -65,7 +65,7 @@ static rhei_status catalog_commit(struct oltp *oltp, rhei_status status, struct 
         return status;
     }
     capture_schema_publish(oltp, schema);
-    oltp_committed(oltp, 0);
+    oltp_kept_up(oltp);
     return RHEI_OK;
 }
 

@@ -70,7 +70,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
             capture_schema_release(schema);
         } else {
             capture_schema_publish(oltp, schema);
-            oltp_committed(oltp, 0);
+            oltp_kept_up(oltp);
         }
     }
     oltp_connection_watch(oltp->writer, NULL);

@@ -371,7 +371,8 @@ uint64_t oltp_commit_token(const struct oltp *oltp);
 
 struct oltp_status {
     char path[4096];
-    uint64_t commits, grouped_statements, statements, reads, errors, busy;
+    uint64_t commits, grouped_statements, statements, reads, errors,
+        busy;                 /* commits: of the statements, not of upkeep */
     uint64_t commit_time[48]; /* commits that took at most 2^i nanoseconds, and more than 2^(i - 1) */
     uint64_t commit_ns;       /* of all of them */
     uint64_t log_rows, log_limit_rows, changes_logged;

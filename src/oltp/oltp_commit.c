@@ -66,7 +66,7 @@ static void commit_time(struct oltp *oltp)
     atomic_fetch_add_explicit(&oltp->counters.commit_ns, ns, memory_order_relaxed);
 }
 
-void oltp_committed(struct oltp *oltp, uint64_t statements)
+static void settle(struct oltp *oltp)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0); /* I2 */
     BASE_INVARIANT(oltp->pending_seq >= 0 && (oltp->pending_rows == 0 || oltp->pending_seq > 0));
@@ -87,13 +87,29 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
         commit_time(oltp);
     oltp->commit_begun = false;
     atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
+}
+
+static void tell_committed(struct oltp *oltp)
+{
+    oltp_fault(oltp, "oltp.write.committed");
+    if (oltp->config.committed != NULL)
+        oltp->config.committed(oltp->config.committed_context);
+}
+
+void oltp_committed(struct oltp *oltp, uint64_t statements)
+{
+    settle(oltp);
     atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
     if (statements > 1)
         atomic_fetch_add_explicit(&oltp->counters.grouped, statements, memory_order_relaxed);
-    oltp_fault(oltp, "oltp.write.committed");
-    if (oltp->config.committed != NULL)
-        oltp->config.committed(oltp->config.committed_context);
+    tell_committed(oltp);
+}
+
+void oltp_kept_up(struct oltp *oltp)
+{
+    settle(oltp);
+    tell_committed(oltp);
 }
 
 void oltp_rolled_back(struct oltp *oltp)

@@ -311,6 +311,8 @@ rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, stru
                             struct oltp_schema **schema, struct rhei_error *error);
 /* Bookkeeping of the writer's transaction that has just ended. */
 void oltp_committed(struct oltp *oltp, uint64_t statements);
+/* The same of one that was nobody's write, or of none: capture and sync had the connection. It isn't counted. */
+void oltp_kept_up(struct oltp *oltp);
 void oltp_rolled_back(struct oltp *oltp);
 void oltp_fault(struct oltp *oltp, const char *point);
 /* All that SQLite calls us by. Again after a user of the connection, who may have put something else there. */

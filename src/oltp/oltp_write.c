@@ -106,6 +106,6 @@ void oltp_native_unlock(struct oltp *oltp)
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
     oltp_writer_hooks(oltp);
     oltp_recount(oltp); /* whoever had it may have rolled rows of the log back */
-    oltp_committed(oltp, 0);
+    oltp_kept_up(oltp);
     oltp_writer_release(oltp);
 }

@@ -122,6 +122,20 @@ static void test_buckets_hold_every_query_and_commit(void **state)
     fixture_end(&fixture);
 }
 
+/* Statements alone are counted: what capture and sync have the connection for is nobody's commit. */
+static void test_commits_are_those_of_writes(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE t (a INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)");
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(rhei_execute(fixture.db, "INSERT INTO t DEFAULT VALUES", NULL, NULL, NULL), RHEI_OK);
+    assert_true(value_of(fixture.db, "rhei_oltp_statements_total", "") >= 5);
+    assert_true(value_of(fixture.db, "rhei_commits_total", "") ==
+                value_of(fixture.db, "rhei_oltp_statements_total", ""));
+    fixture_end(&fixture);
+}
+
 /* A call of the API that reads its rows to their end. */
 static void ask_all(rhei_db *db, const char *sql, enum rhei_route route)
 {
@@ -235,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_each_statement_is_told_once_when_it_is_over),
         cmocka_unit_test(test_an_arrow_stream_is_told_when_it_is_released),
         cmocka_unit_test(test_buckets_hold_every_query_and_commit),
+        cmocka_unit_test(test_commits_are_those_of_writes),
         cmocka_unit_test(test_a_query_is_counted_once_and_nothing_else_as_one),
         cmocka_unit_test(test_settings_are_told_with_their_origin),
         cmocka_unit_test(test_overrides_win_over_the_file_and_lose_against_fields),
