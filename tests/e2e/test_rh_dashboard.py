@@ -128,6 +128,21 @@ def test_a_look_names_sidecars_and_not_their_lag(shop, terminal, tmp_path):  # n
         assert one.ended() == 0
 
 
+def test_a_file_that_is_replaced_or_gone_is_looked_at_anew(rh, shop, terminal):  # noqa: F811
+    rh.run("exec", "--capture", "--db", "later.db", "CREATE TABLE invoices (id INTEGER PRIMARY KEY)")
+    one = terminal(f"{RH} dashboard shop.db --refresh 200", width=120, height=40)
+    one.wait((whole(120, 40), "│ orders "), LIMIT)
+    os.replace(shop.parent / "later.db", shop)
+    one.wait((whole(120, 40), "│ invoices ", "the file was replaced: this is the new one"), LIMIT)
+    os.replace(shop, shop.parent / "elsewhere.db")
+    one.wait("shop.db", LIMIT)
+    one.wait(lambda screen: "q quit" not in screen and "shop.db" in screen.split("\n")[39], LIMIT)  # its trouble, in place of the keys
+    os.replace(shop.parent / "elsewhere.db", shop)
+    one.wait((whole(120, 40), "│ invoices "), LIMIT)
+    one.keys("q")
+    assert one.ended() == 0
+
+
 def test_a_look_changes_nothing(rh, shop, terminal):  # noqa: F811
     def state():
         return sorted((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in shop.parent.glob("shop.db*"))
@@ -143,6 +158,8 @@ def test_a_look_changes_nothing(rh, shop, terminal):  # noqa: F811
 def test_every_size_and_what_is_between(demo):
     one = demo(width=80, height=24)
     one.wait(whole(80, 24), LIMIT)
+    one.resize(100, 24)  # the tables' memory too
+    one.wait((whole(100, 24), re.compile(r"│ orders +[\d,]+ +\d[\d.]* [KM]iB +ready")), LIMIT)
     for width, height in ((120, 40), (200, 60), (80, 24)):
         one.resize(width, height)
         one.wait((whole(width, height), "注文 🛒"), LIMIT)

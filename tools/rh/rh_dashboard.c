@@ -77,8 +77,8 @@ static void take_log(void *context, int level, const char *room, const char *mes
 }
 
 /* A service that begins is asked from then on, and the file again when it ends. */
-static bool take_of_file(struct dashboard *dashboard, struct dashboard_sample *sample, struct dashboard_journal *news,
-                         struct rhei_error *error)
+static bool take_of_opened(struct dashboard *dashboard, struct dashboard_sample *sample, struct dashboard_journal *news,
+                           struct rhei_error *error)
 {
     if (rh_attached_is_there(dashboard->service)) {
         if (rh_attached_take(dashboard->service, sample, news, error)) {
@@ -96,6 +96,30 @@ static bool take_of_file(struct dashboard *dashboard, struct dashboard_sample *s
         add_news(dashboard, DASHBOARD_ODD, "", "the service ended: this is a look at its file");
     dashboard->attached = false;
     return rh_dashboard_look(dashboard->tool, sample, error);
+}
+
+/* Who opened the path anew would find another file, or none yet: so do we. */
+static bool open_again(struct dashboard *dashboard, struct rhei_error *error)
+{
+    *error = (struct rhei_error)RHEI_ERROR_INIT;
+    if (!rh_tool_look_again(dashboard->tool, error))
+        return false;
+    add_news(dashboard, DASHBOARD_ODD, "", "the file was replaced: this is the new one");
+    return true;
+}
+
+static bool take_of_file(struct dashboard *dashboard, struct dashboard_sample *sample, struct dashboard_journal *news,
+                         struct rhei_error *error)
+{
+    if (dashboard->tool->db == NULL && !open_again(dashboard, error))
+        return false;
+    if (take_of_opened(dashboard, sample, news, error))
+        return true;
+    if (error->code != RHEI_REPLACED || !open_again(dashboard, error))
+        return false;
+    dashboard_sample_reset(sample);
+    dashboard_sample_init(sample, rh_now_us());
+    return take_of_opened(dashboard, sample, news, error);
 }
 
 static bool take(struct dashboard *dashboard, struct dashboard_sample *sample, struct dashboard_journal *news,

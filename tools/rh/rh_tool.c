@@ -70,11 +70,11 @@ static void discard_made(struct rh_tool *tool)
     tool->created = false;
 }
 
-bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)
+static struct rhei_config config_of(struct rh_tool *tool, unsigned flags)
 {
     const struct rh_args *args = tool->args;
-    struct rhei_config config = {
-        .struct_size = sizeof config,
+    return (struct rhei_config){
+        .struct_size = sizeof(struct rhei_config),
         .config_file = args->config,
         .read_only = (flags & RH_OPEN_LOOK) != 0,
         .must_exist = true,
@@ -85,6 +85,19 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
         .log = tell_log,
         .log_context = tool,
     };
+}
+
+bool rh_tool_look_again(struct rh_tool *tool, struct rhei_error *error)
+{
+    const struct rhei_config config = config_of(tool, RH_OPEN_LOOK);
+    rhei_close(&tool->db);
+    return rhei_open(tool->args->db, &config, &tool->db, error) == RHEI_OK;
+}
+
+bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)
+{
+    const struct rh_args *args = tool->args;
+    struct rhei_config config = config_of(tool, flags);
     tool->look = config.read_only;
     rhei_status status = rhei_cancel_create(&tool->cancel, error);
     rh_waiting_start(tool->out, tool->err, "opening");

@@ -42,6 +42,8 @@ enum rh_open_flag {
 bool rh_tool_open(struct rh_tool *tool, unsigned flags);
 /** The same, but the error isn't told: it is in *error. */
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error);
+/** What RH_OPEN_LOOK has open was replaced: opens what its path leads to now. False: *error, and nothing is open; it may be called again. */
+bool rh_tool_look_again(struct rh_tool *tool, struct rhei_error *error);
 void rh_tool_close(struct rh_tool *tool);
 /** The same after a failure: a file that this command made and that is still empty goes too. */
 void rh_tool_discard(struct rh_tool *tool);
