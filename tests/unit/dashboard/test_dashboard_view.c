@@ -79,8 +79,11 @@ static void test_memory_is_the_mirrors_of_the_mirrors_limit(void **state)
     sample.values[DASHBOARD_EXECUTOR_BYTES] = 50 << 20;
     sample.values[DASHBOARD_MEMORY_LIMIT] = 60 << 20;
     dashboard_model_take(&model, &sample);
-    draw(&view, &model, 160, 48, false, &screen);
+    draw(&view, &model, 80, 48, false, &screen);
     assert_true(shows(&screen, "Memory   30.0 MiB of 60.0 MiB"));
+    assert_false(shows(&screen, "executor"));
+    draw(&view, &model, 160, 48, false, &screen);
+    assert_true(shows(&screen, "executor 50.0 MiB"));
     rh_buffer_free(&screen);
     dashboard_model_free(&model);
 }
@@ -100,6 +103,41 @@ static void test_every_size_has_its_picture(void **state)
     draw(&view, &model, 80, 24, true, &screen);
     assert_true(shows(&screen, "Tables 1-6 of 1000"));
     assert_true(shows(&screen, "q quit"));
+    rh_buffer_free(&screen);
+    dashboard_model_free(&model);
+}
+
+static size_t count_cuts(const struct rh_buffer *screen)
+{
+    size_t cuts = 0;
+    for (const char *at = screen->bytes; (at = strstr(at, "…")) != NULL; at++)
+        cuts++;
+    return cuts;
+}
+
+/* Four panels side by side had less room each than two of a narrower screen. */
+static void test_a_wider_screen_cuts_no_more(void **state)
+{
+    struct dashboard_model model = {.samples = 0};
+    struct dashboard_view view = {.focus = DASHBOARD_JOURNAL_LIST, .refresh_ms = 1000};
+    struct dashboard_sample sample;
+    struct rh_buffer screen = {0};
+    (void)state;
+    dashboard_sample_init(&sample, 0);
+    for (int value = 0; value < DASHBOARD_VALUES; value++)
+        sample.values[value] = 12345;
+    dashboard_sample_text(&sample, DASHBOARD_PATH, "/var/lib/rhei/customers/shop.db");
+    dashboard_sample_text(&sample, DASHBOARD_BACKEND, "duckdb v1.5.5");
+    dashboard_sample_text(&sample, DASHBOARD_STORAGE, "/var/lib/mirror");
+    dashboard_model_take(&model, &sample);
+    size_t cuts = SIZE_MAX;
+    for (int width = 100; width < 260; width++) {
+        draw(&view, &model, width, 48, true, &screen);
+        size_t here = count_cuts(&screen);
+        if (here > cuts)
+            fail_msg("at %d columns more is cut:\n%s", width, screen.bytes);
+        cuts = width == 100 ? here : cuts;
+    }
     rh_buffer_free(&screen);
     dashboard_model_free(&model);
 }
@@ -209,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_nothing_known_is_no_zero),
         cmocka_unit_test(test_memory_is_the_mirrors_of_the_mirrors_limit),
         cmocka_unit_test(test_every_size_has_its_picture),
+        cmocka_unit_test(test_a_wider_screen_cuts_no_more),
         cmocka_unit_test(test_names_of_two_hundred_characters_leave_the_numbers),
         cmocka_unit_test(test_keys_choose_and_scroll),
         cmocka_unit_test(test_help_pause_sync_and_quit),
