@@ -401,6 +401,8 @@ enum { ENGINE_NO_HISTORY_BYTES = 600 };
 void engine_disk_no_history(const struct rhei_db *db, char words[ENGINE_NO_HISTORY_BYTES]);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
+/* What the rows of each table of the column store take in memory, by the names of rhei_table_list(); {} where that can't be had. */
+void engine_tables_memory_json(struct base_buffer *out, struct rhei_db *db);
 
 /* The change buffer (engine_buffer.c). After the row store; nothing of it is read before engine_buffer_start. */
 rhei_status engine_buffer_open(struct rhei_db *db, struct rhei_error *error);

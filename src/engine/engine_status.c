@@ -161,13 +161,14 @@ static void metrics_log(struct metric_list *list, const struct oltp_status *oltp
 
 static void metrics_oltp(struct metric_list *list, const struct oltp_status *oltp, const struct rhei_config *config)
 {
-    static const struct histogram_of commit = {"rhei_commit_seconds_bucket",
-                                               "rhei_commit_seconds_sum",
-                                               "rhei_commit_seconds_count",
-                                               "",
-                                               "Time of commits that wrote, in SQLite",
-                                               time_buckets};
-    metric(list, "rhei_commits_total", "", "Commits of this handle", true, (double)oltp->commits);
+    static const struct histogram_of commit = {
+        "rhei_commit_seconds_bucket",
+        "rhei_commit_seconds_sum",
+        "rhei_commit_seconds_count",
+        "",
+        "Time of commits that wrote, in SQLite; those of the change log's upkeep too",
+        time_buckets};
+    metric(list, "rhei_commits_total", "", "Commits of the writer's statements", true, (double)oltp->commits);
     metrics_histogram(list, &commit, oltp->commit_time, oltp->commit_ns);
     metric(list, "rhei_commit_group_statements_total", "", "Statements that shared commits", true,
            (double)oltp->grouped_statements);
@@ -484,11 +485,13 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
     json_member(out, "version", executor.loaded ? executor.version : "not loaded yet");
     base_buffer_text(out, ", ");
     json_member(out, "storage", folder_of(db) != NULL ? folder_of(db) : "memory");
-    base_buffer_format(out,
-                       ", \"tables\": %" PRIu64 ", \"rows\": %" PRIu64 ", \"dead_rows\": %" PRIu64
-                       ", \"memory_bytes\": %zu, \"memory_limit\": %zu, \"executor_memory_bytes\": %" PRIu64 "}",
-                       mirror.tables, mirror.rows, mirror.dead_rows, mirror.memory_bytes, mirror.memory_limit,
-                       executor.memory_bytes);
+    base_buffer_format(
+        out,
+        ", \"tables\": %" PRIu64 ", \"rows\": %" PRIu64 ", \"dead_rows\": %" PRIu64
+        ", \"memory_bytes\": %zu, \"memory_limit\": %zu, \"executor_memory_bytes\": %" PRIu64 ", \"table_bytes\": ",
+        mirror.tables, mirror.rows, mirror.dead_rows, mirror.memory_bytes, mirror.memory_limit, executor.memory_bytes);
+    engine_tables_memory_json(out, db);
+    base_buffer_text(out, "}");
     engine_disk_json(out, db);
     engine_scrub_json(out, db);
     base_buffer_format(out,

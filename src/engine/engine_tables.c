@@ -438,6 +438,39 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
     return *tables == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
+static void add_memory(struct base_buffer *out, const struct mirror_snapshot *snapshot,
+                       const struct sync_table_status *tables, size_t count, const char **before)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct mirror_table_view *view = mirror_view(snapshot, tables[i].id);
+        if (view == NULL)
+            continue;
+        base_buffer_text(out, *before);
+        engine_json_text(out, tables[i].name);
+        base_buffer_format(out, ": %zu", mirror_view_bytes(view));
+        *before = ", ";
+    }
+}
+
+void engine_tables_memory_json(struct base_buffer *out, struct rhei_db *db)
+{
+    struct sync_table_status *known = NULL, *far = NULL;
+    struct mirror_snapshot snapshot;
+    size_t known_count = 0, far_count = 0;
+    const char *before = "";
+    base_buffer_text(out, "{");
+    if (sync_get_tables(db->sync, &known, &known_count, NULL) == RHEI_OK &&
+        engine_sidecars_tables(db, &far, &far_count, NULL) == RHEI_OK &&
+        mirror_snapshot_take(db->mirror, &snapshot) == RHEI_OK) {
+        add_memory(out, &snapshot, known, known_count, &before);
+        add_memory(out, &snapshot, far, far_count, &before);
+        mirror_snapshot_release(&snapshot);
+    }
+    base_buffer_text(out, "}");
+    base_free(known);
+    base_free(far);
+}
+
 _Static_assert((int)RHEI_TABLE_UNMIRRORED == (int)SYNC_TABLE_UNMIRRORED &&
                    (int)RHEI_TABLE_READY == (int)SYNC_TABLE_READY,
                "the public states are sync's");

@@ -374,6 +374,11 @@ struct mirror_status {
 void mirror_status(struct mirror *mirror, struct mirror_status *status);
 /* How often something was published: what is shown may differ where this does. Nanoseconds. */
 uint64_t mirror_publishes(const struct mirror *mirror);
+/*
+ * Bytes that the rows of a view take, dead ones too, about: slots of its columns in memory, and long strings extrapolated from some rows. Without key index,
+ * bitmaps, and columns that lie in files. Any thread.
+ */
+size_t mirror_view_bytes(const struct mirror_table_view *view);
 /* Two of them without a walk over all tables. */
 size_t mirror_memory_bytes(const struct mirror *mirror);
 size_t mirror_memory_limit(const struct mirror *mirror);

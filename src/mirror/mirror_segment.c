@@ -288,7 +288,7 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
     size_t bytes = 0;
     for (uint32_t c = 0; c < segment->column_count; c++) {
         const struct mirror_column *column = &segment->column[c];
-        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
         if (segment->remote || atomic_load_explicit(&column->untouched, memory_order_acquire))
             continue; /* in a file: nothing of it is held here */
         uint8_t class = layout == MIRROR_LAYOUT_MIXED ? column->classes[place] : layout;

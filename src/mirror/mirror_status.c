@@ -2,6 +2,8 @@
 /* Facts for status, from a snapshot and relaxed counters. Any thread. */
 #include "mirror_internal.h"
 
+enum { LOOKED_AT = 256 }; /* rows of a segment whose strings are added up */
+
 size_t mirror_memory_bytes(const struct mirror *mirror)
 {
     return atomic_load_explicit(&mirror->memory.used, memory_order_relaxed);
@@ -64,6 +66,28 @@ static void add_table(const struct mirror_table_view *view, struct mirror_status
         status->segments++;
         status->remote_segments += segment->remote;
     }
+}
+
+/* Runs and heaps are the writer's to look at: what readers may is how rows are laid out, and the rows. */
+static size_t segment_bytes(const struct mirror_segment *segment, uint32_t rows)
+{
+    size_t looked_at = 0, long_bytes = 0;
+    uint32_t step = rows / LOOKED_AT + 1;
+    for (uint32_t place = 0; place < rows; place += step, looked_at++)
+        long_bytes += mirror_segment_long_bytes(segment, place);
+    if (looked_at == 0 || segment->remote)
+        return 0;
+    return rows * mirror_segment_slot_bytes(segment) + (size_t)((double)long_bytes / (double)looked_at * rows);
+}
+
+size_t mirror_view_bytes(const struct mirror_table_view *view)
+{
+    size_t bytes = 0;
+    uint32_t number = 0;
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&view->segments, &number)) != NULL && number < view->segment_count; number++)
+        bytes += segment_bytes(segment, number == view->tail_number ? view->tail_rows : segment->rows);
+    return bytes;
 }
 
 static void add_tables(const struct mirror_snapshot *snapshot, struct mirror_status *status)

@@ -42,7 +42,7 @@ def test_a_service_is_asked_while_it_runs(rh, terminal, serve, tmp_path):  # noq
     for _ in range(2):
         service = serve()
         one.wait(re.compile(rf"Rhei  the service of process {service.pid} on .*shop.db"), LIMIT)
-        one.wait((re.compile(r"Tables +1 of 1 ready"), re.compile(r"│ orders +\d+ .*ready")), LIMIT)
+        one.wait((re.compile(r"Tables +1 of 1 ready"), re.compile(r"│ orders +\d+ +\d[\d.]* ([KM]i)?B +ready")), LIMIT)
         db = sqlite3.connect(tmp_path / "shop.db", timeout=30)
 
         def write(screen):

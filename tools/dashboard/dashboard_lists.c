@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LEAST_NAME = 12 };
+
 /* A row is drawn from its left, and its numbers from the right. */
 struct row {
     struct dashboard_canvas *canvas;
@@ -62,9 +64,10 @@ static void draw_table(const struct dashboard_model *model, int at, struct row r
         write_left(&row, row.width, DASHBOARD_DIM, table->message);
         return;
     }
-    if (row.width - name > 24)
+    bool told = !isnan(table->bytes) && row.width >= LEAST_NAME + 22; /* else the name needs the room more */
+    if (told || row.width - name > 24)
         write_number(&row, 9, DASHBOARD_PLAIN, dashboard_add_bytes, table->bytes);
-    write_number(&row, 11, DASHBOARD_PLAIN, row.width - name > 14 ? dashboard_add_count : dashboard_add_short,
+    write_number(&row, 11, DASHBOARD_PLAIN, told || row.width - name > 14 ? dashboard_add_count : dashboard_add_short,
                  table->rows);
     write_left(&row, row.width, DASHBOARD_PLAIN, table->name);
 }

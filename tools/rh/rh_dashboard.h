@@ -17,6 +17,10 @@ bool rh_dashboard_own(struct rh_tool *tool, struct dashboard_sample *sample, str
 /** Backend, storage, pool and the like, of rhei_info_json's object, which is at `root` of the JSON ("$" or "$.info"). */
 void rh_dashboard_take_info(struct rh_tool *tool, const char *json, const char *root, struct dashboard_sample *sample);
 
+/** The same object's bytes of each table, for the tables that the sample has. */
+void rh_dashboard_take_table_bytes(struct rh_tool *tool, const char *json, const char *root,
+                                   struct dashboard_sample *sample);
+
 /** A service of this machine that has the file open, asked by its socket; one thread. */
 struct rh_attached;
 /** For the file of the tool's database, which is open. `stop`: a descriptor that ends every wait once it can be read. */

@@ -46,12 +46,33 @@ void rh_dashboard_take_info(struct rh_tool *tool, const char *json, const char *
     rhei_rows_close(&rows);
 }
 
+/* In the order of the tables, mostly: each is looked for from where the one before was found. */
+void rh_dashboard_take_table_bytes(struct rh_tool *tool, const char *json, const char *root,
+                                   struct dashboard_sample *sample)
+{
+    rhei_rows *rows = NULL;
+    size_t at = 0;
+    bool good = rhei_oltp_query(tool->db, "SELECT key, value FROM json_each(?, ? || '.olap.table_bytes')",
+                                RHEI_PARAMS(rhei_text(json), rhei_text(root)), &rows, NULL) == RHEI_OK;
+    while (good && rhei_rows_next(rows, NULL) == RHEI_ROW)
+        for (size_t left = sample->table_count; left > 0; left--, at++) {
+            struct dashboard_table *table = &sample->tables[at % sample->table_count];
+            if (strcmp(table->name, text_of(rows, 0)) == 0) {
+                table->bytes = rhei_rows_double(rows, 1);
+                break;
+            }
+        }
+    rhei_rows_close(&rows);
+}
+
+/* With the tables, if they were taken. */
 static bool take_own_info(struct rh_tool *tool, struct dashboard_sample *sample, struct rhei_error *error)
 {
     char *json = NULL;
     if (rhei_info_json(tool->db, &json, error) != RHEI_OK)
         return false;
     rh_dashboard_take_info(tool, json, "$", sample);
+    rh_dashboard_take_table_bytes(tool, json, "$", sample);
     rhei_free(json);
     return true;
 }
@@ -145,13 +166,14 @@ bool rh_dashboard_own(struct rh_tool *tool, struct dashboard_sample *sample, str
     for (size_t at = 0; at < count; at++)
         dashboard_sample_metric(sample, metrics[at]->name, metrics[at]->labels, metrics[at]->value);
     rhei_free(metrics);
-    if (rhei_sync_status(tool->db, &sync, error) != RHEI_OK || !take_own_info(tool, sample, error))
+    if (rhei_sync_status(tool->db, &sync, error) != RHEI_OK || !take_tables(tool, sample, error) ||
+        !take_own_info(tool, sample, error))
         return false;
     take_sync(&sync, sample);
     sample->values[DASHBOARD_POSITION] = (double)sync.position;
     sample->values[DASHBOARD_LAST_CYCLE_SECONDS] = (double)sync.last_cycle_us / 1e6;
     sample->can_sync = true;
-    return take_tables(tool, sample, error) && take_sidecars(tool, sample, error);
+    return take_sidecars(tool, sample, error);
 }
 
 /* ---- A look ------------------------------------------------------------------------------------------------------- */
@@ -192,7 +214,7 @@ static void take_captured(const struct rh_registry *registry, struct dashboard_s
     for (size_t at = 0; at < sample->table_count; at++) {
         struct dashboard_table *table = &sample->tables[at];
         bool captured = rh_registry_captures(registry, table->name);
-        table->rows = NAN;
+        table->rows = table->bytes = NAN;
         if (is_of_sidecar(sample, table->name)) {
             if (table->state != DASHBOARD_FAILED && table->state != DASHBOARD_UNMIRRORED)
                 table->state = DASHBOARD_FOLLOWED;

@@ -253,8 +253,7 @@ static void take_table(struct reading *reading, rhei_rows *rows)
     char state[16];
     sample->tables = rh_reallocate(sample->tables, (sample->table_count + 1) * sizeof *sample->tables);
     struct dashboard_table *table = &sample->tables[sample->table_count++];
-    *table =
-        (struct dashboard_table){.rows = number(rows, 2), .rows_expected = number(rows, 4), .bytes = number(rows, 6)};
+    *table = (struct dashboard_table){.rows = number(rows, 2), .rows_expected = number(rows, 4), .bytes = NAN};
     copy(table->name, sizeof table->name, rows, 0);
     copy(state, sizeof state, rows, 1);
     for (int at = 0; at < 5; at++)
@@ -393,7 +392,7 @@ bool rh_attached_take(struct rh_attached *service, struct dashboard_sample *samp
              take_metric, error) &&
         each(&reading,
              "SELECT value ->> 'name', value ->> 'state', value ->> 'rows', value ->> 'rows_built', "
-             "value ->> 'rows_expected', value ->> 'message', value ->> 'memory_bytes' FROM json_each(?, '$.tables')",
+             "value ->> 'rows_expected', value ->> 'message' FROM json_each(?, '$.tables')",
              take_table, error) &&
         each(&reading,
              "SELECT value ->> 'name', value ->> 'source_type', value ->> 'mode', value ->> 'away', "
@@ -409,6 +408,7 @@ bool rh_attached_take(struct rh_attached *service, struct dashboard_sample *samp
              "json_extract(j, '$.sync.last_error'), json_extract(j, '$.sync.log_message'), "
              "json_extract(j, '$.info.disk.message'), json_extract(j, '$.service.pid') FROM (SELECT ? AS j)",
              take_rest, error);
+    rh_dashboard_take_table_bytes(service->tool, service->answer.bytes + service->body, "$.info", sample);
     service->log_us = reading.log_us > service->log_us ? reading.log_us : service->log_us;
     sample->can_sync = true;
     return good;

@@ -63,6 +63,34 @@ static struct rhei_value hot_text(char *bytes, int round)
     return (struct rhei_value){.as.bytes = bytes, .length = HOT_BYTES, .type = RHEI_TEXT};
 }
 
+static size_t bytes_of_view(struct fixture *f)
+{
+    struct mirror_snapshot snapshot;
+    assert_int_equal(mirror_snapshot_take(f->mirror, &snapshot), RHEI_OK);
+    size_t bytes = mirror_view_bytes(mirror_view(&snapshot, 1));
+    mirror_snapshot_release(&snapshot);
+    return bytes;
+}
+
+/* Two numbers, a string's 16 bytes and what of it doesn't fit in there: the rows of a tail, and of sealed segments. */
+static void test_a_view_tells_about_what_its_rows_take(void **state)
+{
+    struct fixture *f = *state;
+    char text[1000];
+    memset(text, 'x', sizeof text);
+    for (int64_t key = 0; key < 70000; key++) {
+        put(f, key, (struct rhei_value){.as.bytes = text, .length = key % 2 == 0 ? 5 : 200, .type = RHEI_TEXT});
+        if (key == 99) {
+            publish(f);
+            assert_in_range(bytes_of_view(f), 100 * (8 + 16 + 8) + 50 * 200, 100 * (8 + 16 + 8) + 50 * 200);
+        }
+        if (key % 1000 == 999)
+            publish(f);
+    }
+    size_t rows = 70000 * (8 + 16 + 8) + 35000 * 200;
+    assert_in_range(bytes_of_view(f), rows / 10 * 9, rows / 10 * 11);
+}
+
 /* One row of 64 KiB, 2,000 times: cycle by cycle, and several times in a cycle. */
 static void test_a11_a_hot_row_costs_what_it_holds(void **state)
 {
@@ -282,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a11_a_hot_row_costs_what_it_holds, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a_view_tells_about_what_its_rows_take, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a11_a_hot_row_in_one_batch, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a11_a_hot_row_beside_many_others, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a11_few_dead_rows_with_long_strings, setup, fixture_end),
