@@ -138,6 +138,7 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
                                         .columns = (const struct rhei_value *const *)batch->values,
                                         .seq = batch->seq,
                                         .time_us = batch->time_us,
+                                        .first_us = batch->first_us,
                                         .inserted = batch->inserted,
                                         .lost = batch->lost,
                                         .lost_at = batch->lost_at};

@@ -12,6 +12,7 @@ struct capture_batch {
     uint8_t *op;
     int64_t *seq;
     int64_t *time_us;  /* NULL unless `timed` */
+    int64_t first_us;  /* of the first row, in any case */
     uint8_t *inserted; /* the same: as change_batch has it */
     size_t count, capacity;
     const char *lost; /* as change_batch has it */

@@ -310,6 +310,8 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
         return status;
     BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
     bool looks = (!source->ordered && capture_source_see(source, batch)) || batch->looks;
+    if (batch->count == 0)
+        batch->first_us = capture_source_time_us(source);
     if (batch->timed) {
         batch->time_us[batch->count] = capture_source_time_us(source);
         batch->inserted[batch->count] = op == CAPTURE_LOG_INSERT;

@@ -67,7 +67,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------ */
 
-enum { METRICS_MAX = 180, SIDECAR_METRICS = 6 };
+enum { METRICS_MAX = 200, SIDECAR_METRICS = 6 };
 
 struct metric_list {
     struct rhei_metric *items;
@@ -275,6 +275,14 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
                                               "Time of sync cycles",
                                               time_buckets};
     metrics_histogram(list, &cycle, sync.cycle_time.bucket, sync.cycle_time.sum_ns);
+    static const struct histogram_of delay = {
+        "rhei_sync_delay_seconds_bucket",
+        "rhei_sync_delay_seconds_sum",
+        "rhei_sync_delay_seconds_count",
+        "",
+        "Time from the commit of a cycle's oldest change until the mirror shows it",
+        time_buckets};
+    metrics_histogram(list, &delay, sync.delay.bucket, sync.delay.sum_ns);
     metric(list, "rhei_sync_failures_total", "", "Cycles that failed", true, (double)sync.failures);
     metric(list, "rhei_sync_builds_total", "", "Tables built", true, (double)sync.builds);
     metric(list, "rhei_history_versions", "", "Versions of rows that histories have", false, (double)sync.versions);

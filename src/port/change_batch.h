@@ -34,7 +34,8 @@ struct change_batch {
     const struct rhei_value *const *columns; /* [column_count][row_count] */
     const int64_t *seq;                      /* [row_count] position of each change; NULL for an initial load */
     const int64_t
-        *time_us; /* [row_count] when each was made, as the source's clock said, microseconds since 1970; or NULL */
+        *time_us;     /* [row_count] when each was made, as the source's clock said, microseconds since 1970; or NULL */
+    int64_t first_us; /* the same of the first row alone, where time_us doesn't tell; 0: unknown */
     const uint8_t *
         inserted; /* [row_count] 1: the source says that the row came into being by this change; NULL: it doesn't say */
     /* Bitmaps over columns, of CHANGE_PATCH rows: words = (column_count + 63) / 64. NULL: there is no such row. */

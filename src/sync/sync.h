@@ -139,6 +139,7 @@ struct sync_report { /* of one cycle */
     int64_t position;
     uint64_t events, inserted, updated, deleted, pruned;
     int64_t duration_ns;
+    int64_t oldest_us; /* when the first of its changes was made, by the source's clock; 0: there is none that tells */
 };
 /*
  * One cycle on this thread (or waits for the one that runs and then does its own if that began too early); none where the source says
@@ -289,6 +290,7 @@ struct sync_status {
     uint64_t cycles, events, inserted, updated, deleted, pruned, builds, failures;
     int64_t last_cycle_ns, last_cycle_events;
     struct sync_histogram cycle_time;
+    struct sync_histogram delay; /* of cycles with changes: from the oldest until it was shown, to a millisecond */
     uint32_t tables, tables_ready;
     char last_error[256];
     uint64_t forgotten;                     /* versions that retention took */

@@ -55,6 +55,7 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     tail->op = batch->op ? batch->op + skip : NULL;
     tail->seq = batch->seq ? batch->seq + skip : NULL;
     tail->time_us = batch->time_us ? batch->time_us + skip : NULL;
+    tail->first_us = 0;
     tail->inserted = batch->inserted ? batch->inserted + skip : NULL;
     if (batch->unchanged && !batch->unchanged_shared)
         tail->unchanged = batch->unchanged + skip * change_batch_words(batch->column_count);
@@ -180,6 +181,10 @@ static bool apply_new(struct sync *sync, struct sync_table *table, const struct 
         sync_table_fail(sync, table, &table_error);
     if (applied != RHEI_OK)
         return false;
+    int64_t *oldest_us = &sync->unpublished.oldest_us,
+            first_us = batch->time_us != NULL ? batch->time_us[0] : batch->first_us;
+    if (first_us > 0 && (*oldest_us == 0 || first_us < *oldest_us))
+        *oldest_us = first_us;
     sync->unpublished.events += batch->row_count;
     sync->unpublished.inserted += counts.inserted;
     sync->unpublished.updated += counts.updated;

@@ -75,6 +75,8 @@ static void count_cycle(struct sync *sync, const struct sync_report *report)
     counters->last_cycle_ns = report->duration_ns;
     counters->last_cycle_events = (int64_t)report->events;
     count_time(&counters->cycle_time, report->duration_ns);
+    if (report->oldest_us > 0)
+        count_time(&counters->delay, (base_wall_ms() * 1000 - report->oldest_us) * 1000);
     sync->last_report = *report;
     sync_upkeep_note(sync, report, atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed));
 }

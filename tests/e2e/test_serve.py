@@ -236,12 +236,13 @@ def test_metrics_are_read_by_a_real_parser_in_both_formats(rh):
     for families in (plain, open_ones):
         assert len({family.name for family in families}) == len(families)
         kinds = {family.name: family.type for family in families}
-        assert {kinds[name] for name in ("rhei_query_seconds", "rhei_commit_seconds", "rhei_sync_cycle_seconds")} == {"histogram"}
+        assert {kinds[name] for name in ("rhei_query_seconds", "rhei_commit_seconds", "rhei_sync_cycle_seconds", "rhei_sync_delay_seconds")} == {"histogram"}
         assert kinds["rhei_sync_events_processed"] == "counter" and kinds["rhei_sync_cdc_lag"] == "gauge"
         values = counted(families)
         assert values["rhei_sync_rows_inserted_total", ()] == 7 and values["rhei_sync_events_processed_total", ()] == 7
         assert values["rhei_sync_cdc_lag", ()] == 0
         assert values["rhei_sync_cycle_seconds_bucket", (("le", "+Inf"),)] == values["rhei_sync_cycle_seconds_count", ()] > 0
+        assert values["rhei_sync_delay_seconds_bucket", (("le", "+Inf"),)] == values["rhei_sync_delay_seconds_count", ()] > 0
     names = {name for name, _ in told}
     assert names == {name for name, _ in counted(plain)}
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base_clock.h"
+
 struct told {
     int count;
     char sql[200], route[8];
@@ -136,6 +138,32 @@ static void test_commits_are_those_of_writes(void **state)
     fixture_end(&fixture);
 }
 
+static void test_how_long_a_change_waits_is_counted_once_it_is_shown(void **state)
+{
+    (void)state;
+    const struct rhei_config config = {.struct_size = sizeof config, .manual_sync = true};
+    rhei_db *db = NULL;
+    assert_int_equal(rhei_open(":memory:", &config, &db, NULL), RHEI_OK);
+    assert_int_equal(rhei_execute(db, "CREATE TABLE t (a INTEGER PRIMARY KEY)", NULL, NULL, NULL), RHEI_OK);
+    assert_int_equal(rhei_initial_sync(db, 60000, NULL), RHEI_OK);
+    double waited = 0;
+    for (int i = 0; waited < 0.065; i++) { /* what the load began may go on for a moment, and show it at once */
+        assert_true(i < 100);
+        assert_int_equal(rhei_execute(db, "INSERT INTO t DEFAULT VALUES", NULL, NULL, NULL), RHEI_OK);
+        for (int64_t until = base_wall_ms() + 70; base_wall_ms() < until;)
+            continue;
+        double before = value_of(db, "rhei_sync_delay_seconds_sum", "");
+        assert_int_equal(rhei_sync_now(db, NULL, NULL), RHEI_OK);
+        waited = value_of(db, "rhei_sync_delay_seconds_sum", "") - before;
+        assert_true(value_of(db, "rhei_sync_delay_seconds_count", "") == i + 1);
+    }
+    assert_true(waited < 60);
+    double count = value_of(db, "rhei_sync_delay_seconds_count", "");
+    assert_int_equal(rhei_sync_now(db, NULL, NULL), RHEI_OK); /* there is nothing to be shown */
+    assert_true(value_of(db, "rhei_sync_delay_seconds_count", "") == count);
+    rhei_close(&db);
+}
+
 /* A call of the API that reads its rows to their end. */
 static void ask_all(rhei_db *db, const char *sql, enum rhei_route route)
 {
@@ -250,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_an_arrow_stream_is_told_when_it_is_released),
         cmocka_unit_test(test_buckets_hold_every_query_and_commit),
         cmocka_unit_test(test_commits_are_those_of_writes),
+        cmocka_unit_test(test_how_long_a_change_waits_is_counted_once_it_is_shown),
         cmocka_unit_test(test_a_query_is_counted_once_and_nothing_else_as_one),
         cmocka_unit_test(test_settings_are_told_with_their_origin),
         cmocka_unit_test(test_overrides_win_over_the_file_and_lose_against_fields),
