@@ -390,6 +390,19 @@ static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const stru
     return !statement->names_view && !statement->compound;
 }
 
+/* By a statement that is kept: each result asks for it once. */
+static bool read_cookie(struct oltp_connection *connection, int64_t *cookie)
+{
+    static const char cookie_sql[] = "PRAGMA main.schema_version";
+    struct oltp_statement *statement = NULL;
+    if (oltp_prepare(connection, cookie_sql, sizeof cookie_sql - 1, &statement, NULL) != RHEI_OK)
+        return false;
+    bool good = sqlite3_step(statement->stmt) == SQLITE_ROW;
+    *cookie = good ? sqlite3_column_int64(statement->stmt, 0) : 0;
+    oltp_statement_release(connection, &statement);
+    return good;
+}
+
 /*
  * The schema that the cursor's rows are of, if it is the one we know; NULL: nothing is sure then. Asked before the second step:
  * the statement still holds its snapshot, or there are no rows at all.
@@ -400,7 +413,7 @@ static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
         return cursor->schema;
     cursor->schema_known = true;
     int64_t cookie = 0;
-    if (oltp_query_int(cursor->connection, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK)
+    if (!read_cookie(cursor->connection, &cookie))
         return NULL;
     cursor->schema = cursor->oltp->hooks->hold(cursor->oltp, cookie);
     if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, cursor->schema)) {
