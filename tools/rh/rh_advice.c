@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine gives its advice to programs; the same in the words of the command line. */
 #include "rh_advice.h"
+#include "rh_lex.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -87,20 +89,34 @@ void rh_advise_at_tools(void)
     first_count = sizeof at_tools / sizeof *at_tools;
 }
 
+/* Two letters tell nearly all of them apart: the lines of a server's log, one for each call, come by here too. */
+static bool begins_with(const char *message, const char *text)
+{
+    return message[0] == text[0] && message[1] == text[1] && strncmp(message, text, strlen(text)) == 0;
+}
+
 static const struct advice *find(const struct advice *list, size_t count, const char *message)
 {
     for (size_t at = 0; at < count; at++)
-        if (strncmp(message, list[at].engine, strlen(list[at].engine)) == 0)
+        if (begins_with(message, list[at].engine))
             return &list[at];
     return NULL;
 }
 
+/* None begins within a word. */
+static const struct advice *find_here(const char *message, bool behind_word)
+{
+    if (behind_word && rh_is_word_sign(*message))
+        return NULL;
+    const struct advice *found = find(first, first_count, message);
+    return found != NULL ? found : find(words, sizeof words / sizeof *words, message);
+}
+
 void rh_add_in_our_words(struct rh_buffer *out, const char *message)
 {
-    while (*message != '\0') {
-        const struct advice *found = find(first, first_count, message);
-        if (found == NULL)
-            found = find(words, sizeof words / sizeof *words, message);
+    for (bool behind_word = false; *message != '\0';) {
+        const struct advice *found = find_here(message, behind_word);
+        behind_word = found == NULL && rh_is_word_sign(*message);
         if (found != NULL)
             rh_buffer_add_text(out, found->tool);
         else

@@ -163,7 +163,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_word(char c)
+bool rh_is_word_sign(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || (c & 0x80) != 0;
 }
@@ -183,7 +183,7 @@ static size_t quoted_end(const char *text, size_t length, size_t at, char quote,
 
 static size_t number_end(const char *text, size_t length, size_t at)
 {
-    while (at < length && (is_word(text[at]) || text[at] == '.' ||
+    while (at < length && (rh_is_word_sign(text[at]) || text[at] == '.' ||
                            ((text[at] == '+' || text[at] == '-') && (text[at - 1] == 'e' || text[at - 1] == 'E'))))
         at++;
     return at;
@@ -219,9 +219,9 @@ struct rh_token rh_lex(const char *text, size_t length, size_t at)
     } else if (is_digit(c) || (c == '.' && is_digit(next))) {
         token.kind = RH_TOKEN_NUMBER;
         end = number_end(text, length, at + 1);
-    } else if (is_word(c)) {
+    } else if (rh_is_word_sign(c)) {
         token.kind = RH_TOKEN_WORD;
-        while (end < length && is_word(text[end]))
+        while (end < length && rh_is_word_sign(text[end]))
             end++;
     }
     token.length = end - at;

@@ -28,6 +28,8 @@ struct rh_token {
 
 /** The token that begins at `at`; RH_TOKEN_END there where the text ends. */
 struct rh_token rh_lex(const char *text, size_t length, size_t at);
+/** Whether a byte is part of a name or a number, wherever it stands; of UTF-8 all are. */
+bool rh_is_word_sign(char c);
 /** Whether a word is one of SQLite's. */
 bool rh_is_keyword(const char *word, size_t length);
 /** They, in upper case; NULL ends them. */
