@@ -234,11 +234,47 @@ static rhei_status check_complete(const struct sql_parameter_names *names, const
     return RHEI_OK;
 }
 
+static bool reads_the_same(const struct sql_parameter_names *a, const struct sql_parameter_names *b)
+{
+    bool same = a->count == b->count && a->largest == b->largest;
+    for (uint32_t i = 0; same && i < a->count; i++)
+        same = a->names[i].number == b->names[i].number && a->names[i].length == b->names[i].length &&
+               a->names[i].text == b->names[i].text;
+    return same;
+}
+
+static bool sqlite_may_read(const char *sql, size_t len)
+{
+    struct sql_tree *tree = NULL;
+    bool reads = sql_olap_construct(sql, len) == NULL && sql_parse(sql, len, &tree, NULL) == RHEI_OK;
+    sql_tree_free(&tree);
+    return reads;
+}
+
+/* Whose words the text is in is looked at only where that makes a difference. */
+static bool read_names(const char *sql, size_t len, struct sql_parameter_names *names)
+{
+    struct sql_parameter_names native;
+    if (!sql_parameter_names_read(sql, len, names))
+        return false;
+    if (!sql_parameter_names_read_native(sql, len, &native)) {
+        sql_parameter_names_reset(names);
+        return false;
+    }
+    if (!reads_the_same(names, &native) && !sqlite_may_read(sql, len)) {
+        struct sql_parameter_names swapped = *names;
+        *names = native;
+        native = swapped;
+    }
+    sql_parameter_names_reset(&native);
+    return true;
+}
+
 static rhei_status bind_names(const char *sql, size_t len, const struct rhei_params *params, struct engine_bound *bound,
                               struct rhei_error *error)
 {
     struct sql_parameter_names names;
-    if (!sql_parameter_names_read(sql, len, &names))
+    if (!read_names(sql, len, &names))
         return error_no_memory(error);
     rhei_status status = engine_parameter_number_check(names.largest, error);
     bool *given = NULL;

@@ -17,7 +17,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
-#include "exec_duckdb/duckdb_lexer.h"
+#include "sql/sql_native_lexer.h"
 
 static const char whole_partition[] = "GROUPS BETWEEN CURRENT ROW AND CURRENT ROW";
 
@@ -40,75 +40,75 @@ struct window {
     bool excludes; /* anything but NO OTHERS */
 };
 
-static bool is_ours(const struct duck_token *token)
+static bool is_ours(const struct sql_native_token *token)
 {
     static const char *const names[] = {"rhei_sum", "rhei_avg", "rhei_total"};
-    for (size_t i = 0; i < sizeof names / sizeof *names && token->kind == DUCK_TOKEN_NAME; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names && token->kind == SQL_NATIVE_NAME; i++)
         if (token->length == strlen(names[i]) && strncasecmp(token->start, names[i], token->length) == 0)
             return true;
     return false;
 }
 
-static bool is_over(const struct duck_token *token)
+static bool is_over(const struct sql_native_token *token)
 {
-    return token->kind == DUCK_TOKEN_END || token->kind == DUCK_TOKEN_UNCLOSED;
+    return token->kind == SQL_NATIVE_END || token->kind == SQL_NATIVE_UNCLOSED;
 }
 
 /* From behind an opening bracket to its closing one; *ordered: the word ORDER stands directly inside. */
-static struct duck_token to_close(struct duck_token token, bool *ordered)
+static struct sql_native_token to_close(struct sql_native_token token, bool *ordered)
 {
     int depth = 1;
     while (!is_over(&token)) {
-        depth += duck_token_sign(&token, '(');
-        depth -= duck_token_sign(&token, ')');
+        depth += sql_native_sign(&token, '(');
+        depth -= sql_native_sign(&token, ')');
         if (depth == 0)
             break;
-        *ordered = *ordered || (depth == 1 && duck_token_is(&token, "order"));
-        token = duck_token_next(token.end);
+        *ordered = *ordered || (depth == 1 && sql_native_is(&token, "order"));
+        token = sql_native_next(token.end);
     }
     return token;
 }
 
-static bool begins_frame(const struct duck_token *token)
+static bool begins_frame(const struct sql_native_token *token)
 {
-    if (!duck_token_is(token, "rows") && !duck_token_is(token, "range") && !duck_token_is(token, "groups"))
+    if (!sql_native_is(token, "rows") && !sql_native_is(token, "range") && !sql_native_is(token, "groups"))
         return false;
-    struct duck_token next = duck_token_next(token->end);
-    return duck_token_is(&next, "between") || duck_token_is(&next, "unbounded") || duck_token_is(&next, "current") ||
-           (next.kind == DUCK_TOKEN_OTHER && isdigit((unsigned char)*next.start));
+    struct sql_native_token next = sql_native_next(token->end);
+    return sql_native_is(&next, "between") || sql_native_is(&next, "unbounded") || sql_native_is(&next, "current") ||
+           (next.kind == SQL_NATIVE_OTHER && isdigit((unsigned char)*next.start));
 }
 
-static void look_at(struct window *window, const struct duck_token *token)
+static void look_at(struct window *window, const struct sql_native_token *token)
 {
-    if (window->frame == NULL && duck_token_is(token, "order")) {
+    if (window->frame == NULL && sql_native_is(token, "order")) {
         window->order = window->order == NULL ? token->start : window->order;
     } else if (window->frame == NULL && begins_frame(token)) {
         window->frame = token->start;
-        window->by_rows = duck_token_is(token, "rows");
-    } else if (window->frame != NULL && duck_token_is(token, "exclude")) {
-        struct duck_token next = duck_token_next(token->end);
-        window->excludes = !duck_token_is(&next, "no");
+        window->by_rows = sql_native_is(token, "rows");
+    } else if (window->frame != NULL && sql_native_is(token, "exclude")) {
+        struct sql_native_token next = sql_native_next(token->end);
+        window->excludes = !sql_native_is(&next, "no");
     } else if (window->frame != NULL) {
-        window->unbounded += duck_token_is(token, "unbounded");
-        window->offset = window->offset || (token->kind == DUCK_TOKEN_OTHER && isdigit((unsigned char)*token->start));
+        window->unbounded += sql_native_is(token, "unbounded");
+        window->offset = window->offset || (token->kind == SQL_NATIVE_OTHER && isdigit((unsigned char)*token->start));
     }
 }
 
 /* `token` is the first behind the opening bracket. */
-static struct window read_window(struct duck_token token)
+static struct window read_window(struct sql_native_token token)
 {
     struct window window = {.order = NULL};
     int depth = 1;
     while (!is_over(&token)) {
-        depth += duck_token_sign(&token, '(');
-        depth -= duck_token_sign(&token, ')');
+        depth += sql_native_sign(&token, '(');
+        depth -= sql_native_sign(&token, ')');
         if (depth == 0) {
             window.close = token.start;
             break;
         }
         if (depth == 1)
             look_at(&window, &token);
-        token = duck_token_next(token.end);
+        token = sql_native_next(token.end);
     }
     return window;
 }
@@ -139,7 +139,7 @@ static bool add_edit(struct edits *edits, const struct window *window)
 }
 
 /* Behind the opening bracket of one of our aggregates. */
-static rhei_status guard_call(struct duck_token token, struct edits *edits, struct rhei_error *error)
+static rhei_status guard_call(struct sql_native_token token, struct edits *edits, struct rhei_error *error)
 {
     bool ordered = false;
     token = to_close(token, &ordered);
@@ -147,20 +147,20 @@ static rhei_status guard_call(struct duck_token token, struct edits *edits, stru
         return error_set(error, RHEI_UNSUPPORTED, "an exact sum takes no ORDER BY inside its call");
     if (is_over(&token))
         return RHEI_OK; /* DuckDB says what is wrong */
-    token = duck_token_next(token.end);
-    if (duck_token_is(&token, "filter")) {
-        token = duck_token_next(token.end);
-        token = to_close(duck_token_next(token.end), &ordered);
+    token = sql_native_next(token.end);
+    if (sql_native_is(&token, "filter")) {
+        token = sql_native_next(token.end);
+        token = to_close(sql_native_next(token.end), &ordered);
         if (is_over(&token))
             return RHEI_OK;
-        token = duck_token_next(token.end);
+        token = sql_native_next(token.end);
     }
-    if (!duck_token_is(&token, "over"))
+    if (!sql_native_is(&token, "over"))
         return RHEI_OK;
-    token = duck_token_next(token.end);
-    if (!duck_token_sign(&token, '('))
+    token = sql_native_next(token.end);
+    if (!sql_native_sign(&token, '('))
         return error_set(error, RHEI_UNSUPPORTED, "an exact sum takes no named window");
-    struct window window = read_window(duck_token_next(token.end));
+    struct window window = read_window(sql_native_next(token.end));
     if (window.close == NULL || !takes_whole_partition(&window))
         return RHEI_OK;
     return add_edit(edits, &window) ? RHEI_OK : error_no_memory(error);
@@ -183,12 +183,12 @@ rhei_status duck_guard(const char *sql, char **rewritten, struct rhei_error *err
 {
     *rewritten = NULL;
     struct edits edits = {.items = NULL};
-    struct duck_token previous = {.kind = DUCK_TOKEN_OTHER, .start = "", .length = 0};
+    struct sql_native_token previous = {.kind = SQL_NATIVE_OTHER, .start = "", .length = 0};
     rhei_status status = RHEI_OK;
-    for (struct duck_token token = duck_token_next(sql); status == RHEI_OK && !is_over(&token);
-         token = duck_token_next(token.end)) {
-        if (duck_token_sign(&token, '(') && is_ours(&previous))
-            status = guard_call(duck_token_next(token.end), &edits, error);
+    for (struct sql_native_token token = sql_native_next(sql); status == RHEI_OK && !is_over(&token);
+         token = sql_native_next(token.end)) {
+        if (sql_native_sign(&token, '(') && is_ours(&previous))
+            status = guard_call(sql_native_next(token.end), &edits, error);
         previous = token;
     }
     if (status == RHEI_OK && edits.count > 0) {

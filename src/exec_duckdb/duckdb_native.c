@@ -10,7 +10,7 @@
 
 #include "base/base_error.h"
 #include "exec_duckdb/duckdb_internal.h"
-#include "exec_duckdb/duckdb_lexer.h"
+#include "sql/sql_native_lexer.h"
 
 /* ---- What a text may call ----------------------------------------------------------------------------------------- */
 
@@ -77,7 +77,7 @@ static const char *const catalog_names[] = {
 };
 static const char *const catalog_functions[] = {"duckdb_*", "pragma_*", "show_*"};
 
-static bool has_name(const struct duck_token *name, const char *const *patterns, size_t count)
+static bool has_name(const struct sql_native_token *name, const char *const *patterns, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(patterns[i]);
@@ -92,7 +92,7 @@ static bool has_name(const struct duck_token *name, const char *const *patterns,
 
 #define COUNT_OF(list) (sizeof(list) / sizeof(list)[0])
 
-static rhei_status no_catalog(const struct duck_token *name, struct rhei_error *error)
+static rhei_status no_catalog(const struct sql_native_token *name, struct rhei_error *error)
 {
     return error_set(error, RHEI_UNSUPPORTED,
                      "%.*s: the column store has no schema of its own to show; ask SQLite's sqlite_schema and "
@@ -106,37 +106,37 @@ static rhei_status unclosed(struct rhei_error *error)
 }
 
 /* SHOW, or a DESCRIBE of nothing, where a statement begins. */
-static bool lists_tables(const struct duck_token *previous, const struct duck_token *token)
+static bool lists_tables(const struct sql_native_token *previous, const struct sql_native_token *token)
 {
-    bool begins = previous->length == 0 || duck_token_sign(previous, '(') || duck_token_is(previous, "explain") ||
-                  duck_token_is(previous, "analyze");
-    if (!begins || (!duck_token_is(token, "show") && !duck_token_is(token, "describe")))
+    bool begins = previous->length == 0 || sql_native_sign(previous, '(') || sql_native_is(previous, "explain") ||
+                  sql_native_is(previous, "analyze");
+    if (!begins || (!sql_native_is(token, "show") && !sql_native_is(token, "describe")))
         return false;
-    struct duck_token next = duck_token_next(token->end);
-    return duck_token_is(token, "show") || next.kind == DUCK_TOKEN_END || duck_token_sign(&next, ';') ||
-           duck_token_sign(&next, ')');
+    struct sql_native_token next = sql_native_next(token->end);
+    return sql_native_is(token, "show") || next.kind == SQL_NATIVE_END || sql_native_sign(&next, ';') ||
+           sql_native_sign(&next, ')');
 }
 
 rhei_status duck_native_check(const char *sql, struct rhei_error *error)
 {
-    struct duck_token previous = {.kind = DUCK_TOKEN_OTHER, .start = "", .length = 0};
-    struct duck_token token = duck_token_next(sql);
-    bool calls = duck_token_is(&token, "call"); /* no SELECT: its kind is refused */
-    for (; token.kind != DUCK_TOKEN_END; token = duck_token_next(token.end)) {
-        if (token.kind == DUCK_TOKEN_UNCLOSED)
+    struct sql_native_token previous = {.kind = SQL_NATIVE_OTHER, .start = "", .length = 0};
+    struct sql_native_token token = sql_native_next(sql);
+    bool calls = sql_native_is(&token, "call"); /* no SELECT: its kind is refused */
+    for (; token.kind != SQL_NATIVE_END; token = sql_native_next(token.end)) {
+        if (token.kind == SQL_NATIVE_UNCLOSED)
             return unclosed(error);
-        if (duck_token_sign(&previous, ';') && !duck_token_sign(&token, ';'))
+        if (sql_native_sign(&previous, ';') && !sql_native_sign(&token, ';'))
             return error_set(error, RHEI_SQL, "one statement at a time: something follows the semicolon");
-        if (duck_token_sign(&token, '(') && previous.kind == DUCK_TOKEN_NAME &&
+        if (sql_native_sign(&token, '(') && previous.kind == SQL_NATIVE_NAME &&
             has_name(&previous, forbidden_functions, COUNT_OF(forbidden_functions)))
             return error_set(error, RHEI_UNSUPPORTED,
                              "the function %.*s may not be called: it reaches beyond the query", (int)previous.length,
                              previous.start);
-        if (!calls && duck_token_sign(&token, '(') && previous.kind == DUCK_TOKEN_NAME &&
+        if (!calls && sql_native_sign(&token, '(') && previous.kind == SQL_NATIVE_NAME &&
             has_name(&previous, catalog_functions, COUNT_OF(catalog_functions)))
             return no_catalog(&previous, error);
         if (lists_tables(&previous, &token) ||
-            (token.kind == DUCK_TOKEN_NAME && has_name(&token, catalog_names, COUNT_OF(catalog_names))))
+            (token.kind == SQL_NATIVE_NAME && has_name(&token, catalog_names, COUNT_OF(catalog_names))))
             return no_catalog(&token, error);
         previous = token;
     }
@@ -144,13 +144,13 @@ rhei_status duck_native_check(const char *sql, struct rhei_error *error)
 }
 
 /* Behind a bracketed list of options. */
-static struct duck_token skip_options(struct duck_token token)
+static struct sql_native_token skip_options(struct sql_native_token token)
 {
     int depth = 0;
-    while (token.kind != DUCK_TOKEN_END && token.kind != DUCK_TOKEN_UNCLOSED) {
-        depth += duck_token_sign(&token, '(');
-        depth -= duck_token_sign(&token, ')');
-        token = duck_token_next(token.end);
+    while (token.kind != SQL_NATIVE_END && token.kind != SQL_NATIVE_UNCLOSED) {
+        depth += sql_native_sign(&token, '(');
+        depth -= sql_native_sign(&token, ')');
+        token = sql_native_next(token.end);
         if (depth == 0)
             break;
     }
@@ -159,19 +159,19 @@ static struct duck_token skip_options(struct duck_token token)
 
 const char *duck_native_explained(const char *sql)
 {
-    struct duck_token token = duck_token_next(sql);
-    if (!duck_token_is(&token, "explain"))
+    struct sql_native_token token = sql_native_next(sql);
+    if (!sql_native_is(&token, "explain"))
         return sql;
-    token = duck_token_next(token.end);
-    while (duck_token_is(&token, "analyze") || duck_token_is(&token, "verbose"))
-        token = duck_token_next(token.end);
+    token = sql_native_next(token.end);
+    while (sql_native_is(&token, "analyze") || sql_native_is(&token, "verbose"))
+        token = sql_native_next(token.end);
     /* EXPLAIN (ANALYZE, FORMAT json) SELECT, but EXPLAIN (SELECT 1) too */
-    if (duck_token_sign(&token, '(')) {
-        struct duck_token inside = duck_token_next(token.end);
-        if (duck_token_is(&inside, "analyze") || duck_token_is(&inside, "format") || duck_token_is(&inside, "verbose"))
+    if (sql_native_sign(&token, '(')) {
+        struct sql_native_token inside = sql_native_next(token.end);
+        if (sql_native_is(&inside, "analyze") || sql_native_is(&inside, "format") || sql_native_is(&inside, "verbose"))
             token = skip_options(token);
     }
-    return token.kind == DUCK_TOKEN_UNCLOSED ? sql : token.start - token.quoted;
+    return token.kind == SQL_NATIVE_UNCLOSED ? sql : token.start - token.quoted;
 }
 
 /* ---- Names of tables ---------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "base/base_invariant.h"
 #include "base/base_memory.h"
 #include "sql/sql_lexer.h"
+#include "sql/sql_native_lexer.h"
 #include "sql_grammar.h"
 
 enum { NUMBER_MAX = 1000000 }; /* far more than SQLite takes */
@@ -44,15 +45,6 @@ static bool add_name(struct sql_parameter_names *names, const struct sql_token *
     return true;
 }
 
-/* A native text's: "$1::INT" is the parameter $1. False: it is none. */
-static bool is_native(struct sql_token *token)
-{
-    for (uint32_t i = 1; i < token->length; i++)
-        if (token->text[i] == ':')
-            token->length = i;
-    return token->text[0] == '?' || token->text[0] == '$';
-}
-
 /* Its number is written in it. */
 static bool is_numbered(const struct sql_token *token, bool native)
 {
@@ -81,31 +73,58 @@ static bool add(struct sql_parameter_names *names, const struct sql_token *token
     return true;
 }
 
-static bool read_names(const char *sql, size_t len, bool native, struct sql_parameter_names *out)
+bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out)
 {
     *out = (struct sql_parameter_names){0};
     for (size_t at = 0;;) {
         struct sql_token token = sql_lex(sql + at, len - at);
         if (token.code == SQL_LEX_END)
             return true;
-        size_t length = token.length;
-        if (token.code == SQL_T_VARIABLE && (!native || is_native(&token)) && !add(out, &token, native)) {
+        if (token.code == SQL_T_VARIABLE && !add(out, &token, false)) {
             sql_parameter_names_reset(out);
             return false;
         }
-        BASE_INVARIANT(length > 0 && length <= len - at);
-        at += length;
+        BASE_INVARIANT(token.length > 0 && token.length <= len - at);
+        at += token.length;
     }
 }
 
-bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out)
+/* "?", "?2", "$2" or "$name" that begins with this sign, and where it ends. */
+static struct sql_token native_parameter(const struct sql_native_token *sign, const char **end)
 {
-    return read_names(sql, len, false, out);
+    size_t digits = strspn(sign->end, "0123456789");
+    struct sql_native_token name = sql_native_next(sign->end);
+    bool named = *sign->start == '$' && name.kind == SQL_NATIVE_NAME && !name.quoted && name.start == sign->end;
+    *end = named ? name.end : sign->end + digits;
+    return (struct sql_token){sign->start, (uint32_t)(*end - sign->start), SQL_T_VARIABLE};
+}
+
+/* `a name`: MySQL's quotes, which DataFusion takes too and which are an error of DuckDB's. */
+static const char *behind_backtick(const char *text)
+{
+    const char *end = strchr(text, '`');
+    return end == NULL ? text + strlen(text) : end + 1;
 }
 
 bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out)
 {
-    return read_names(sql, len, true, out);
+    *out = (struct sql_parameter_names){0};
+    for (const char *at = sql;;) {
+        struct sql_native_token token = sql_native_next(at);
+        if (token.kind == SQL_NATIVE_END || token.kind == SQL_NATIVE_UNCLOSED || token.start >= sql + len)
+            return true;
+        at = token.end;
+        if (sql_native_sign(&token, '`'))
+            at = behind_backtick(at);
+        if (!sql_native_sign(&token, '?') && !sql_native_sign(&token, '$'))
+            continue;
+        struct sql_token parameter = native_parameter(&token, &at);
+        bool written = parameter.length > 1 || *parameter.text == '?'; /* a dollar alone is a sign of operators */
+        if (written && !add(out, &parameter, true)) {
+            sql_parameter_names_reset(out);
+            return false;
+        }
+    }
 }
 
 void sql_parameter_names_reset(struct sql_parameter_names *names)

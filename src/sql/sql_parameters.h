@@ -23,7 +23,8 @@ struct sql_parameter_names {
 bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out);
 /*
  * The same of a text in the column store's own dialect: `?`, `?2` and `$2`, which are the second whatever stands before them, and `$name`. A colon is a
- * slice's or a cast's there, and @ an operator.
+ * slice's or a cast's there, and @ an operator. What stands in the strings of that dialect ($$...$$, E'...'), in its comments, which nest, and in quoted names
+ * is none, and brackets quote nothing. The text has a NUL at `len` or behind it.
  */
 bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out);
 void sql_parameter_names_reset(struct sql_parameter_names *names);

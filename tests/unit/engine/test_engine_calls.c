@@ -81,6 +81,9 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
          {490, 1000, 500},
          1009},
         {"FROM t a JOIN t b ON a.id = b.id + ? SELECT count(*) * ? LIMIT ?", 3, {"", "", ""}, {1, 10, 1}, 4990},
+        {"FROM t SELECT count(*) WHERE id = ? AND $$ ? it's $1 $$ <> $q$?$$$q$", 1, {""}, {7}, 1},
+        {"FROM t SELECT count(*) WHERE id = ? /* ? /* ? */ ' ? */ AND E'it\\'s ?' <> '?''?'", 1, {""}, {7}, 1},
+        {"FROM t AS \"a?$1\" SELECT count(*) -- ?' \n WHERE \"a?$1\".id = ?", 1, {""}, {7}, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
@@ -106,6 +109,27 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
     rhei_statement *statement = NULL;
     must_say(rhei_prepare(fixture.db, "FROM t SELECT id WHERE id = ?40000", &statement, &error), RHEI_INVALID, &error,
              "32,766");
+}
+
+/* Of a text that only the column store knows, a name is what that takes for one. */
+static void test_q4_names_work_in_the_column_stores_own_words(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "FROM t SELECT count(*) WHERE id > $low::BIGINT AND id <= $high",
+        "FROM t SELECT count(*) WHERE id > $low AND id <= $high AND $$ $other ? $$ <> ''",
+        "FROM t SELECT count(*) WHERE id > $low AND id <= $high /* $a /* */ $other */",
+    };
+    struct rhei_params *params = RHEI_PARAMS(rhei_name("$high"), rhei_integer(30), rhei_name("$low"), rhei_integer(10));
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_rows *rows = NULL;
+        if (rhei_query(fixture.db, texts[i], params, NULL, &rows, &error) != RHEI_OK ||
+            rhei_rows_next(rows, &error) != RHEI_ROW)
+            fail_msg("%s: %s", texts[i], error.message);
+        assert_int_equal(rhei_rows_int64(rows, 0), 20);
+        rhei_rows_close(&rows);
+    }
 }
 
 static void test_q4_names_work_in_writes(void **state)
@@ -550,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q4_parameters_by_name_on_both_engines),
         cmocka_unit_test(test_q4_parameters_of_the_column_stores_own_words_are_counted),
+        cmocka_unit_test(test_q4_names_work_in_the_column_stores_own_words),
         cmocka_unit_test(test_q4_names_work_in_writes),
         cmocka_unit_test(test_d5_wrong_parameters_are_told_apart),
         cmocka_unit_test(test_d5_an_error_tells_of_the_last_call),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exec_duckdb/duckdb_lexer.h"
+#include "sql/sql_native_lexer.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static const char *skip_blanks(const char *text)
         if (isspace((unsigned char)*text)) {
             text++;
         } else if (text[0] == '-' && text[1] == '-') {
-            text += strcspn(text, "\n");
+            text += strcspn(text, "\r\n");
         } else if (text[0] == '/' && text[1] == '*') {
             text = skip_comment(text);
             if (text == NULL)
@@ -83,27 +83,27 @@ static const char *skip_dollar_quoted(const char *text)
     return NULL;
 }
 
-static struct duck_token closed(enum duck_token_kind kind, const char *start, const char *end)
+static struct sql_native_token closed(enum sql_native_kind kind, const char *start, const char *end)
 {
     if (end == NULL)
-        return (struct duck_token){.kind = DUCK_TOKEN_UNCLOSED};
-    return (struct duck_token){.kind = kind, .start = start, .length = (size_t)(end - start), .end = end};
+        return (struct sql_native_token){.kind = SQL_NATIVE_UNCLOSED};
+    return (struct sql_native_token){.kind = kind, .start = start, .length = (size_t)(end - start), .end = end};
 }
 
-struct duck_token duck_token_next(const char *text)
+struct sql_native_token sql_native_next(const char *text)
 {
     text = skip_blanks(text);
     if (text == NULL)
-        return (struct duck_token){.kind = DUCK_TOKEN_UNCLOSED};
+        return (struct sql_native_token){.kind = SQL_NATIVE_UNCLOSED};
     if (*text == '\0')
-        return (struct duck_token){.kind = DUCK_TOKEN_END, .start = text, .end = text};
+        return (struct sql_native_token){.kind = SQL_NATIVE_END, .start = text, .end = text};
     if (*text == '\'')
-        return closed(DUCK_TOKEN_OTHER, text, skip_quoted(text, false));
+        return closed(SQL_NATIVE_OTHER, text, skip_quoted(text, false));
     if ((*text == 'e' || *text == 'E') && text[1] == '\'')
-        return closed(DUCK_TOKEN_OTHER, text, skip_quoted(text + 1, true));
+        return closed(SQL_NATIVE_OTHER, text, skip_quoted(text + 1, true));
     if (*text == '"') {
-        struct duck_token token = closed(DUCK_TOKEN_NAME, text, skip_quoted(text, false));
-        if (token.kind == DUCK_TOKEN_NAME) {
+        struct sql_native_token token = closed(SQL_NATIVE_NAME, text, skip_quoted(text, false));
+        if (token.kind == SQL_NATIVE_NAME) {
             token.start++;
             token.length -= 2;
             token.quoted = true;
@@ -112,23 +112,23 @@ struct duck_token duck_token_next(const char *text)
     }
     if (*text == '$') {
         const char *end = skip_dollar_quoted(text);
-        return end != text ? closed(DUCK_TOKEN_OTHER, text, end) : closed(DUCK_TOKEN_OTHER, text, text + 1);
+        return end != text ? closed(SQL_NATIVE_OTHER, text, end) : closed(SQL_NATIVE_OTHER, text, text + 1);
     }
     const char *end = text;
     while (continues_name(*end))
         end++;
     if (end == text)
-        return closed(DUCK_TOKEN_OTHER, text, text + 1);
-    return closed(starts_name(*text) ? DUCK_TOKEN_NAME : DUCK_TOKEN_OTHER, text, end);
+        return closed(SQL_NATIVE_OTHER, text, text + 1);
+    return closed(starts_name(*text) ? SQL_NATIVE_NAME : SQL_NATIVE_OTHER, text, end);
 }
 
-bool duck_token_is(const struct duck_token *token, const char *word)
+bool sql_native_is(const struct sql_native_token *token, const char *word)
 {
-    return token->kind == DUCK_TOKEN_NAME && !token->quoted && token->length == strlen(word) &&
+    return token->kind == SQL_NATIVE_NAME && !token->quoted && token->length == strlen(word) &&
            strncasecmp(token->start, word, token->length) == 0;
 }
 
-bool duck_token_sign(const struct duck_token *token, char sign)
+bool sql_native_sign(const struct sql_native_token *token, char sign)
 {
-    return token->kind == DUCK_TOKEN_OTHER && token->length == 1 && *token->start == sign;
+    return token->kind == SQL_NATIVE_OTHER && token->length == 1 && *token->start == sign;
 }
