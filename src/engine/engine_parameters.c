@@ -90,6 +90,16 @@ static const struct sql_view *find_view(void *context, const struct sql_name *sc
     return types->views[i].tree == NULL ? NULL : types->views[i].tree->view;
 }
 
+static const char *format_of(const struct types *types, const struct sql_parameter_use *use);
+
+/* Integers and REALs of two parts are numbers, for which a double stands beside arithmetic too. */
+static const char *agreed_format(const struct types *types, const struct sql_agreement *agreement)
+{
+    const char *a = format_of(types, &agreement->sides[0]), *b = format_of(types, &agreement->sides[1]);
+    bool numbers = (*a == 'l' || *a == 'g') && (*b == 'l' || *b == 'g');
+    return strcmp(a, b) == 0 ? a : numbers ? "g" : "u";
+}
+
 static const char *format_of(const struct types *types, const struct sql_parameter_use *use)
 {
     switch (use->use) {
@@ -105,6 +115,8 @@ static const char *format_of(const struct types *types, const struct sql_paramet
         return types->probe == NULL ? "u" : arrow_declared_format(types->probe->shape.column_types[use->column]);
     case SQL_USE_PLACE:
         return use->column < types->place_count ? types->places[use->column] : "u";
+    case SQL_USE_AGREED:
+        return agreed_format(types, &types->uses.agreements[use->column]);
     default:
         return "u";
     }

@@ -53,11 +53,16 @@ static bool derived_of(const struct sql_views *views, const struct sql_source *s
     return view != NULL;
 }
 
-/* NULL: there is none of that name, or it may be behind a star. */
-static const struct sql_expr *written_column(const struct derived *derived, const struct sql_name *name, bool *star)
+static const struct sql_items *columns_of(const struct sql_core *core)
 {
-    const struct sql_core *core = derived->select->cores;
-    const struct sql_items *items = !core->is_values ? core->columns : core->row_count > 0 ? core->rows[0] : NULL;
+    return !core->is_values ? core->columns : core->row_count > 0 ? core->rows[0] : NULL;
+}
+
+/* NULL: there is none of that name, or it may be behind a star. */
+static const struct sql_expr *written_column(const struct derived *derived, const struct sql_name *name,
+                                             uint32_t *place, bool *star)
+{
+    const struct sql_items *items = columns_of(derived->select->cores);
     for (uint32_t i = 0; items != NULL && i < items->count; i++) {
         const struct sql_item *item = &items->items[i];
         if (item->expr->kind == SQL_EXPR_STAR) {
@@ -71,6 +76,7 @@ static const struct sql_expr *written_column(const struct derived *derived, cons
                                      : item->alias.text != NULL                          ? &item->alias
                                      : item->expr->kind == SQL_EXPR_COLUMN               ? &item->expr->name
                                                                                          : NULL;
+        *place = i;
         if (own != NULL && same(own, name))
             return item->expr;
     }
@@ -85,11 +91,13 @@ static bool look_into(const struct sql_views *views, const struct derived *deriv
 {
     bool star = false;
     const struct sql_select *select = derived->select;
-    if (select->cores->next != NULL)
-        return false; /* a compound, whose parts may differ: SQLite's word on it */
-    const struct sql_expr *expr = written_column(derived, name, &star);
+    const struct sql_core *others = select->cores->next;
+    const struct sql_expr *expr = written_column(derived, name, &out->place, &star);
+    if (others != NULL && (expr == NULL || star))
+        return false; /* which place is whose isn't known */
     if (expr != NULL) {
         out->expr = expr;
+        out->others = others;
         out->around = (struct sql_scope){.outer = derived->outer, .with = select->with};
         out->inside = (struct sql_scope){.outer = select->with == NULL ? derived->outer : &out->around,
                                          .from = select->cores->from};
@@ -132,6 +140,19 @@ static bool look(const struct sql_views *views, const struct sql_scope *scope, c
             return false; /* it may be a table's here */
     }
     return false;
+}
+
+bool sql_look_at_part(const struct sql_through *whole, const struct sql_core *part, struct sql_through *out)
+{
+    const struct sql_items *items = columns_of(part);
+    if (items == NULL || whole->place >= items->count)
+        return false;
+    for (uint32_t i = 0; i <= whole->place; i++)
+        if (items->items[i].expr->kind == SQL_EXPR_STAR)
+            return false;
+    *out = (struct sql_through){.expr = items->items[whole->place].expr,
+                                .inside = {.outer = whole->inside.outer, .from = part->from}};
+    return true;
 }
 
 bool sql_look_through(const struct sql_views *views, const struct sql_scope *scope, const struct sql_expr *column,

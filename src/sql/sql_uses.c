@@ -60,7 +60,7 @@ static void learn(struct sql_uses *uses, const struct sql_expr *expr, struct sql
 /* ---- What an expression is. -------------------------------------------------------------------------------------- */
 
 /* Who has more parameters than that, or deeper ones, binds them by text. */
-enum { PROBE_COLUMNS = 500, PROBE_BYTES = 1 << 16, PROBE_SCOPES = 16 };
+enum { PROBE_COLUMNS = 500, PROBE_BYTES = 1 << 16, PROBE_SCOPES = 16, MOST_PARTS = 500 };
 
 static uint32_t depth_of(const struct sql_scope *scope)
 {
@@ -87,6 +87,34 @@ static struct sql_parameter_use named(struct sql_uses *uses, const struct sql_na
     return probe(uses, &column, scope);
 }
 
+/* What two parts of a compound give to the same column: a NULL or a parameter is as the other. */
+static struct sql_parameter_use agreed(struct sql_uses *uses, struct sql_parameter_use a, struct sql_parameter_use b)
+{
+    void *agreements = uses->agreements;
+    if (a.use == SQL_USE_UNKNOWN || b.use == SQL_USE_UNKNOWN)
+        return a.use == SQL_USE_UNKNOWN ? b : a;
+    uses->failed = uses->failed || !base_grow(&agreements, &uses->agreement_capacity, uses->agreement_count + 1,
+                                              sizeof *uses->agreements);
+    if (uses->failed)
+        return unknown;
+    uses->agreements = agreements;
+    uses->agreements[uses->agreement_count] = (struct sql_agreement){{a, b}};
+    return (struct sql_parameter_use){SQL_USE_AGREED, uses->agreement_count++, NULL};
+}
+
+/* One that is written in each part, in WITH RECURSIVE by the column itself. */
+static struct sql_parameter_use use_of_parts(struct sql_uses *uses, const struct sql_through *through)
+{
+    struct sql_parameter_use use = use_of(uses, through->expr, &through->inside);
+    for (const struct sql_core *part = through->others; part != NULL; part = part->next) {
+        struct sql_through other;
+        if (uses->parts++ >= MOST_PARTS || !sql_look_at_part(through, part, &other))
+            return unknown;
+        use = agreed(uses, use, use_of(uses, other.expr, &other.inside));
+    }
+    return use;
+}
+
 static struct sql_parameter_use use_of_column(struct sql_uses *uses, const struct sql_expr *expr,
                                               const struct sql_scope *scope)
 {
@@ -108,7 +136,7 @@ static struct sql_parameter_use use_of_column(struct sql_uses *uses, const struc
     if (uses->depth == PROBE_SCOPES || !sql_look_through(uses->views, scope, expr, &through))
         return probe(uses, expr, scope);
     uses->depth++;
-    struct sql_parameter_use use = use_of(uses, through.expr, &through.inside);
+    struct sql_parameter_use use = use_of_parts(uses, &through);
     uses->depth--;
     return use;
 }
@@ -193,10 +221,15 @@ static struct sql_parameter_use use_of_case(struct sql_uses *uses, const struct 
 static struct sql_parameter_use use_of_select(struct sql_uses *uses, const struct sql_select *select,
                                               const struct sql_scope *scope)
 {
-    const struct sql_core *core = select->cores;
     const struct sql_scope around = {.outer = scope, .with = select->with};
-    const struct sql_scope inside = {.outer = select->with == NULL ? scope : &around, .from = core->from};
-    return core->is_values || core->columns->count != 1 ? unknown : use_of(uses, core->columns->items[0].expr, &inside);
+    struct sql_parameter_use use = unknown;
+    for (const struct sql_core *core = select->cores; core != NULL; core = core->next) {
+        const struct sql_scope inside = {.outer = select->with == NULL ? scope : &around, .from = core->from};
+        if (core->is_values || core->columns->count != 1 || uses->parts++ >= MOST_PARTS)
+            return unknown;
+        use = agreed(uses, use, use_of(uses, core->columns->items[0].expr, &inside));
+    }
+    return use;
 }
 
 static struct sql_parameter_use use_of_binary(const struct sql_expr *expr)
@@ -568,12 +601,13 @@ rhei_status sql_uses_read(const struct sql_tree *tree, const struct sql_views *v
         walk_select(uses, tree->select, NULL, NULL, NULL);
     if (uses->count > 0 && tree->change != NULL)
         walk_change(uses, tree->change);
-    return uses->probe.failed ? error_no_memory(error) : RHEI_OK;
+    return uses->probe.failed || uses->failed ? error_no_memory(error) : RHEI_OK;
 }
 
 void sql_uses_reset(struct sql_uses *uses)
 {
     base_free(uses->parameters);
+    base_free(uses->agreements);
     base_buffer_reset(&uses->probe);
     *uses = (struct sql_uses){0};
 }

@@ -17,12 +17,18 @@ enum sql_use {
     SQL_USE_TYPE,   /* of the type in `type`, as a column may be declared */
     SQL_USE_COLUMN, /* what column `column` of `probe` is */
     SQL_USE_PLACE, /* what column `column` of the table `insert` is, those counted that INSERT without a list of columns means */
+    SQL_USE_AGREED, /* what both sides of `agreements[column]` are, if they are the same */
 };
 
 struct sql_parameter_use {
     uint8_t use; /* enum sql_use */
     uint32_t column;
     const char *type; /* the tree's */
+};
+
+/* Two parts of a UNION, INTERSECT or EXCEPT. */
+struct sql_agreement {
+    struct sql_parameter_use sides[2];
 };
 
 /* Views by name, for who has a schema; `schema` may have no text. NULL: there is no such view. It lives as long as what is read of it. */
@@ -39,6 +45,11 @@ struct sql_uses {
     const struct sql_source *insert; /* the tree's; NULL: no parameter has SQL_USE_PLACE */
     const struct sql_views *views;   /* NULL: none are known */
     uint32_t depth;                  /* of subqueries that are looked through */
+    uint32_t parts;                  /* of compounds that were looked at */
+    struct sql_agreement *agreements;
+    uint32_t agreement_count;
+    size_t agreement_capacity;
+    bool failed; /* without memory */
 };
 
 /* Reads a tree; `views` may be NULL. RHEI_NO_MEMORY alone can go wrong; end with sql_uses_reset, before the trees are freed. */
@@ -59,10 +70,15 @@ struct sql_scope {
 struct sql_through {
     const struct sql_expr *expr;
     struct sql_scope around, inside; /* `expr` belongs to `inside` */
+    const struct sql_core
+        *others;    /* parts of a compound, in each of which the column is another expression; NULL: none */
+    uint32_t place; /* of the column among theirs */
 };
 /* False: it is a table's, or isn't found. `out` isn't to be moved. */
 bool sql_look_through(const struct sql_views *views, const struct sql_scope *scope, const struct sql_expr *column,
                       struct sql_through *out);
+/* What the column is in one of the others. False: that isn't written there. `whole` is to outlive `out`. */
+bool sql_look_at_part(const struct sql_through *whole, const struct sql_core *part, struct sql_through *out);
 /* A column as a subquery of its scope: "(SELECT (SELECT a FROM inner) FROM outer)". In sql_print.c. */
 void sql_print_in_scope(struct base_buffer *out, const struct sql_expr *column, const struct sql_scope *scope);
 

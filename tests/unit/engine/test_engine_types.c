@@ -195,7 +195,23 @@ static void test_parameters_go_by_what_stands_beside_them(void **state)
          "u z l"},
         {"SELECT ? = (SELECT max(r) FROM s)", "g"},
         {"WITH w (q) AS (SELECT n FROM l WHERE t = ?) SELECT * FROM w WHERE q = ?", "u l"},
-        {"WITH RECURSIVE w (q) AS (SELECT 1 UNION ALL SELECT q + 1 FROM w WHERE q < ?) SELECT * FROM w", "u"},
+        {"WITH RECURSIVE w (q) AS (SELECT 1 UNION ALL SELECT q + 1 FROM w WHERE q < ?) SELECT * FROM w", "g"},
+        {"WITH RECURSIVE w (q) AS (SELECT 1 UNION SELECT q FROM w UNION SELECT q FROM w UNION SELECT q FROM w UNION "
+         "SELECT q FROM w WHERE q < ?) SELECT * FROM w",
+         "u"}, /* not to be followed to its end */
+        {"WITH RECURSIVE w (q) AS (SELECT d FROM l UNION SELECT date(q, '+1 day') FROM w WHERE q < ?) SELECT * FROM w",
+         "u"},
+        {"SELECT * FROM (SELECT n FROM l UNION SELECT i FROM s) WHERE n = ?", "l"},
+        {"SELECT * FROM (SELECT n AS c FROM l UNION ALL SELECT r FROM s) AS f WHERE f.c > ?", "g"},
+        {"SELECT * FROM (SELECT n AS c FROM l EXCEPT SELECT t FROM l) WHERE c = ?", "u"},
+        {"SELECT * FROM (SELECT t AS c FROM l EXCEPT SELECT n FROM l) WHERE c = ?", "u"},
+        {"SELECT * FROM (SELECT count(*) AS c, t FROM l INTERSECT SELECT max(i), 'x' FROM s) WHERE c = ? AND t = ?",
+         "l u"},
+        {"SELECT * FROM (SELECT max(d) AS c FROM l UNION SELECT NULL UNION SELECT d FROM l) WHERE c < ?", "tdD"},
+        {"SELECT * FROM (SELECT 1, NULL AS c UNION SELECT 2, ? UNION VALUES (3, 2.5)) WHERE c < ?", "u g"},
+        {"WITH w (a, b) AS (SELECT t, sum(n) FROM l UNION SELECT 'x', 1) SELECT * FROM w WHERE b > ? AND a = ?", "g u"},
+        {"SELECT ? = (SELECT i FROM s UNION SELECT n FROM l), ? IN (SELECT r FROM s UNION SELECT t FROM l)", "l u"},
+        {"SELECT * FROM both WHERE n > ? AND of = ?", "l tdD"},
         {"SELECT * FROM sums WHERE n = ? AND last = ? AND total > ? AND next = ? AND least IS ? AND word = ?",
          "l tdD g g l u"},
         {"SELECT s.n FROM (SELECT *, 1 AS one FROM sums) AS s WHERE s.n > ? AND one = ? AND s.last = ?", "l l tdD"},
@@ -239,6 +255,7 @@ static void test_parameters_go_by_what_stands_beside_them(void **state)
                  "CREATE VIEW sums AS SELECT count(*) AS n, max(d) AS last, sum(n) AS total, id + 1 AS next, "
                  "min(id) AS least, upper(t) AS word FROM l GROUP BY t");
     must_execute(fixture.db, "CREATE VIEW renamed (a, b) AS SELECT word, n FROM sums");
+    must_execute(fixture.db, "CREATE VIEW both AS SELECT count(*) AS n, max(d) AS of FROM l UNION SELECT n, d FROM l");
     must_execute(fixture.db, "CREATE VIEW one AS SELECT id AS key FROM l");
     must_execute(fixture.db, "CREATE TABLE made (id INTEGER PRIMARY KEY, g REAL AS (id * 2.0) STORED, t TEXT)");
     for (size_t i = 0; cases[i][1] != NULL; i++)
