@@ -51,6 +51,17 @@ RHEI_API rhei_status rhei_split(const char *text, size_t length, struct rhei_spl
 RHEI_API bool rhei_is_complete(const char *text, size_t length);
 /** @} */
 
+/** @name What may be asked in another way
+ * @{ */
+
+/**
+ * As rhei_prepare(), or rhei_session_prepare() where a session is given, for who asks in another way if this is refused: that isn't counted in the metric
+ * rhei_errors_total. The caller owns *statement; end with rhei_statement_close(). Errors: those of rhei_prepare(). Any thread; with a session its owner's.
+ */
+RHEI_API rhei_status rhei_prepare_attempt(rhei_db *db, rhei_session *session, const char *sql,
+                                          rhei_statement **statement, struct rhei_error *error);
+/** @} */
+
 /** @name A result before it is there
  * @{ */
 

@@ -29,15 +29,24 @@ static rhei_status prepare(struct adbc_statement *statement, bool in_session, st
                       : rhei_prepare(connection->handle->db, statement->sql, &statement->prepared, failure);
 }
 
-/* A name that the readers don't know may be a TEMP table's. A transaction is open then, or nothing was changed. */
-static bool is_of_temp(struct adbc_statement *statement, rhei_cancel *cancel)
+/* Nobody hears of a refusal: another way is tried then. */
+static rhei_status attempt(struct adbc_statement *statement, bool in_session)
+{
+    const struct adbc_connection *connection = statement->connection;
+    statement->in_session = in_session;
+    return rhei_prepare_attempt(connection->handle->db, in_session ? connection->session : NULL, statement->sql,
+                                &statement->prepared, NULL);
+}
+
+/* A name that the readers don't know may be a TEMP table's: then a transaction is open. False: nothing was changed. */
+static bool is_prepared_with_temp(struct adbc_statement *statement, rhei_cancel *cancel)
 {
     struct adbc_connection *connection = statement->connection;
-    struct rhei_error failure = RHEI_ERROR_INIT;
-    if (!atomic_load(&connection->handle->has_temp) || adbc_in_transaction(connection) ||
-        adbc_begin(connection, statement->object.query.timeout_ms, cancel, NULL) != ADBC_STATUS_OK)
+    if (attempt(statement, false) != RHEI_SQL)
+        return statement->prepared != NULL;
+    if (adbc_begin(connection, statement->object.query.timeout_ms, cancel, NULL) != ADBC_STATUS_OK)
         return false;
-    if (prepare(statement, true, &failure) == RHEI_OK)
+    if (attempt(statement, true) == RHEI_OK)
         return true;
     (void)adbc_end(connection, "ROLLBACK", NULL);
     return false;
@@ -50,12 +59,15 @@ AdbcStatusCode adbc_describe(struct adbc_statement *statement, rhei_cancel *canc
     if ((statement->prepared != NULL && statement->in_session == in_session) || statement->plain || statement->control)
         return ADBC_STATUS_OK;
     adbc_forget(statement);
+    if (!in_session && atomic_load(&statement->connection->handle->has_temp) &&
+        is_prepared_with_temp(statement, cancel))
+        return ADBC_STATUS_OK;
     rhei_status status = prepare(statement, in_session, &failure);
     if (status == RHEI_TRANSACTION)
         statement->control = true;
     else if (status == RHEI_UNSUPPORTED || status == RHEI_READ_ONLY)
         statement->plain = true; /* EXPLAIN ROUTE, a PRAGMA that sets something; if it is another, running it says so */
-    else if (status != RHEI_OK && !(status == RHEI_SQL && is_of_temp(statement, cancel)))
+    else if (status != RHEI_OK)
         return adbc_fail_with(error, &failure);
     return ADBC_STATUS_OK;
 }

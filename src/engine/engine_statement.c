@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine_history.h"
+#include "rhei/rhei_doors.h"
 #include "sql/sql_parameters.h"
 
 static void free_names(char **names, uint32_t count)
@@ -172,6 +173,18 @@ static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, 
     if (status != RHEI_OK && status != RHEI_TRANSACTION && status != RHEI_UNSUPPORTED && status != RHEI_READ_ONLY)
         atomic_fetch_add_explicit(&db->counters.errors, 1, memory_order_relaxed);
     return status;
+}
+
+rhei_status rhei_prepare_attempt(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
+                                 struct rhei_error *error)
+{
+    error_clear(error);
+    if (statement != NULL)
+        *statement = NULL;
+    if ((db == NULL && session == NULL) || sql == NULL || statement == NULL)
+        return error_set(error, RHEI_INVALID,
+                         "rhei_prepare_attempt needs a handle or a session, an SQL text and a place for the statement");
+    return engine_prepare(session != NULL ? session->db : db, session, sql, statement, error);
 }
 
 rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error)

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "adbc/adbc_internal.h"
+
 AdbcStatusCode AdbcDriverInit(int version, void *raw, struct AdbcError *error);
 
 static struct AdbcDriver driver;
@@ -454,6 +456,50 @@ static void test_a_child_of_the_process_is_refused(void **state)
     assert_int_equal(number("SELECT count(*) FROM t"), 1);
 }
 
+static double errors(void)
+{
+    const struct adbc_connection *inside = connection.private_data;
+    struct rhei_metric **metrics = NULL;
+    size_t count = 0;
+    double found = -1;
+    assert_int_equal(rhei_metric_list(inside->handle->db, &metrics, &count, NULL), RHEI_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(metrics[i]->name, "rhei_errors_total") == 0)
+            found = metrics[i]->value;
+    rhei_free(metrics);
+    return found;
+}
+
+static void refused(const char *sql)
+{
+    double before = errors();
+    must(driver.StatementSetSqlQuery(&statement, sql, &error));
+    assert_int_not_equal(driver.StatementExecuteQuery(&statement, NULL, NULL, &error), ADBC_STATUS_OK);
+    drop_error(&error);
+    if (errors() != before + 1)
+        fail_msg("%s: %g instead of one", sql, errors() - before);
+}
+
+static void test_d4_what_is_refused_is_counted_once_with_temporary_tables_too(void **state)
+{
+    (void)state;
+    refused("SELECT * FROM own");
+    run("CREATE TEMP TABLE own (x INTEGER)");
+    double before = errors();
+    run("INSERT INTO own VALUES (7)");
+    assert_int_equal(number("SELECT x FROM own"), 7);
+    assert_true(errors() == before);
+    refused("SELECT * FROM gone");
+    refused("SELEC 1");
+    refused("INSERT INTO gone VALUES (1)");
+    must(driver.ConnectionSetOption(&connection, ADBC_CONNECTION_OPTION_AUTOCOMMIT, "false", &error));
+    run("INSERT INTO own VALUES (8)");
+    before = errors();
+    assert_int_equal(number("SELECT sum(x) FROM own"), 15);
+    assert_true(errors() == before);
+    refused("SELECT * FROM gone");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -468,6 +514,7 @@ int main(void)
         TEST(test_an_error_of_a_stream_has_its_sqlstate),
         TEST(test_an_answer_may_be_dropped_at_any_moment),
         TEST(test_threads_cancel_look_and_write_at_once),
+        TEST(test_d4_what_is_refused_is_counted_once_with_temporary_tables_too),
         TEST(test_a_child_of_the_process_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
