@@ -214,6 +214,8 @@ struct flight_described {
 rhei_status flight_describe(struct flight_work *work, const char *sql, struct flight_bytes transaction,
                             struct flight_described *described);
 void flight_described_reset(struct flight_described *described);
+/* BEGIN, COMMIT and the like: a transaction of this door's is its driver's to end, so its session must have none. */
+bool flight_is_control(struct flight_work *work, const char *sql);
 /* RHEI_READ_ONLY for a user who may not write. */
 rhei_status flight_may_write(struct flight_work *work);
 

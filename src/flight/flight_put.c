@@ -34,6 +34,8 @@ static rhei_status update(struct flight_work *work, struct flight_bytes transact
     if (status != RHEI_OK)
         return status;
     rhei_session *session = work->transaction == NULL ? NULL : work->transaction->session;
+    if (session != NULL && flight_is_control(work, work->sql))
+        session = NULL; /* the handle refuses it */
     struct rhei_params bound = {given == NULL ? NULL : given->values, given == NULL ? 0 : given->columns};
     const struct rhei_params *params = given == NULL ? NULL : &bound;
     if (many && session != NULL)

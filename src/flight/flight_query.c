@@ -73,6 +73,15 @@ static rhei_status describe(struct flight_work *work, rhei_statement *statement,
     return status;
 }
 
+/* By the engine's word: a handle takes none. */
+bool flight_is_control(struct flight_work *work, const char *sql)
+{
+    rhei_statement *statement = NULL;
+    rhei_status status = rhei_prepare_attempt(work->server->db, NULL, sql, &statement, NULL);
+    rhei_statement_close(&statement);
+    return status == RHEI_TRANSACTION;
+}
+
 static rhei_status prepare(struct flight_work *work, const char *sql, struct flight_bytes transaction,
                            rhei_statement **statement)
 {
@@ -81,12 +90,12 @@ static rhei_status prepare(struct flight_work *work, const char *sql, struct fli
     rhei_status status = flight_transaction_enter(work, transaction, false);
     if (status != RHEI_OK)
         return status;
-    return work->transaction->session == NULL
+    return work->transaction->session == NULL || flight_is_control(work, sql)
                ? rhei_prepare(work->server->db, sql, statement, &work->error)
                : rhei_session_prepare(work->transaction->session, sql, statement, &work->error);
 }
 
-/* Such a text isn't prepared, but might be run in another way. It isn't here: the engine refuses it, and counts that. */
+/* Such a text isn't prepared, but might be run in another way. It isn't here: the engine refuses it outside of a session, and counts that. */
 static rhei_status ask_for_refusal(struct flight_work *work, const char *sql)
 {
     rhei_rows *rows = NULL;
@@ -110,7 +119,7 @@ rhei_status flight_describe(struct flight_work *work, const char *sql, struct fl
         status = describe(work, statement, described);
     rhei_statement_close(&statement);
     flight_transaction_leave(work);
-    if ((status == RHEI_TRANSACTION || status == RHEI_READ_ONLY) && transaction.len == 0)
+    if (status == RHEI_TRANSACTION || status == RHEI_READ_ONLY)
         status = ask_for_refusal(work, sql);
     if (status == RHEI_UNSUPPORTED) { /* EXPLAIN ROUTE, which runs nothing */
         error_clear(&work->error);

@@ -237,6 +237,24 @@ def test_d4_what_is_refused_is_counted_once(rh):
         sql.query("EXPLAIN ROUTE SELECT 1")
         sql.sql_action("CreatePreparedStatement", f1="SELECT * FROM t WHERE id = ?")
         assert errors() == before
+        transaction = sql.begin()
+        for wrote in (False, True):  # it has no session of the engine's before its first write
+            if wrote:
+                sql.update("INSERT INTO t VALUES (1, 'a', 0)", transaction)
+            texts = ["SELECT nope", "SELECT * FROM gone", "BEGIN", "COMMIT", "SAVEPOINT s", "SELECT 1; SELECT 2"]
+            for text in texts if wrote else [*texts, "PRAGMA user_version = 7"]:  # which that session may set
+                for ask in (lambda: sql.query(text, transaction), lambda: sql.sql_action("CreatePreparedStatement", f1=text, f2=transaction)):
+                    with pytest.raises(ERROR):
+                        ask()
+                    before += 1
+                    assert errors() == before, text
+            for text in ("INSERT INTO gone VALUES (1)", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s"):
+                with pytest.raises(ERROR):
+                    sql.update(text, transaction)
+                before += 1
+                assert errors() == before, text
+        sql.end(transaction, False)  # which no text ended before
+        assert sql.query("SELECT count(*) AS n FROM t").column("n").to_pylist() == [0] and errors() == before
 
 
 def test_d1_a_write_that_is_fetched_runs_once(rh):
