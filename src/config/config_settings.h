@@ -65,6 +65,7 @@ struct config_engine {
     char *flight_users_file;
     char *flight_tls_cert;
     char *flight_tls_key;
+    uint64_t flight_max_connections;
     char *metrics_listen;
     char *http_listen;
     uint64_t ready_lag_ms;

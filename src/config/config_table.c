@@ -158,6 +158,8 @@ const struct config_key config_keys[] = {
     {TEXT(ENGINE, "flight_tls_cert", NULL, engine.flight_tls_cert),
      .effect = "PEM file of the certificate that rh serve shows"},
     {TEXT(ENGINE, "flight_tls_key", NULL, engine.flight_tls_key), .effect = "PEM file of its key"},
+    {NUMBER(ENGINE, "flight_max_connections", "1000", engine.flight_max_connections, 1, 1000000), .unit = "connections",
+     .effect = "connections that rh serve has by Arrow Flight SQL at a time; of more, those that came last are ended"},
     {TEXT(ENGINE, "metrics_listen", NULL, engine.metrics_listen),
      .effect = "HOST:PORT, or a PORT of 127.0.0.1, on which rh serve answers /metrics, /healthz and /readyz; left out: "
                "nowhere"},

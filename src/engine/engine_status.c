@@ -459,9 +459,11 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
     else
         base_buffer_text(out, "null");
     json_door_settings(out, db);
-    base_buffer_format(out, ", \"ready_lag_ms\": %" PRIu64 ", \"slow_query_ms\": %" PRIu64,
-                       db->settings != NULL ? db->settings->engine.ready_lag_ms : 10000,
-                       db->settings != NULL ? db->settings->engine.slow_query_ms : 0);
+    base_buffer_format(
+        out, ", \"flight_max_connections\": %" PRIu64 ", \"ready_lag_ms\": %" PRIu64 ", \"slow_query_ms\": %" PRIu64,
+        db->settings != NULL ? db->settings->engine.flight_max_connections : 1000,
+        db->settings != NULL ? db->settings->engine.ready_lag_ms : 10000,
+        db->settings != NULL ? db->settings->engine.slow_query_ms : 0);
     base_buffer_format(out, ", \"scrub_rate\": %" PRIu64, config->scrub_rate);
     base_buffer_format(out, ", \"checkpoint_interval_ms\": %u, \"history_max_age\": %u, \"history_max_versions\": %u",
                        config->checkpoint_interval_ms, config->history_max_age_s, config->history_max_versions);

@@ -50,8 +50,11 @@ def child(at, text):
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
 
-def test_d4_connections_beyond_the_limit_are_ended(rh):
-    with door(rh, "--max-connections", 20) as at:
+@pytest.mark.parametrize("said,options,variables", [(900, ["--max-connections", 20], {"RHEI_FLIGHT_MAX_CONNECTIONS": "800"}),
+                                                    (900, [], {"RHEI_FLIGHT_MAX_CONNECTIONS": "20"}), (20, [], {})], ids=["line", "environment", "file"])
+def test_d4_connections_beyond_the_limit_are_ended(rh, said, options, variables):
+    (rh.folder / "rhei.toml").write_text(f"[engine]\nflight_max_connections = {said}\n")
+    with door(rh, "--config", "rhei.toml", *options, env=variables) as at:
         sql = Sql(at.client())
         assert sql.query("SELECT 1 AS one").column("one").to_pylist() == [1]
         alone = at.files()

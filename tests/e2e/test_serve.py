@@ -47,6 +47,7 @@ def test_every_setting_is_explained_with_its_origin(rh):
     for name, row in known.items():
         if not name.startswith("sidecar"):
             assert rows[name]["meaning"] == (row["effect"] or ""), name
+    assert (rows["flight_max_connections"]["value"], rows["flight_max_connections"]["origin"]) == ("1000", "default")
     rows, _ = explained(rh, *config, "--db", "b.db")
     assert (rows["oltp_path"]["value"], rows["oltp_path"]["origin"]) == ('"b.db"', "--db")
     assert sorted(path.name for path in rh.folder.iterdir()) == ["rhei.toml"]  # nothing is opened

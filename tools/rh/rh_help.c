@@ -285,7 +285,7 @@ static const char serve_text[] =
     "  --timeout MS       the most a statement may take, its last row sent\n"
     "  --max-rows N       the most rows of one result\n"
     "  --max-connections N\n"
-    "                     of Flight; those that come last are ended (default 1000)\n"
+    "                     of Flight; those that come last are ended (flight_max_connections, or 1000)\n"
     "  --transaction-idle MS\n"
     "                     roll a transaction that wrote back when nobody uses it so long (default 60000)\n"
     "  --drain MS         how long what runs may go on at the end (default 10000)\n"

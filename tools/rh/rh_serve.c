@@ -180,7 +180,8 @@ static bool go_up(struct serving *serving)
 {
     serving->service.started_us = rh_log_now_us();
     if (!lock_database(serving) || !start_trace(serving) || !open_database(serving) ||
-        !rh_flight_start(serving->tool, rh_log_line, &serving->service.log,
+        !rh_flight_start(serving->tool, (uint32_t)rh_service_number(&serving->settings, "flight_max_connections"),
+                         rh_log_line, &serving->service.log,
                          rh_service_setting(&serving->settings, "http_listen")[0] != '\0', &serving->flight))
         return false;
     serving->service.flight = rh_flight_address(serving->flight);

@@ -179,7 +179,6 @@ static struct rhei_flight_options options_of(const struct rh_tool *tool, const s
         .max_rows = (uint64_t)given->max_rows,
         .timeout_ms = tool->args->timeout_ms,
         .transaction_idle_ms = given->idle_ms,
-        .max_connections = given->max_connections > UINT32_MAX ? UINT32_MAX : (uint32_t)given->max_connections,
     };
 }
 
@@ -218,8 +217,8 @@ static bool is_meant(const struct rh_tool *tool, bool other_door)
     return option != NULL;
 }
 
-bool rh_flight_start(struct rh_tool *tool, rhei_log_function log, void *log_context, bool other_door,
-                     struct rh_flight **started)
+bool rh_flight_start(struct rh_tool *tool, uint32_t max_connections, rhei_log_function log, void *log_context,
+                     bool other_door, struct rh_flight **started)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_flight *flight = rh_allocate(sizeof *flight);
@@ -227,6 +226,7 @@ bool rh_flight_start(struct rh_tool *tool, rhei_log_function log, void *log_cont
     *started = NULL;
     bool good = read_texts(tool, &flight->texts);
     struct rhei_flight_options options = options_of(tool, &flight->texts);
+    options.max_connections = max_connections;
     options.log = log;
     options.log_context = log_context;
     if (!good || options.listen == NULL || !load(tool, &flight->library)) {

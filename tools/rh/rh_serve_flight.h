@@ -12,8 +12,8 @@
 struct rh_flight;
 
 /** Starts it where the command line or the settings name an address, and says so; else *flight is NULL. `other_door`: credentials may be meant for that. False: the error was told. */
-bool rh_flight_start(struct rh_tool *tool, rhei_log_function log, void *log_context, bool other_door,
-                     struct rh_flight **flight);
+bool rh_flight_start(struct rh_tool *tool, uint32_t max_connections, rhei_log_function log, void *log_context,
+                     bool other_door, struct rh_flight **flight);
 /** "HOST:PORT"; NULL of NULL. Borrowed. */
 const char *rh_flight_address(const struct rh_flight *flight);
 void rh_flight_stop(struct rh_flight **flight, int64_t drain_ms);

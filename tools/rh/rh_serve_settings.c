@@ -4,6 +4,7 @@
 #include "rh_text.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +86,11 @@ rhei_status rh_service_settings_try(const struct rh_tool *tool, struct rh_servic
         add_override(settings, "metrics_listen", args->serve.metrics, "--metrics");
     if (args->serve.http != NULL)
         add_override(settings, "http_listen", args->serve.http, "--http");
+    if (args->serve.max_connections > 0) {
+        (void)snprintf(settings->max_connections, sizeof settings->max_connections, "%" PRId64,
+                       args->serve.max_connections);
+        add_override(settings, "flight_max_connections", settings->max_connections, "--max-connections");
+    }
     return rhei_effective_list(args->config, settings->overrides, settings->override_count, &settings->list,
                                &settings->count, error);
 }

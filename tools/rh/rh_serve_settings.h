@@ -14,6 +14,7 @@ struct rh_service_settings {
     struct rhei_override overrides[RH_OVERRIDES_MOST];
     char *texts[RH_OVERRIDES_MOST]; /* their origins */
     size_t override_count;
+    char max_connections[24];     /* a value that the line gives as a number */
     struct rhei_effective **list; /* of them and the file together */
     size_t count;
 };

@@ -92,6 +92,7 @@ static const char everything[] =
     "flight_auth_token = \"s3cr3t-word\"\n"
     "flight_tls_cert = \"c.pem\"\n"
     "flight_tls_key = \"k.pem\"\n"
+    "flight_max_connections = 50\n"
     "metrics_listen = \"127.0.0.1:9100\"\n"
     "[engine.datafusion_storage]\n"
     "mode = \"vortex\"\n"
@@ -149,6 +150,7 @@ static void check_everything(const struct config_settings *settings)
     assert_string_equal(engine->flight_listen, "127.0.0.1:8815");
     assert_string_equal(engine->flight_tls_cert, "c.pem");
     assert_string_equal(engine->flight_tls_key, "k.pem");
+    assert_int_equal(engine->flight_max_connections, 50);
     assert_string_equal(engine->metrics_listen, "127.0.0.1:9100");
     assert_int_equal(settings->storage.mode, CONFIG_STORAGE_VORTEX);
     assert_string_equal(settings->storage.url, "s3://bucket/prefix");
@@ -423,7 +425,7 @@ static void test_d5_numbers_are_checked_where_they_stand(void **state)
                 fail_msg("%s: %s", text, error.message);
         }
     }
-    assert_int_equal(numbers, 17);
+    assert_int_equal(numbers, 18);
 }
 
 /* What a range says is what is taken: its ends are, what is next to them isn't. */
