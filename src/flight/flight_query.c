@@ -196,21 +196,46 @@ static rhei_status read_descriptor(struct flight_work *work, struct flight_bytes
     return status == RHEI_OK ? flight_command(work, descriptor.cmd, name, command) : status;
 }
 
-static void put_info(struct flight_work *work, struct flight_bytes descriptor, struct flight_bytes any, uint64_t facts,
-                     const struct base_buffer *schema, struct base_buffer *answer)
+/* What GetFlightInfo and GetSchema have in common: a descriptor, and what is known of what it asks for. */
+struct asked {
+    struct flight_bytes any;
+    struct base_buffer schema;
+    uint64_t facts;
+};
+
+static rhei_status look_at(struct flight_work *work, struct flight_bytes message, bool best_guess, struct asked *asked)
+{
+    struct flight_bytes command;
+    const char *name;
+    rhei_status status = read_descriptor(work, message, &asked->any, &name, &command);
+    return status == RHEI_OK ? schema_of(work, name, command, best_guess, &asked->schema, &asked->facts) : status;
+}
+
+static void end_asked(struct flight_work *work, rhei_status status, struct asked *asked, struct base_buffer *answer)
+{
+    if (status == RHEI_OK)
+        flight_work_answer(work, answer);
+    else
+        flight_work_end(work, status, NULL, 0);
+    base_buffer_reset(&asked->schema);
+    base_buffer_reset(answer);
+}
+
+static void put_info(struct flight_work *work, struct flight_bytes descriptor, const struct asked *asked,
+                     struct base_buffer *answer)
 {
     struct base_buffer body = {0}, sealed = {0}, ticket = {0}, endpoint = {0}, time = {0};
     int64_t expires_ms = base_wall_ms() + FLIGHT_TICKET_MS;
-    base_words_put(&body, facts);
-    base_buffer_append(&body, any.bytes, any.len);
+    base_words_put(&body, asked->facts);
+    base_buffer_append(&body, asked->any.bytes, asked->any.len);
     flight_seal_close(&work->server->seal, FLIGHT_SEAL_TICKET, work->user->name, expires_ms, body.data, body.len,
                       &sealed);
     wire_put_bytes(&ticket, 1, sealed.data, sealed.len);
     wire_put_message(&endpoint, 1, &ticket);
     wire_put_number(&time, 1, (uint64_t)(expires_ms / 1000));
     wire_put_message(&endpoint, 3, &time);
-    if (schema->len > 0)
-        wire_put_bytes(answer, 1, schema->data, schema->len);
+    if (asked->schema.len > 0)
+        wire_put_bytes(answer, 1, asked->schema.data, asked->schema.len);
     wire_put_bytes(answer, 2, descriptor.bytes, descriptor.len);
     wire_put_message(answer, 3, &endpoint);
     wire_put_number(answer, 4, UINT64_MAX); /* -1: unknown */
@@ -225,43 +250,25 @@ static void put_info(struct flight_work *work, struct flight_bytes descriptor, s
 
 void flight_get_info(struct flight_work *work, struct flight_bytes message)
 {
-    struct flight_bytes any, command;
-    struct base_buffer schema = {0}, answer = {0};
-    const char *name;
-    uint64_t facts = 0;
-    rhei_status status = read_descriptor(work, message, &any, &name, &command);
+    struct asked asked = {0};
+    struct base_buffer answer = {0};
+    rhei_status status = look_at(work, message, false, &asked);
     if (status == RHEI_OK)
-        status = schema_of(work, name, command, false, &schema, &facts);
-    if (status == RHEI_OK) {
-        put_info(work, message, any, facts, &schema, &answer);
-        flight_work_answer(work, &answer);
-    } else {
-        flight_work_end(work, status, NULL, 0);
-    }
-    base_buffer_reset(&schema);
-    base_buffer_reset(&answer);
+        put_info(work, message, &asked, &answer);
+    end_asked(work, status, &asked, &answer);
 }
 
 void flight_get_schema(struct flight_work *work, struct flight_bytes message)
 {
-    struct flight_bytes any, command;
-    struct base_buffer schema = {0}, answer = {0};
-    const char *name;
-    uint64_t facts = 0;
-    rhei_status status = read_descriptor(work, message, &any, &name, &command);
-    if (status == RHEI_OK)
-        status = schema_of(work, name, command, true, &schema, &facts);
-    if (status == RHEI_OK && schema.len == 0)
+    struct asked asked = {0};
+    struct base_buffer answer = {0};
+    rhei_status status = look_at(work, message, true, &asked);
+    if (status == RHEI_OK && asked.schema.len == 0)
         status = error_set(&work->error, RHEI_UNSUPPORTED,
                            "what this statement gives isn't known before it runs: its schema comes with the rows");
-    if (status == RHEI_OK) {
-        wire_put_bytes(&answer, 1, schema.data, schema.len);
-        flight_work_answer(work, &answer);
-    } else {
-        flight_work_end(work, status, NULL, 0);
-    }
-    base_buffer_reset(&schema);
-    base_buffer_reset(&answer);
+    if (status == RHEI_OK)
+        wire_put_bytes(&answer, 1, asked.schema.data, asked.schema.len);
+    end_asked(work, status, &asked, &answer);
 }
 
 /* ---- DoGet -------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls over HTTP/2, without a word of the library that carries them (flight_grpc.c is the only file that knows it).
+ * Calls over HTTP/2, without a word of the library that carries them (the files that begin with flight_grpc are the only ones that know it).
  *
  * A call is admitted before a byte of its messages is read, on the transport's own thread. Then its first message is waited for, which costs no
  * thread either, and `begin` gets it on a worker. From there on one worker at a time is the call's owner: it reads (and waits), or sends. A send
