@@ -9,6 +9,7 @@ from python_package import run_python
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("adbc_driver_manager")
+pytest.importorskip("ibis")
 PAGE = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "guide" / "python.md").read_text()
 
 
