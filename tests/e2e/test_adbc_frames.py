@@ -4,7 +4,6 @@ import pandas
 import polars
 import pytest
 
-import adbc_door
 from flight_door import door, needs_door
 from rh_program import rh  # noqa: F401 (a fixture)
 
@@ -16,7 +15,7 @@ ROWS = pandas.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c\U0001f600"], "v
 def connection(request, rh, build):
     """With autocommit: the driver of Flight SQL ingests outside of transactions."""
     if request.param == "process":
-        with adbc_door.dbapi(build, rh.folder / "a.db", autocommit=True) as made:
+        with request.getfixturevalue("adbc").dbapi(build, rh.folder / "a.db", autocommit=True) as made:
             yield made
     else:
         with door(rh, schema="CREATE TABLE other (x)") as at, flightsql.connect(at.uri, autocommit=True) as made:
