@@ -61,16 +61,17 @@ static void strike_out_all(const struct postgres_connection *connection, char *t
     strike_out(connection->conn == NULL ? NULL : connection->api->pass(connection->conn), text);
 }
 
-/* In one line. */
+/* In one line, with a blank for whatever blanks, tabs and ends of lines are between two words. */
 static void tidy(const char *words, char *text, size_t size)
 {
-    snprintf(text, size, "%s", words == NULL ? "" : words);
-    size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
-        text[--length] = '\0';
-    for (char *at = text; *at != '\0'; at++)
-        if (*at == '\n')
-            *at = ' ';
+    size_t length = 0;
+    for (const char *at = words == NULL ? "" : words; *at != '\0' && length + 1 < size; at++) {
+        bool blank = (unsigned char)*at <= ' ';
+        if (!blank || (length > 0 && text[length - 1] != ' '))
+            text[length++] = blank ? ' ' : *at;
+    }
+    length -= length > 0 && text[length - 1] == ' ';
+    text[length] = '\0';
 }
 
 rhei_status postgres_fail(struct postgres_connection *connection, const char *what, const PGresult *result,
@@ -85,8 +86,11 @@ rhei_status postgres_fail(struct postgres_connection *connection, const char *wh
     rhei_status status = postgres_status_of(state);
     const char *advice = postgres_advice_of(state, text);
     bool first = error != NULL && error->code == RHEI_OK;
-    error_set(error, status, "%s: %s%s%s", what, text[0] == '\0' ? "the connection was lost" : text,
-              advice == NULL ? "" : ": ", advice == NULL ? "" : advice);
+    if (what == NULL)
+        advice = NULL;
+    error_set(error, status, "%s%s%s%s%s", what == NULL ? "" : what, what == NULL ? "" : ": ",
+              text[0] == '\0' ? "the connection was lost" : text, advice == NULL ? "" : ": ",
+              advice == NULL ? "" : advice);
     if (first && state != NULL && strlen(state) == 5)
         memcpy(error->sqlstate, state, sizeof error->sqlstate);
     return status;
@@ -123,7 +127,8 @@ rhei_status postgres_wait(struct postgres_connection *connection, bool for_write
 
 static rhei_status timed_out(const char *what, struct rhei_error *error)
 {
-    return error_set(error, RHEI_TIMEOUT, "%s: the server gave no answer in time", what);
+    return error_set(error, RHEI_TIMEOUT, "%s%sthe server gave no answer in time", what == NULL ? "" : what,
+                     what == NULL ? "" : ": ");
 }
 
 /* ---- Connecting. ------------------------------------------------------------------------------------------------- */

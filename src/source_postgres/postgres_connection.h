@@ -53,7 +53,7 @@ void postgres_disconnect(struct postgres_connection **connection);
 
 /*
  * Runs one command; *result is of its caller, who clears it (postgres_clear). Parameters are texts, NULL for none. `what` begins an error's
- * message. After RHEI_IO, RHEI_TIMEOUT and RHEI_CANCELLED the connection is good for nothing but being ended.
+ * message; NULL: it is the server's words alone. After RHEI_IO, RHEI_TIMEOUT and RHEI_CANCELLED the connection is good for nothing but being ended.
  */
 rhei_status postgres_query(struct postgres_connection *connection, const char *what, const char *sql, int count,
                            const char *const *parameters, int64_t deadline_ns, PGresult **result,

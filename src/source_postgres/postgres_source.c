@@ -132,8 +132,7 @@ static rhei_status make_publication(struct postgres_source *source, int64_t dead
     put_tables(catalog, &sql);
     base_buffer_text(&sql, "; COMMIT");
     postgres_catalog_free(&catalog);
-    status = sql.failed ? error_no_memory(&why)
-                        : postgres_run(source->asker, "making the publication", sql.data, deadline_ns, &why);
+    status = sql.failed ? error_no_memory(&why) : postgres_run(source->asker, NULL, sql.data, deadline_ns, &why);
     base_buffer_reset(&sql);
     if (status == RHEI_CANT_OPEN)
         error_set(error, status,
@@ -141,9 +140,9 @@ static rhei_status make_publication(struct postgres_source *source, int64_t dead
                   "PUBLICATION %s FOR TABLE ...",
                   source->wanted.publication, why.message, source->wanted.publication);
     else if (status != RHEI_OK)
-        error_set(error, status, "%s", why.message);
+        error_set(error, status, "making the publication %s: %s", source->wanted.publication, why.message);
     if (status != RHEI_OK)
-        postgres_run(source->asker, "making the publication", "ROLLBACK", deadline_ns, NULL);
+        postgres_run(source->asker, NULL, "ROLLBACK", deadline_ns, NULL);
     else
         base_log_write(source->config.log, BASE_LOG_INFO, "source_postgres", "made the publication %s",
                        source->wanted.publication);
