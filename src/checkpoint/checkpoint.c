@@ -163,9 +163,15 @@ static bool is_urgent(const struct checkpoint *checkpoint, int64_t position, uin
            checkpoint_is_pressed(checkpoint);
 }
 
+static uint64_t wishes_of(const struct checkpoint *checkpoint)
+{
+    return checkpoint->wishes == NULL ? 0 : checkpoint->wishes(checkpoint->wishes_context);
+}
+
 static void thread_main(void *argument)
 {
     struct checkpoint *checkpoint = argument;
+    uint64_t fulfilled = 0;
     int64_t interval_ns = (int64_t)checkpoint->config.interval_ms * 1000000;
     int64_t last_ns = base_now_ns();
     uint64_t bytes = mirror_written_bytes(checkpoint->config.mirror), built = 0;
@@ -178,12 +184,17 @@ static void thread_main(void *argument)
             failing && interval_ns < RETRY_MS * INT64_C(1000000) ? RETRY_MS * INT64_C(1000000) : interval_ns;
         bool new_table = is_built(checkpoint, built, waited_ns);
         base_mutex_unlock(&checkpoint->lock);
-        if (waited_ns >= least_ns || (!failing && (new_table || is_urgent(checkpoint, position, bytes)))) {
+        uint64_t wishes = wishes_of(checkpoint);
+        bool wished = wishes > fulfilled;
+        if (wished || waited_ns >= least_ns || (!failing && (new_table || is_urgent(checkpoint, position, bytes)))) {
             built = checkpoint->built != NULL ? checkpoint->built(checkpoint->built_context) : 0;
             bytes = mirror_written_bytes(checkpoint->config.mirror);
             (void)checkpoint_run(checkpoint, NULL);
             last_ns = base_now_ns();
         }
+        if (wished)
+            checkpoint->fulfil(checkpoint->wishes_context, wishes);
+        fulfilled = wishes;
         base_mutex_lock(&checkpoint->lock);
     }
     base_mutex_unlock(&checkpoint->lock);
@@ -259,6 +270,14 @@ void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(vo
 {
     checkpoint->built = built;
     checkpoint->built_context = context;
+}
+
+void checkpoint_watch_wishes(struct checkpoint *checkpoint, uint64_t (*wishes)(void *context),
+                             void (*fulfil)(void *context, uint64_t wish), void *context)
+{
+    checkpoint->wishes = wishes;
+    checkpoint->fulfil = fulfil;
+    checkpoint->wishes_context = context;
 }
 
 void checkpoint_hold(struct checkpoint *checkpoint,

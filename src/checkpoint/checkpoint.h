@@ -118,6 +118,12 @@ void checkpoint_exchange(struct checkpoint *checkpoint,
 void checkpoint_tell_damage(struct checkpoint *checkpoint, void (*mend)(void *context), void *context);
 /* `built` counts the tables that were built: when it grew, a checkpoint is made soon. Before checkpoint_start(). */
 void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(void *context), void *context);
+/*
+ * `wishes` counts how often somebody can't wait for the next one: when it grew, one is made at once, and `fulfil` is told behind it how far it had, whatever came of
+ * it. Both from the background thread, with no lock. Before checkpoint_start().
+ */
+void checkpoint_watch_wishes(struct checkpoint *checkpoint, uint64_t (*wishes)(void *context),
+                             void (*fulfil)(void *context, uint64_t wish), void *context);
 /* The background thread. */
 rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *error);
 /* A checkpoint of what is published now, unless there is one already; then segments go from memory, if too many are there. One at a time. */

@@ -61,6 +61,9 @@ struct checkpoint {
     void *hold_context;
     void (*durable)(void *context, int64_t position);
     void *durable_context;
+    uint64_t (*wishes)(void *context); /* may be NULL, with the next */
+    void (*fulfil)(void *context, uint64_t wish);
+    void *wishes_context;
     uint64_t (*built)(void *context); /* tables that were built; may be NULL */
     void *built_context;
 

@@ -12,6 +12,7 @@
 #include "base/base_folder.h"
 #include "buffer_rocksdb/rocksdb_store.h"
 #include "engine/engine_store.h"
+#include "source_postgres/source_postgres.h"
 #include "store_local/store_local_file.h"
 
 char *engine_sidecar_disk_folder(const char *root, const char *name)
@@ -178,6 +179,18 @@ static void durable(void *context, int64_t position)
         disk->kept(disk->source, position);
 }
 
+static uint64_t wishes(void *context)
+{
+    const struct engine_sidecar_disk *disk = context;
+    return disk->kept == NULL ? 0 : source_postgres_wishes(disk->source);
+}
+
+static void fulfil(void *context, uint64_t wish)
+{
+    const struct engine_sidecar_disk *disk = context;
+    source_postgres_fulfil(disk->source, wish);
+}
+
 /* As the mirror's writer, whoever's tables they are. */
 static void exchange(void *context, void (*run)(void *run_context), void *run_context)
 {
@@ -192,6 +205,7 @@ rhei_status engine_sidecar_disk_start(struct rhei_db *db, struct engine_sidecar_
         return RHEI_OK;
     checkpoint_tell(disk->checkpoint, durable, disk);
     checkpoint_watch_builds(disk->checkpoint, built, sync);
+    checkpoint_watch_wishes(disk->checkpoint, wishes, fulfil, disk);
     checkpoint_tell_damage(disk->checkpoint, mend, sync);
     checkpoint_exchange(disk->checkpoint, exchange, db->sync);
     return db->config.manual_sync ? RHEI_OK : checkpoint_start(disk->checkpoint, error);

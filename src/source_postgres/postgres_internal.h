@@ -3,6 +3,7 @@
 #ifndef SOURCE_POSTGRES_POSTGRES_INTERNAL_H
 #define SOURCE_POSTGRES_POSTGRES_INTERNAL_H
 
+#include "source_postgres/postgres_again.h"
 #include "source_postgres/postgres_decode.h"
 #include "source_postgres/postgres_stream.h"
 #include "source_postgres/postgres_watch.h"
@@ -28,6 +29,7 @@ struct postgres_source {
     struct postgres_watch watch;
     struct postgres_decoder decoder;
     struct postgres_connection *asker; /* of the thread that runs the cycle */
+    struct postgres_again again;       /* and how it is made again */
     base_mutex lock;                   /* of the catalogue's pointer, which loads take */
     struct postgres_catalog *catalog;
     struct postgres_numbered *numbers;

@@ -9,6 +9,7 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_again.h"
 #include "source_postgres/postgres_copy.h"
 #include "source_postgres/postgres_load.h"
 
@@ -63,6 +64,7 @@ struct postgres_reader {
     struct poll_reader base;
     struct postgres_polling *polling;
     struct postgres_connection *connection;
+    struct postgres_again again;
     struct postgres_catalog *catalog; /* newer than `tables` where these are owed */
     struct postgres_tables tables;
     struct poll_state found; /* since the last begin that succeeded: one that failed had nobody to tell */
@@ -162,8 +164,8 @@ static rhei_status connect(struct postgres_reader *reader, int64_t deadline_ns, 
     if (reader->connection != NULL)
         return RHEI_OK;
     reader->found.changed = true;
-    rhei_status status = postgres_connect(&reader->polling->config.target, false, &reader->polling->stop, deadline_ns,
-                                          &reader->connection, error);
+    rhei_status status = postgres_connect_again(&reader->again, &reader->polling->config.target, &reader->polling->stop,
+                                                deadline_ns, &reader->connection, error);
     if (status == RHEI_OK)
         status = postgres_run(reader->connection, WHAT, SESSION, deadline_ns, error);
     if (status == RHEI_OK)

@@ -38,10 +38,13 @@ static rhei_status ask_connect(struct postgres_source *source, int64_t deadline_
 {
     if (source->asker != NULL)
         return RHEI_OK;
-    return postgres_connect(&source->config.target, false, &source->stream.stop, deadline_ns, &source->asker, error);
+    rhei_status status = postgres_connect_again(&source->again, &source->config.target, &source->stream.stop,
+                                                deadline_ns, &source->asker, error);
+    postgres_stream_doubt(&source->stream, status == RHEI_IO);
+    return status;
 }
 
-/* A connection that broke is made again by the next cycle. */
+/* A connection that broke is made again by the next cycle. Where it is the stream's that did, this one goes on. */
 static void ask_drop(struct postgres_source *source, rhei_status status)
 {
     if (status == RHEI_IO || status == RHEI_TIMEOUT || status == RHEI_CANCELLED)
@@ -198,7 +201,7 @@ static uint64_t start_of(struct postgres_source *source, int64_t after)
 
 /* Everything that is needed before a state can be pinned. */
 static rhei_status prepare(struct postgres_source *source, int64_t after, int64_t deadline_ns, bool *behind,
-                           struct rhei_error *error)
+                           bool *streams, struct rhei_error *error)
 {
     struct postgres_moment moment = {0};
     rhei_status status = let_go(source, error); /* first: a full queue is waited for by nobody else */
@@ -209,10 +212,14 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
     source->published = status == RHEI_OK;
     if (status == RHEI_OK) /* whether or not the stream can be had */
         status = watch(source, deadline_ns, error);
-    if (status == RHEI_OK)
-        status = postgres_stream_start(&source->stream, start_of(source, after), error);
+    if (status != RHEI_OK)
+        return status;
+    if (source->awaited)
+        postgres_stream_hasten(&source->stream);
+    status = postgres_stream_start(&source->stream, start_of(source, after), error);
     if (status == RHEI_OK)
         status = postgres_stream_await(&source->stream, deadline_ns, error);
+    *streams = status == RHEI_OK;
     if (status == RHEI_OK)
         status = postgres_ask_position(source, deadline_ns, &moment, error);
     if (status != RHEI_OK)
@@ -286,9 +293,9 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     struct postgres_source *source = self(base);
     struct rhei_error own = RHEI_ERROR_INIT;
     int64_t deadline = base_now_ns() + source->config.fresh_timeout_ms * 1000000;
-    bool behind = false;
+    bool behind = false, streams = true;
     *cycle = (struct change_cycle){0};
-    rhei_status status = prepare(source, after, deadline, &behind, &own);
+    rhei_status status = prepare(source, after, deadline, &behind, &streams, &own);
     if (status == RHEI_OK && source->config.fault != NULL)
         source->config.fault(source->config.fault_context, "postgres.looked");
     if (status == RHEI_OK)
@@ -296,7 +303,8 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     source->awaited = false;
     postgres_watch_told(&source->watch, status, behind);
     if (status != RHEI_OK) {
-        ask_drop(source, status);
+        if (streams)
+            ask_drop(source, status);
         op_end(base);
         return error_set(error, status, "%s", own.message);
     }
@@ -377,6 +385,16 @@ static rhei_status op_prune(struct change_source *base, int64_t position, uint64
 void source_postgres_keep(struct change_source *base, int64_t position)
 {
     postgres_stream_keep(&self(base)->stream, position > 0 ? (uint64_t)position : 0);
+}
+
+uint64_t source_postgres_wishes(struct change_source *base)
+{
+    return postgres_stream_wishes(&self(base)->stream);
+}
+
+void source_postgres_fulfil(struct change_source *base, uint64_t wish)
+{
+    postgres_stream_fulfil(&self(base)->stream, wish);
 }
 
 void source_postgres_leave_slot(struct change_source *base)

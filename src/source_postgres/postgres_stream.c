@@ -11,6 +11,8 @@
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "source_postgres/postgres_again.h"
+#include "source_postgres/postgres_ending.h"
 #include "source_postgres/postgres_type.h"
 
 #define SECOND_NS        INT64_C(1000000000)
@@ -97,6 +99,8 @@ struct follower {
     char system[40], up_since[24];
     bool standby;
     bool checks; /* R4: before it is gone on with. `start` is where the slot was confirmed */
+    struct postgres_ending ending;
+    uint64_t wish; /* R7 */
 };
 
 static int64_t limit_of(const struct postgres_stream *stream)
@@ -406,8 +410,12 @@ static rhei_status take_keepalive(struct follower *follower, const char *data, s
     stream->keepalive_us = (int64_t)postgres_u64(data + 9) + POSTGRES_EPOCH_US;
     base_cond_broadcast(&stream->changed);
     base_mutex_unlock(&stream->lock);
-    if (data[17] != 0)
-        follower->next_answer_ns = 0;
+    if (data[17] == 0)
+        return RHEI_OK;
+    postgres_ending_asked(&follower->ending, end);
+    int64_t soon_ns = follower->ending.since_ns == 0 ? 0 : base_now_ns() + POSTGRES_ENDING_ANSWER_NS;
+    if (soon_ns < follower->next_answer_ns)
+        follower->next_answer_ns = soon_ns;
     return RHEI_OK;
 }
 
@@ -437,8 +445,10 @@ static rhei_status take_message(struct follower *follower, const char *data, siz
 
 static rhei_status take(struct follower *follower, const char *data, size_t length)
 {
-    if (length > 25 && data[0] == 'w')
+    if (length > 25 && data[0] == 'w') {
+        postgres_ending_changed(&follower->ending);
         return take_message(follower, data, length);
+    }
     if (length > 0 && data[0] == 'k')
         return take_keepalive(follower, data, length);
     return error_set(follower->error, RHEI_NOT_A_DATABASE, "the stream has something that isn't a message");
@@ -493,6 +503,28 @@ static bool wants_answer(struct follower *follower)
            (news && now >= follower->next_answer_ns - SECOND_NS + CONFIRM_EVERY_NS);
 }
 
+/* R7. RHEI_IO: the server isn't to be kept waiting any longer. */
+static rhei_status mind_ending(struct follower *follower, bool full)
+{
+    struct postgres_stream *stream = follower->stream;
+    base_mutex_lock(&stream->lock);
+    bool doubted = full && stream->doubted;
+    base_mutex_unlock(&stream->lock);
+    if (!postgres_ending_is_sure(&follower->ending, doubted, &stream->config->target, &stream->stop))
+        return RHEI_OK;
+    base_mutex_lock(&stream->lock);
+    if (follower->wish == 0)
+        follower->wish = ++stream->wishes;
+    bool kept = !stream->keeps || stream->fulfilled >= follower->wish;
+    bool lacks = confirmable(stream) < stream->seen || full;
+    base_mutex_unlock(&stream->lock);
+    rhei_status status = wants_confirmed(follower) ? answer(follower) : RHEI_OK;
+    bool over = base_now_ns() - follower->ending.since_ns >= POSTGRES_ENDING_NS;
+    if (status == RHEI_OK && (over || (kept && lacks)))
+        status = error_set(follower->error, RHEI_IO, "%s: the server is shutting down", WHAT);
+    return status;
+}
+
 static rhei_status wait_for_more(struct follower *follower)
 {
     const struct postgres_api *api = follower->connection->api;
@@ -515,9 +547,12 @@ static rhei_status follow(struct follower *follower)
         char *data = NULL;
         if (wants_answer(follower))
             status = answer(follower);
+        bool full = status == RHEI_OK && is_full(follower->stream);
+        if (status == RHEI_OK)
+            status = mind_ending(follower, full);
         if (status != RHEI_OK)
             return status;
-        if (is_full(follower->stream)) {
+        if (full) {
             sit_out(follower);
             continue;
         }
@@ -666,11 +701,27 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
     return streamed;
 }
 
-/* Until its time, or until it is closed. */
+static bool is_hastened(struct postgres_stream *stream)
+{
+    base_mutex_lock(&stream->lock);
+    bool hastened = stream->awaited_here;
+    stream->awaited_here = false;
+    base_mutex_unlock(&stream->lock);
+    return hastened;
+}
+
+/* Until its time, which comes earlier where somebody waits, or until it is closed. */
 static void rest(struct postgres_stream *stream, unsigned failures)
 {
-    struct pollfd fd = {.fd = stream->stop.fd, .events = POLLIN};
-    poll(&fd, 1, (int)postgres_backoff_ms(failures));
+    int64_t began_ns = base_now_ns(), until_ns = began_ns + postgres_backoff_ms(failures) * 1000000;
+    int64_t soon_ns = began_ns + postgres_again_ms(failures) * 1000000;
+    for (int64_t now = began_ns; now < until_ns && !atomic_load(&stream->stop.stopped); now = base_now_ns()) {
+        struct pollfd fds[2] = {{.fd = stream->stop.fd, .events = POLLIN}, {.fd = stream->wake_fd, .events = POLLIN}};
+        poll(fds, 2, (int)((until_ns - now) / 1000000 + 1));
+        drain_wake(stream);
+        if (until_ns > soon_ns && is_hastened(stream))
+            until_ns = soon_ns;
+    }
 }
 
 static void run(void *argument)
@@ -719,4 +770,40 @@ void postgres_stream_keep(struct postgres_stream *stream, uint64_t position)
         stream->kept = position;
     base_mutex_unlock(&stream->lock);
     postgres_stream_wake(stream);
+}
+
+uint64_t postgres_stream_wishes(struct postgres_stream *stream)
+{
+    base_mutex_lock(&stream->lock);
+    uint64_t wishes = stream->wishes;
+    base_mutex_unlock(&stream->lock);
+    return wishes;
+}
+
+void postgres_stream_fulfil(struct postgres_stream *stream, uint64_t wish)
+{
+    base_mutex_lock(&stream->lock);
+    stream->fulfilled = wish > stream->fulfilled ? wish : stream->fulfilled;
+    base_mutex_unlock(&stream->lock);
+    postgres_stream_wake(stream);
+}
+
+void postgres_stream_doubt(struct postgres_stream *stream, bool doubted)
+{
+    base_mutex_lock(&stream->lock);
+    bool news = doubted && !stream->doubted;
+    stream->doubted = doubted;
+    base_mutex_unlock(&stream->lock);
+    if (news)
+        postgres_stream_wake(stream);
+}
+
+void postgres_stream_hasten(struct postgres_stream *stream)
+{
+    base_mutex_lock(&stream->lock);
+    bool news = !stream->connected && !stream->awaited_here;
+    stream->awaited_here = !stream->connected;
+    base_mutex_unlock(&stream->lock);
+    if (news)
+        postgres_stream_wake(stream);
 }

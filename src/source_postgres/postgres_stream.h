@@ -22,6 +22,8 @@
  *       can step a server's clock without stepping the machine's: what is tested is who waits, and what was sent when.
  *   R6. A server's process answers every question that has come before it looks for more WAL. Where the next question is there as soon as one is answered, as it
  *       is when they take turns on a processor, it never gets there. So behind the first few there is a pause before each.
+ *   R7. A server that shuts down isn't kept waiting (postgres_ending.h): what can be kept is wished to be (`wishes`), and confirmed; then, or when its time is over, the
+ *       connection is ended. What it told is in the queue, and it goes on at `seen` when it is back, as after any other end (R2, R4).
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_STREAM_H
 #define SOURCE_POSTGRES_POSTGRES_STREAM_H
@@ -68,6 +70,9 @@ struct postgres_stream {
     uint64_t keepalives, messages; /* how many came; messages of changes */
     int64_t keepalive_us;          /* when the last one was sent, by the server's clock */
     bool ping;                     /* one is to be asked for */
+    bool doubted;                  /* R7: the thread that runs the cycle finds the server away */
+    bool awaited_here;             /* somebody waits for it while there is none, and the server is there */
+    uint64_t wishes, fulfilled;    /* R7: how often what can be kept was wished to be; up to which it was */
 };
 
 rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
@@ -97,5 +102,13 @@ void postgres_stream_forget(struct postgres_stream *stream, uint64_t end);
 /* The same: positions are kept elsewhere, up to there by now. */
 void postgres_stream_keep(struct postgres_stream *stream, uint64_t position);
 void postgres_stream_wake(struct postgres_stream *stream);
+/* R7. The number of the newest wish; 0: there was none. */
+uint64_t postgres_stream_wishes(struct postgres_stream *stream);
+/* What could be kept when that one was made, or more, is: postgres_stream_keep told it. */
+void postgres_stream_fulfil(struct postgres_stream *stream, uint64_t wish);
+/* The server can't be had for other questions than this one. */
+void postgres_stream_doubt(struct postgres_stream *stream, bool doubted);
+/* The server is there, and somebody waits: a connection that failed is tried again within a second. */
+void postgres_stream_hasten(struct postgres_stream *stream);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source_postgres/postgres_words.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct meaning {
@@ -98,4 +99,15 @@ rhei_status postgres_refusal_of(const char *words, const char **advice)
         }
     *advice = NULL;
     return RHEI_IO;
+}
+
+/* libpq has the system's own words for the number of the error, which it doesn't give. */
+bool postgres_nobody_listens(const char *words)
+{
+    static const int numbers[] = {ECONNREFUSED, ENOENT};
+    char text[128];
+    bool found = false;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && !found; i++)
+        found = strstr(words, strerror_r(numbers[i], text, sizeof text)) != NULL;
+    return found;
 }

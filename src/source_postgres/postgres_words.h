@@ -14,5 +14,7 @@ rhei_status postgres_status_of(const char *sqlstate);
 const char *postgres_advice_of(const char *sqlstate, const char *words);
 /* The same of the words by which a connection was refused. */
 rhei_status postgres_refusal_of(const char *words, const char **advice);
+/* Of a connection that failed: nobody listens at the address, as the system says. */
+bool postgres_nobody_listens(const char *words);
 
 #endif

@@ -84,6 +84,13 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
 void source_postgres_keep(struct change_source *source, int64_t position);
 
 /*
+ * The same: a server that shuts down waits until what it told is confirmed, but for no longer than a second. So what is published by now is wished to be kept at once: the number of
+ * the newest such wish, 0: there was none. Who kept it, or can't, says so behind source_postgres_keep(), and the server is kept waiting no longer. Any thread.
+ */
+uint64_t source_postgres_wishes(struct change_source *source);
+void source_postgres_fulfil(struct change_source *source, uint64_t wish);
+
+/*
  * Of one that follows the stream, before its first cycle: its slot is somebody else's, who has the positions. It isn't made, read, confirmed or dropped, and this source takes one
  * that goes with its connection; of the one with the name people are told.
  */
