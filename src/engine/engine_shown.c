@@ -84,7 +84,7 @@ static rhei_status wait_for(const struct shown_source *source, const struct tabl
         error_clear(&why);
         status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
                                             : sync_wait_latest(source->sync, 0, &stop, &why);
-    } while (status != RHEI_OK && source->given.patient &&
+    } while (status != RHEI_OK && source->given.patient && !sync_is_refused(source->sync) &&
              engine_rest(freshness->check, freshness->context, patience_ns));
     if (status == RHEI_OK)
         return RHEI_OK;

@@ -391,7 +391,7 @@ static rhei_status settle_one(struct sidecar *sidecar, const struct engine_limit
     return status;
 }
 
-/* As S5 has it of one that is away: tried again for as long as the call may last, or the busy time-out. */
+/* As S5 has it of one that is away: tried again for as long as the call may last, or the busy time-out; of one that refuses us it is told at once. */
 static rhei_status settle_patiently(const struct rhei_db *db, struct sidecar *sidecar,
                                     const struct engine_limits *limits, struct rhei_error *why)
 {
@@ -402,7 +402,7 @@ static rhei_status settle_patiently(const struct rhei_db *db, struct sidecar *si
         error_clear(why);
         status = settle_one(sidecar, limits, why);
         sync_get_status(sidecar->sync, &known);
-    } while (status != RHEI_OK && known.away_ns > 0 &&
+    } while (status != RHEI_OK && known.away_ns > 0 && !sync_is_refused(sidecar->sync) &&
              engine_rest(engine_limits_check, (void *)(uintptr_t)limits, patience_ns));
     return status;
 }
@@ -638,8 +638,8 @@ void engine_sidecars_look_once(struct rhei_db *db)
 }
 
 /* Those of one that aren't shown, at the end of the list. */
-static rhei_status add_tables(const struct sidecar *sidecar, struct sync_table_status **list, size_t *count,
-                              size_t *capacity, struct rhei_error *error)
+static rhei_status add_tables(const struct rhei_db *db, const struct sidecar *sidecar, struct sync_table_status **list,
+                              size_t *count, size_t *capacity, struct rhei_error *error)
 {
     struct sync_table_status *tables = NULL;
     size_t table_count = 0;
@@ -654,7 +654,11 @@ static rhei_status add_tables(const struct sidecar *sidecar, struct sync_table_s
         struct sync_table_status *added = &(*list)[(*count)++];
         *added = tables[t];
         snprintf(added->name, sizeof added->name, "%.100s.%.150s", sidecar->settings->name, tables[t].name);
-        if (tables[t].state == SYNC_TABLE_BUILDING && tables[t].message[0] != '\0')
+        bool by_reader = db->config.manual_sync && tables[t].state == SYNC_TABLE_WAITING;
+        if (by_reader && added->message[0] == '\0')
+            snprintf(added->message, sizeof added->message,
+                     "a table of sidecar \"%.60s\", which is loaded when it is read", sidecar->settings->name);
+        else if (tables[t].state == SYNC_TABLE_BUILDING && tables[t].message[0] != '\0')
             snprintf(added->message, sizeof added->message, "a table of sidecar \"%.60s\": %.160s",
                      sidecar->settings->name, tables[t].message);
         else if (added->message[0] == '\0')
@@ -674,7 +678,7 @@ rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status 
     *count = 0;
     engine_sidecars_look_once(db);
     for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++)
-        status = add_tables(&db->sidecars->list[s], tables, count, &capacity, error);
+        status = add_tables(db, &db->sidecars->list[s], tables, count, &capacity, error);
     if (status != RHEI_OK) {
         base_free(*tables);
         *tables = NULL;

@@ -157,6 +157,8 @@ bool sync_nothing_pending(const struct sync *sync);
  * Nothing is said of a source that only its callers follow. No lock.
  */
 bool sync_is_away(const struct sync *sync);
+/* The last cycle failed, because a remote source lets nobody in who asks so: to wait mends nothing. No lock. */
+bool sync_is_refused(const struct sync *sync);
 /* Nothing of the source comes at the moment: it was asked and hasn't answered, or isn't asked. No lock. */
 bool sync_is_asking(const struct sync *sync);
 /* A cycle was published: what was taken over is shown, or gone. No lock. */

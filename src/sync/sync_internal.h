@@ -113,6 +113,7 @@ struct sync {
     atomic_bool
         settled; /* written under `lock`: the last cycle succeeded, so nothing is left over from it or an earlier one */
     atomic_bool away; /* written under `lock`: the last cycle that nobody gave up found that its source can't be read */
+    atomic_bool refused;                     /* and to wait for it mends nothing */
     int64_t away_since_ns;                   /* lock: 0: it isn't away */
     _Atomic int64_t cycle_done, cycle_total; /* owner: changes that the cycle has applied, and has to, or -1 */
 

@@ -41,6 +41,11 @@ bool sync_is_away(const struct sync *sync)
     return sync_is_running(sync) && atomic_load_explicit(&sync->away, memory_order_acquire);
 }
 
+bool sync_is_refused(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->refused, memory_order_acquire);
+}
+
 /* The same look, kept for those who will ask how old the mirror is, or up to when a history was known. */
 bool sync_look(struct sync *sync)
 {
@@ -93,6 +98,8 @@ static void note_away(struct sync *sync, rhei_status status, const struct rhei_e
 {
     struct sync_status *counters = &sync->counters;
     atomic_store_explicit(&sync->away, status != RHEI_OK, memory_order_release);
+    atomic_store_explicit(&sync->refused, sync->config.remote && (status == RHEI_CANT_OPEN || status == RHEI_CONFIG),
+                          memory_order_release);
     if (status == RHEI_OK) {
         sync->away_since_ns = 0;
         counters->away_why[0] = '\0';

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, free_port
+from rh_program import rh  # noqa: F401
 from rhei_engine import answer
 from test_sidecar_postgres import rows_here, rows_there, until_fresh
 from test_sidecar_rights import wait_until
@@ -165,3 +166,33 @@ def test_s2_a_server_that_is_away_is_asked_seldom_and_answers_soon_when_it_is_ba
     began = time.monotonic()
     assert all(len(answer(lane.wait()).rows) == 300 for lane in asked)
     assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize("mode", ["logical", "poll"])
+@pytest.mark.parametrize("old, new, words", [
+    ("user=postgres", "user=nobody", 'role "nobody" does not exist'),
+    ("dbname=postgres", "dbname=nowhere", 'database "nowhere" does not exist'),
+    ("user=postgres", "user=postgres sslmode=require", "the server has TLS off"),
+    (None, None, "Connection refused Is the server running on that host and accepting TCP/IP connections?"),
+])
+def test_s5_what_waiting_cant_mend_is_told_at_once(rh, server, tmp_path, mode, old, new, words):  # noqa: F811
+    file = settings(tmp_path, server, slot=False)
+    text = file.read_text().replace('"logical"\n', f'"{mode}"\n').replace("[engine]\n", "[engine]\nbusy_timeout_ms = 60000\n")
+    file.write_text(text.replace(old, new) if old else text.replace(f"port={server.port}", f"port={free_port()}"))
+    began = time.monotonic()
+    said = rh.run("query", "SELECT * FROM app.t", "--config", file, code=1).stderr
+    assert words in said and "\t" not in said and time.monotonic() - began < SOON, said
+
+
+def test_s5_a_role_that_may_not_make_the_publication_is_told_so_in_one_sentence(rh, server, tmp_path):  # noqa: F811
+    server.sql("DROP ROLE IF EXISTS reads; CREATE ROLE reads LOGIN REPLICATION; GRANT SELECT ON t TO reads")
+    file = settings(tmp_path, server, slot=False)
+    file.write_text(file.read_text().replace("user=postgres", "user=reads"))
+    said = rh.run("query", "SELECT * FROM app.t", "--config", file, code=1).stderr
+    assert "the role may not make it (permission denied for database postgres): as the tables' owner, CREATE PUBLICATION rhei FOR TABLE" in said, said
+    server.sql("DROP OWNED BY reads; DROP ROLE reads")
+
+
+def test_status_says_of_a_healthy_sidecar_when_its_tables_are_loaded(rh, server, tmp_path):  # noqa: F811
+    told = rh.run("status", "--config", settings(tmp_path, server, slot=False)).stdout
+    assert "which is loaded when it is read" in told and "isn't loaded yet" not in told, told
