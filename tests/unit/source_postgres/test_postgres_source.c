@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/base_clock.h"
 #include "base/base_memory.h"
 #include "postgres_model.h"
 #include "tests/support/postgres_fixture.h"
@@ -258,8 +259,10 @@ static void test_s5_what_cant_be_followed_says_why(void **state)
 static void cycle_when_back(struct model *model)
 {
     rhei_status status = model_cycle(model);
-    for (int tries = 0; tries < 100000 && status != RHEI_OK; tries++)
+    for (int tries = 0; tries < 60000 && status != RHEI_OK; tries++) {
+        poll(NULL, 0, 1);
         status = model_cycle(model);
+    }
     if (status != RHEI_OK)
         fail_msg("%s", model->error.message);
 }
@@ -371,6 +374,43 @@ static void test_s2_a_full_queue_loses_nothing(void **state)
     assert_table(&model, server, "t");
     assert_int_equal(model.loads, 1);
     end(&model);
+}
+
+/* It waits for who follows its slot, who waits for room, which only a cycle makes, which asks the server. */
+static void test_s2_a_full_queue_keeps_no_server_from_shutting_down(void **state)
+{
+    enum { MEMORY = 1 << 16 };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = test_servers[i];
+        struct source_postgres_state seen = {0};
+        struct model model;
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int, a text)");
+        start(&model, server, (struct source_postgres_config){.memory = MEMORY, .slot = "rhei_test"});
+        cycle(&model);
+        test_server_sql(server,
+                        "DO $$ BEGIN FOR i IN 1..2000 LOOP INSERT INTO t SELECT i * 1000 + n, i, repeat('x', 50) "
+                        "FROM generate_series(1, 50) n;"
+                        " COMMIT; END LOOP; END $$");
+        for (int tries = 0; tries < 60000 && seen.queued_bytes < MEMORY; tries++) {
+            source_postgres_state(model.source, &seen);
+            poll(NULL, 0, 1);
+        }
+        assert_int_equal(kill(server->pid, SIGINT), 0);
+        for (int tries = 0; tries < 60000 && strstr(model.error.message, "shutting down") == NULL; tries++) {
+            assert_int_not_equal(model_cycle(&model), RHEI_OK);
+            poll(NULL, 0, 1);
+        }
+        int64_t began_ns = base_now_ns();
+        test_server_tell(server, "stop");
+        assert_true(base_now_ns() - began_ns < INT64_C(10000000000)); /* or it was killed, after fifteen seconds */
+        test_server_tell(server, "start");
+        cycle_when_back(&model);
+        assert_table(&model, server, "t");
+        assert_int_equal(model.loads, 1);
+        assert_int_equal(model.lost, 0);
+        end(&model);
+    }
 }
 
 /* Until the stream has brought so many transactions. */
@@ -619,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_s6_a_backlog_isnt_held_up_by_questions),
         cmocka_unit_test(test_s2_answers_to_earlier_questions_end_no_wait),
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
+        cmocka_unit_test(test_s2_a_full_queue_keeps_no_server_from_shutting_down),
         cmocka_unit_test(test_s2_a_table_that_was_emptied_is_gone_on_with_after_a_restart),
         cmocka_unit_test(test_s2_a_truncate_that_nobody_sees_yet_is_waited_for),
         cmocka_unit_test(test_a9_up_to_when_all_is_known_is_told_by_the_servers_clock),
