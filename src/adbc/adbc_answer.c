@@ -92,18 +92,6 @@ static int note_failure(struct adbc_answer *answer, int code)
     return code;
 }
 
-const struct AdbcError *adbc_answer_error(struct ArrowArrayStream *stream, AdbcStatusCode *status)
-{
-    struct adbc_answer *answer = stream->private_data;
-    if (answer->code == 0)
-        return NULL;
-    if (answer->told.release == NULL)
-        (void)adbc_fail_with(&answer->told, &answer->failure);
-    if (status != NULL)
-        *status = adbc_code_of(answer->failure.code);
-    return &answer->told;
-}
-
 /* ---- The stream. ------------------------------------------------------------------------------------------------- */
 
 static void enter(struct adbc_answer *answer)
@@ -216,6 +204,21 @@ static void release_answer(struct ArrowArrayStream *stream)
         answer->told.release(&answer->told);
     adbc_connection_drop(answer->connection);
     free(answer);
+}
+
+/* Small answers and metadata are nanoarrow's streams, and a consumer may ask about one that is released: what such a one points to isn't ours. */
+const struct AdbcError *adbc_answer_error(struct ArrowArrayStream *stream, AdbcStatusCode *status)
+{
+    if (stream == NULL || stream->release != release_answer)
+        return NULL;
+    struct adbc_answer *answer = stream->private_data;
+    if (answer->code == 0)
+        return NULL;
+    if (answer->told.release == NULL)
+        (void)adbc_fail_with(&answer->told, &answer->failure);
+    if (status != NULL)
+        *status = adbc_code_of(answer->failure.code);
+    return &answer->told;
 }
 
 AdbcStatusCode adbc_answer_new(struct adbc_connection *connection, struct adbc_run *run,

@@ -90,6 +90,7 @@ AdbcStatusCode adbc_answer_new(struct adbc_connection *connection, struct adbc_r
 void adbc_answer_drain(struct adbc_answer *answer);
 /* Under `work`: it can't be read further. */
 void adbc_answer_cut(struct adbc_answer *answer);
+/* NULL: nothing failed, or the stream is released or another's. */
 const struct AdbcError *adbc_answer_error(struct ArrowArrayStream *stream, AdbcStatusCode *status);
 /* A stream of one batch of no columns, or of the array's (taken, as the schema, also when it fails). */
 AdbcStatusCode adbc_no_rows(struct ArrowArrayStream *out, struct AdbcError *error);

@@ -284,6 +284,16 @@ def test_counts_of_changed_rows(adbc, door, statement):
     assert statement.execute_update() == -1
 
 
+def test_d4_fetching_after_a_statement_without_rows_finds_none(adbc, build):
+    """At the end of a stream the driver manager asks for its error; this one isn't the driver's own."""
+    with adbc.dbapi(build) as connection, connection.cursor() as cursor:
+        for text in ["CREATE TABLE t (x)"] + ["INSERT INTO t VALUES (1)"] * 50:
+            cursor.execute(text)
+            assert cursor.fetchall() == []
+        cursor.execute("SELECT count(*) FROM t")
+        assert cursor.fetchall() == [(50,)]
+
+
 def test_q4_several_statements_are_run_whole_or_not_at_all(adbc, build, door):
     script = "CREATE TABLE t (x); -- a comment; with a semicolon\nINSERT INTO t VALUES (1), (';'); INSERT INTO t VALUES (3)"
     assert adbc.update(door, script) == 3

@@ -313,6 +313,50 @@ static void test_an_error_of_a_stream_has_its_sqlstate(void **state)
     answer.release(&answer);
 }
 
+/* To its end, as the driver manager does, which asks for the error there. */
+static void read_to_its_end(struct ArrowArrayStream *stream)
+{
+    struct ArrowArray batch = {0};
+    AdbcStatusCode code = 77;
+    assert_null(driver.ErrorFromArrayStream(stream, &code));
+    do {
+        if (batch.release != NULL)
+            batch.release(&batch);
+        assert_int_equal(stream->get_next(stream, &batch), 0);
+    } while (batch.release != NULL);
+    assert_null(driver.ErrorFromArrayStream(stream, &code));
+    stream->release(stream);
+    assert_null(driver.ErrorFromArrayStream(stream, &code));
+    assert_int_equal(code, 77);
+}
+
+static void test_streams_without_rows_and_of_metadata_have_no_error(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "CREATE TABLE t (a)",          "INSERT INTO t VALUES (1)", "BEGIN", "SAVEPOINT s", "COMMIT", "SELECT a FROM t",
+        "SELECT a FROM t WHERE a = 2", "DELETE FROM t RETURNING a"};
+    struct ArrowArrayStream answer;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        must(driver.StatementSetSqlQuery(&statement, texts[i], &error));
+        if (driver.StatementExecuteQuery(&statement, &answer, NULL, &error) == ADBC_STATUS_OK)
+            read_to_its_end(&answer);
+        drop_error(&error); /* of those that are refused as texts */
+    }
+    must(driver.ConnectionGetInfo(&connection, NULL, 0, &answer, &error));
+    read_to_its_end(&answer);
+    must(driver.ConnectionGetTableTypes(&connection, &answer, &error));
+    read_to_its_end(&answer);
+    must(
+        driver.ConnectionGetObjects(&connection, ADBC_OBJECT_DEPTH_ALL, NULL, NULL, NULL, NULL, NULL, &answer, &error));
+    read_to_its_end(&answer);
+    must(driver.ConnectionGetStatisticNames(&connection, &answer, &error));
+    read_to_its_end(&answer);
+    must(driver.ConnectionGetStatistics(&connection, NULL, NULL, NULL, 1, &answer, &error));
+    read_to_its_end(&answer);
+    assert_null(driver.ErrorFromArrayStream(NULL, NULL));
+}
+
 static void test_an_answer_may_be_dropped_at_any_moment(void **state)
 {
     (void)state;
@@ -512,6 +556,7 @@ int main(void)
         TEST(test_a_closed_connection_refuses_its_statements),
         TEST(test_a_column_that_was_moved_out_keeps_the_database),
         TEST(test_an_error_of_a_stream_has_its_sqlstate),
+        TEST(test_streams_without_rows_and_of_metadata_have_no_error),
         TEST(test_an_answer_may_be_dropped_at_any_moment),
         TEST(test_threads_cancel_look_and_write_at_once),
         TEST(test_d4_what_is_refused_is_counted_once_with_temporary_tables_too),
