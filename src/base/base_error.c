@@ -130,6 +130,12 @@ rhei_status error_no_memory(struct rhei_error *error)
     return error_set(error, RHEI_NO_MEMORY, "out of memory; free some, or lower the configured limits, and try again");
 }
 
+rhei_status error_value_count(struct rhei_error *error, uint32_t wanted, size_t given)
+{
+    return error_set(error, RHEI_INVALID, "the statement has %u parameter%s, %zu value%s given", wanted,
+                     wanted == 1 ? "" : "s", given, given == 1 ? " was" : "s were");
+}
+
 rhei_status error_ended(struct rhei_error *error, rhei_status status)
 {
     return error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");

@@ -15,6 +15,8 @@ rhei_status error_set(struct rhei_error *error, rhei_status code, const char *fo
 /* Puts text in front of the message of an error that is set ("table \"orders\": "). */
 void error_context(struct rhei_error *error, const char *format, ...) RHEI_PRINTF(2, 3);
 rhei_status error_no_memory(struct rhei_error *error);
+/* RHEI_INVALID: another number of values than the statement has parameters. */
+rhei_status error_value_count(struct rhei_error *error, uint32_t wanted, size_t given);
 /* RHEI_TIMEOUT or RHEI_CANCELLED, by which whoever was asked ended a call. */
 rhei_status error_ended(struct rhei_error *error, rhei_status status);
 /* Not the whole message: every call begins with this. What it leaves is no error, whatever the struct held before. */

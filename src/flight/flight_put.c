@@ -76,8 +76,7 @@ static rhei_status take_params(struct flight_work *work, const struct flight_dat
     if (status == RHEI_OK)
         status = flight_receive_params(work, &stream, params);
     if (status == RHEI_OK && (*params)->columns != wanted)
-        status = error_set(&work->error, RHEI_INVALID, "%zu parameters were sent, and the statement has %u",
-                           (*params)->columns, wanted);
+        status = error_value_count(&work->error, wanted, (*params)->columns);
     return status;
 }
 

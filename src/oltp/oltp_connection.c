@@ -446,10 +446,8 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
 {
     sqlite3_stmt *stmt = statement->stmt;
     int wanted = stmt == NULL ? 0 : sqlite3_bind_parameter_count(stmt);
-    if ((uint32_t)wanted != count) {
-        return error_set(error, RHEI_INVALID, "the statement has %d parameter%s, %u value%s given", wanted,
-                         wanted == 1 ? "" : "s", count, count == 1 ? " was" : "s were");
-    }
+    if ((uint32_t)wanted != count)
+        return error_value_count(error, (uint32_t)wanted, count);
     bool plain = true;
     for (int i = 0; i < wanted; i++) {
         const struct rhei_value *value = &params[i];

@@ -165,7 +165,7 @@ def test_d1_a_prepared_statement_tells_its_schemas(rh):
         sql.put("CommandPreparedStatementQuery", pa.table({"name": ["b"], "id": [0]}), f1=handle)
         with pytest.raises(ERROR, match="other parameters were bound"):
             sql.read(info)
-        with pytest.raises(ERROR, match="1 parameters were sent, and the statement has 2"):
+        with pytest.raises(ERROR, match="the statement has 2 parameters, 1 value was given"):
             sql.put("CommandPreparedStatementQuery", pa.table({"name": ["b"]}), f1=handle)
         sql.put("CommandPreparedStatementQuery", pa.table({"name": ["b", "c"], "id": [0, 0]}), f1=handle)
         with pytest.raises(ERROR, match="2 rows of parameters are bound"):
@@ -188,7 +188,7 @@ def test_d1_statements_in_the_column_stores_own_words_have_parameters(rh):
         for low, found in ((0, ["a", "b"]), (1, ["b"])):
             sql.put("CommandPreparedStatementQuery", pa.table({"id": [low], "v": [2.0]}), f1=answer[1][0])
             assert sql.get("CommandPreparedStatementQuery", f1=answer[1][0]).column("name").to_pylist() == found
-        with pytest.raises(ERROR, match="1 parameters were sent, and the statement has 2"):
+        with pytest.raises(ERROR, match="the statement has 2 parameters, 1 value was given"):
             sql.put("CommandPreparedStatementQuery", pa.table({"id": [0]}), f1=answer[1][0])
 
 
