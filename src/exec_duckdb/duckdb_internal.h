@@ -30,12 +30,20 @@ enum {
     DUCK_TICK_NS = 10 * 1000 * 1000, /* how often a running statement's stop is asked */
 };
 
+/* DuckDB takes values for as many parameters as there are, by their numbers: so these may leave none out. */
+struct duck_numbering {
+    char *sql;         /* the text with such numbers; NULL: its own are */
+    uint32_t *numbers; /* what those of `sql` stand for */
+    uint32_t count;
+};
+
 /* A prepared statement. */
 struct duck_plan {
     uint64_t hash; /* of key, text and schema version */
     uint64_t schema_version;
     char *key; /* NULL: used once */
     char *sql;
+    struct duck_numbering numbering; /* of a native text's parameters */
     bool native;
     bool only_checked; /* never run: `statement` may be NULL */
     bool kept;         /* by the connection */
@@ -243,6 +251,12 @@ rhei_status duck_native_check(const char *sql, struct rhei_error *error);
 /* Where the statement behind EXPLAIN begins; `sql` itself if it isn't one. */
 const char *duck_native_explained(const char *sql);
 void duck_native_register(struct duck_database *database);
+
+/* ---- duckdb_numbering.c ------------------------------------------------------------------------------------------ */
+
+/* duck_numbering_reset ends it, also after a failure. Its texts are as long as `sql`, so places in them are the same. */
+rhei_status duck_numbering_make(const char *sql, struct duck_numbering *out, struct rhei_error *error);
+void duck_numbering_reset(struct duck_numbering *numbering);
 
 /* ---- duckdb_guard.c ---------------------------------------------------------------------------------------------- */
 

@@ -46,6 +46,7 @@ static void plan_free(struct duck_connection *connection, struct duck_plan **pla
         connection->database->executor->api->destroy_prepare(&(*plan)->statement);
     base_free((*plan)->key);
     base_free((*plan)->sql);
+    duck_numbering_reset(&(*plan)->numbering);
     base_free(*plan);
     *plan = NULL;
 }
@@ -110,6 +111,11 @@ static rhei_status refused(duckdb_statement_type type, struct rhei_error *error)
                      (int)type);
 }
 
+static const char *native_text(const struct duck_plan *plan)
+{
+    return plan->numbering.sql != NULL ? plan->numbering.sql : plan->sql;
+}
+
 /* EXPLAIN ANALYZE runs what it explains, so that is looked at too. */
 static rhei_status check_explained(struct duck_connection *connection, const char *sql, struct rhei_error *error)
 {
@@ -133,7 +139,7 @@ static rhei_status check_kind(struct duck_connection *connection, const struct d
     const struct duck_api *api = connection->database->executor->api;
     duckdb_statement_type type = api->prepared_statement_type(plan->statement);
     if (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && plan->native)
-        return check_explained(connection, plan->sql, error);
+        return check_explained(connection, native_text(plan), error);
     if (type != DUCKDB_STATEMENT_TYPE_SELECT)
         return refused(type, error);
     if (!plan->native && api->nparams(plan->statement) > 0)
@@ -185,10 +191,12 @@ static rhei_status prepare_native(struct duck_connection *connection, struct duc
 {
     const struct duck_api *api = connection->database->executor->api;
     rhei_status status = duck_native_check(plan->sql, error);
+    if (status == RHEI_OK)
+        status = duck_numbering_make(plan->sql, &plan->numbering, error);
     if (status != RHEI_OK)
         return status;
     duckdb_extracted_statements extracted = NULL;
-    idx_t count = api->extract_statements(connection->handle, plan->sql, &extracted);
+    idx_t count = api->extract_statements(connection->handle, native_text(plan), &extracted);
     if (count == 0) {
         const char *message = api->extract_statements_error(extracted);
         status = duck_prepare_error(connection, message != NULL ? message : "there is no statement in the text", error);

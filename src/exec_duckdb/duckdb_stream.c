@@ -34,12 +34,13 @@ static rhei_status bind_values(struct duck_stream *stream, struct rhei_error *er
     const struct duck_api *api = stream->api;
     const struct duck_slot *slot = &stream->connection->slot;
     duckdb_prepared_statement statement = stream->plan->statement;
+    const struct duck_numbering *numbering = &stream->plan->numbering;
     idx_t count = api->nparams(statement);
-    if (count > slot->value_count)
-        return error_set(error, RHEI_INVALID, "the statement has %u parameters, but %u values were given",
-                         (unsigned)count, slot->value_count);
+    uint32_t largest = numbering->count > 0 ? numbering->numbers[numbering->count - 1] : (uint32_t)count;
+    if (largest > slot->value_count)
+        return error_value_count(error, largest, slot->value_count);
     for (idx_t i = 0; i < count; i++) {
-        const struct rhei_value *value = &slot->values[i];
+        const struct rhei_value *value = &slot->values[i < numbering->count ? numbering->numbers[i] - 1 : i];
         duckdb_state bound = DuckDBError;
         switch ((enum rhei_class)value->type) {
         case RHEI_NULL:
@@ -59,7 +60,8 @@ static rhei_status bind_values(struct duck_stream *stream, struct rhei_error *er
             break;
         }
         if (bound == DuckDBError)
-            return error_set(error, RHEI_INVALID, "parameter %u can't be bound to this statement", (unsigned)i + 1);
+            return error_set(error, RHEI_INVALID, "parameter %u can't be bound to this statement",
+                             i < numbering->count ? numbering->numbers[i] : (unsigned)i + 1);
     }
     return RHEI_OK;
 }

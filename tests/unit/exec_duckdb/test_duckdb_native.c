@@ -136,7 +136,35 @@ static void test_q4_parameters_of_every_class(void **state)
     answer = native_answer(fixture, "FROM orders SELECT count(*) WHERE id < $1", values, 1);
     assert_string_equal(answer, "4");
     base_free(answer);
-    assert_no_native(fixture, "SELECT ?", RHEI_INVALID, "1 parameters");
+    assert_no_native(fixture, "SELECT ?", RHEI_INVALID, "the statement has 1 parameter, 0 values were given");
+    assert_no_native(fixture, "SELECT ?3", RHEI_INVALID, "the statement has 3 parameters, 0 values were given");
+}
+
+static void test_q4_numbers_of_parameters_may_leave_some_out(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    struct rhei_value values[12];
+    for (int i = 0; i < 12; i++)
+        values[i] = value_int(i + 1);
+    static const struct {
+        const char *sql, *answer;
+    } cases[] = {
+        {"SELECT ?2", "2"},
+        {"SELECT $5", "5"},
+        {"SELECT ?12, ?12 + 1, $10::INT", "12|13|10"},
+        {"SELECT ?5, ?, ?2, ?, ?5", "5|6|2|7|5"},
+        {"SELECT ?, ?, ?7, ?", "1|2|7|8"},
+        {"SELECT ?3 /* ?9 */, '?8', $$?7$$, \"?\" FROM (SELECT 4 AS \"?\") -- ?11", "3|?8|?7|4"},
+        {"SELECT [10, 20, 30][?2], ?0004", "20|4"},
+        {"FROM orders SELECT count(*) WHERE id < ?3", "3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *answer = native_answer(fixture, cases[i].sql, values, 12);
+        if (strcmp(answer, cases[i].answer) != 0)
+            fail_msg("%s: %s", cases[i].sql, answer);
+        base_free(answer);
+    }
 }
 
 static void test_explain(void **state)
@@ -343,6 +371,7 @@ int main(void)
         WITH_FIXTURE(test_pivot_with_and_without_a_list),
         WITH_FIXTURE(test_check_executes_nothing),
         WITH_FIXTURE(test_q4_parameters_of_every_class),
+        WITH_FIXTURE(test_q4_numbers_of_parameters_may_leave_some_out),
         WITH_FIXTURE(test_explain),
         WITH_FIXTURE(test_q3_d2_nothing_reaches_beyond_the_query),
         WITH_FIXTURE(test_q5_the_planning_of_a_long_text_can_be_left),

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The numbers of a native text's parameters: `?2` may stand without a ?1, and DuckDB takes no value for it then. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "exec_duckdb/duckdb_internal.h"
+#include "exec_duckdb/duckdb_lexer.h"
+
+enum { NUMBER_MAX = 32766 }; /* who asks has refused larger ones */
+
+/* A number as it is written, with its sign. */
+struct written {
+    size_t at, length;
+    uint32_t number;
+};
+
+struct numbers {
+    struct written *list;
+    size_t count, room;
+    bool *used; /* by number */
+    uint32_t largest;
+};
+
+static uint32_t number_of(const char *digits, size_t length)
+{
+    uint32_t number = 0;
+    for (size_t i = 0; i < length && number <= NUMBER_MAX; i++)
+        number = number * 10 + (uint32_t)(digits[i] - '0');
+    return number;
+}
+
+static bool add_written(struct numbers *numbers, struct written written)
+{
+    if (numbers->count == numbers->room) {
+        size_t room = numbers->room * 2 + 8;
+        struct written *grown = base_realloc(numbers->list, room * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        numbers->list = grown;
+        numbers->room = room;
+    }
+    numbers->list[numbers->count++] = written;
+    return true;
+}
+
+/* False without memory. A text with names or with numbers that nobody has is left as it is: largest is 0 then. */
+static bool gather(const char *sql, struct numbers *numbers)
+{
+    for (struct duck_token token = duck_token_next(sql); token.kind != DUCK_TOKEN_END;) {
+        bool sign = duck_token_sign(&token, '?') || duck_token_sign(&token, '$');
+        size_t digits = sign ? strspn(token.end, "0123456789") : 0;
+        if (sign) {
+            uint32_t number = digits > 0 ? number_of(token.end, digits) : numbers->largest + 1;
+            if (number == 0 || number > NUMBER_MAX || (digits == 0 && *token.start == '$')) {
+                numbers->largest = 0;
+                return true;
+            }
+            struct written written = {(size_t)(token.start - sql), digits + 1, number};
+            if (digits > 0 && !add_written(numbers, written))
+                return false;
+            numbers->used[number] = true;
+            numbers->largest = number > numbers->largest ? number : numbers->largest;
+        }
+        token = duck_token_next(token.end + digits);
+    }
+    return true;
+}
+
+/* A `?` without a number needs no other words: it is one more than the largest before it, which stays so. */
+static rhei_status close_gaps(const char *sql, const struct numbers *numbers, struct duck_numbering *out,
+                              struct rhei_error *error)
+{
+    uint32_t *rank = base_alloc_zero((size_t)numbers->largest + 1, sizeof *rank);
+    out->sql = base_strdup(sql);
+    out->numbers = base_alloc_zero((size_t)numbers->largest + 1, sizeof *out->numbers);
+    if (rank == NULL || out->sql == NULL || out->numbers == NULL) {
+        base_free(rank);
+        return error_no_memory(error);
+    }
+    for (uint32_t n = 1; n <= numbers->largest; n++) {
+        if (numbers->used[n]) {
+            out->numbers[out->count++] = n;
+            rank[n] = out->count;
+        }
+    }
+    for (size_t i = 0; i < numbers->count; i++) {
+        const struct written *written = &numbers->list[i];
+        char text[16];
+        int length = snprintf(text, sizeof text, "$%u", rank[written->number]);
+        memset(out->sql + written->at, ' ', written->length); /* a rank isn't longer than its number */
+        memcpy(out->sql + written->at, text, (size_t)length);
+    }
+    base_free(rank);
+    return RHEI_OK;
+}
+
+rhei_status duck_numbering_make(const char *sql, struct duck_numbering *out, struct rhei_error *error)
+{
+    *out = (struct duck_numbering){0};
+    if (strpbrk(sql, "?$") == NULL)
+        return RHEI_OK;
+    struct numbers numbers = {.used = base_alloc_zero(NUMBER_MAX + 1, sizeof *numbers.used)};
+    rhei_status status = RHEI_OK;
+    if (numbers.used == NULL || !gather(sql, &numbers))
+        status = error_no_memory(error);
+    uint32_t distinct = 0;
+    for (uint32_t n = 1; status == RHEI_OK && n <= numbers.largest; n++)
+        distinct += numbers.used[n];
+    if (status == RHEI_OK && distinct < numbers.largest)
+        status = close_gaps(sql, &numbers, out, error);
+    base_free(numbers.list);
+    base_free(numbers.used);
+    return status;
+}
+
+void duck_numbering_reset(struct duck_numbering *numbering)
+{
+    base_free(numbering->sql);
+    base_free(numbering->numbers);
+    *numbering = (struct duck_numbering){0};
+}
