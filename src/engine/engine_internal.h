@@ -217,8 +217,6 @@ rhei_status engine_prepare(rhei_db *db, rhei_session *session, const char *sql, 
                            struct rhei_error *error);
 /* In the column store's own words: its columns are known when it runs. */
 bool engine_statement_is_native(const struct rhei_statement *statement);
-/* Of the largest number of a text's parameters. */
-rhei_status engine_parameter_number_check(uint32_t largest, struct rhei_error *error);
 /* *named: at least one is a name. */
 rhei_status engine_params_check(const struct rhei_params *params, bool *named, struct rhei_error *error);
 

@@ -10,6 +10,7 @@
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_positions.h"
+#include "sql/sql_parameters.h"
 
 /* Ended by the caller's own wish, so not a reason to try SQLite. */
 static bool is_ending(rhei_status status, const struct engine_ask *ask)
@@ -196,7 +197,12 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     struct rhei_db *db = rows->db;
-    rhei_status status = route_state_renew(db->route, &rows->state, error);
+    uint32_t wanted = 0;
+    rhei_status status = sql_parameters_count_native(ask->sql, ask->len, &wanted, error);
+    if (status == RHEI_OK && wanted != ask->param_count)
+        status = error_value_count(error, wanted, ask->param_count);
+    if (status == RHEI_OK)
+        status = route_state_renew(db->route, &rows->state, error);
     if (status != RHEI_OK)
         return status;
     rows->kind = ANSWER_STREAM;

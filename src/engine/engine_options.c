@@ -7,7 +7,7 @@
 #include "sql/sql_lexer.h"
 #include "sql/sql_parameters.h"
 
-enum { OPTIONS_SIZE_MAX = 65536, PARAMETERS_MAX = 32766 };
+enum { OPTIONS_SIZE_MAX = 65536, PARAMETERS_MAX = SQL_PARAMETER_NUMBER_MAX };
 
 rhei_status engine_options_copy(void *known, size_t known_size, const void *given, const char *what,
                                 struct rhei_error *error)
@@ -181,13 +181,6 @@ rhei_status engine_params_check(const struct rhei_params *params, bool *named, s
     return RHEI_OK;
 }
 
-rhei_status engine_parameter_number_check(uint32_t largest, struct rhei_error *error)
-{
-    return largest <= PARAMETERS_MAX
-               ? RHEI_OK
-               : error_set(error, RHEI_INVALID, "parameter ?%u: at most 32,766 are possible", largest);
-}
-
 static uint32_t number_of_name(const struct sql_parameter_names *names, const struct rhei_value *name)
 {
     const char *text = name->as.bytes;
@@ -276,7 +269,7 @@ static rhei_status bind_names(const char *sql, size_t len, const struct rhei_par
     struct sql_parameter_names names;
     if (!read_names(sql, len, &names))
         return error_no_memory(error);
-    rhei_status status = engine_parameter_number_check(names.largest, error);
+    rhei_status status = sql_parameter_numbers_check(&names, error);
     bool *given = NULL;
     if (status == RHEI_OK) {
         bound->count = names.largest;

@@ -246,6 +246,9 @@ static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask
         rows->rule = "hint-oltp";
         return answer_oltp(rows, ask, error); /* SQLite's own word on a text that it doesn't know */
     }
+    uint32_t wanted = route_statement_facts(rows->statement)->parameter_count;
+    if (wanted != ask->param_count) /* a plan of the column store takes what it needs of them */
+        return error_value_count(error, wanted, ask->param_count);
     route_choose(rows->db->route, rows->statement, ask->route, ask->params, ask->param_count, &rows->state, &choice);
     if (choice.target == ROUTE_TO_OLAP) {
         bool answered = false;

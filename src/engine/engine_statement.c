@@ -43,21 +43,16 @@ static rhei_status keep_names(struct rhei_statement *statement, const struct sql
     return RHEI_OK;
 }
 
-/* A native text's are counted by its tokens: SQLite, which counts the others', doesn't know it. */
 static rhei_status name_parameters(struct rhei_statement *statement, struct rhei_error *error)
 {
     struct sql_parameter_names names;
     bool native = engine_statement_is_native(statement);
-    if (statement->shape.parameter_count == 0 && !native)
+    if (statement->shape.parameter_count == 0)
         return RHEI_OK;
     if (!(native ? sql_parameter_names_read_native : sql_parameter_names_read)(statement->sql, strlen(statement->sql),
                                                                                &names))
         return error_no_memory(error);
-    rhei_status status = native ? engine_parameter_number_check(names.largest, error) : RHEI_OK;
-    if (status == RHEI_OK && native)
-        statement->shape.parameter_count = names.largest;
-    if (status == RHEI_OK && statement->shape.parameter_count > 0)
-        status = keep_names(statement, &names, error);
+    rhei_status status = keep_names(statement, &names, error);
     sql_parameter_names_reset(&names);
     return status;
 }

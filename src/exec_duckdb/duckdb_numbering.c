@@ -6,7 +6,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
-#include "exec_duckdb/duckdb_lexer.h"
+#include "sql/sql_native_lexer.h"
 
 enum { NUMBER_MAX = 32766 }; /* who asks has refused larger ones */
 
@@ -48,8 +48,8 @@ static bool add_written(struct numbers *numbers, struct written written)
 /* False without memory. A text with names or with numbers that nobody has is left as it is: largest is 0 then. */
 static bool gather(const char *sql, struct numbers *numbers)
 {
-    for (struct duck_token token = duck_token_next(sql); token.kind != DUCK_TOKEN_END;) {
-        bool sign = duck_token_sign(&token, '?') || duck_token_sign(&token, '$');
+    for (struct sql_native_token token = sql_native_next(sql); token.kind != SQL_NATIVE_END;) {
+        bool sign = sql_native_sign(&token, '?') || sql_native_sign(&token, '$');
         size_t digits = sign ? strspn(token.end, "0123456789") : 0;
         if (sign) {
             uint32_t number = digits > 0 ? number_of(token.end, digits) : numbers->largest + 1;
@@ -63,7 +63,7 @@ static bool gather(const char *sql, struct numbers *numbers)
             numbers->used[number] = true;
             numbers->largest = number > numbers->largest ? number : numbers->largest;
         }
-        token = duck_token_next(token.end + digits);
+        token = sql_native_next(token.end + digits);
     }
     return true;
 }

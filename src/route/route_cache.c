@@ -5,6 +5,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "route/route_cost.h"
+#include "sql/sql_parameters.h"
 
 enum { LASTING_TEXT_MAX = 4096 };
 
@@ -233,7 +234,7 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
         if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, stop, &refusal)) {
             statement->native = true;
             statement->schema_version = schema_version;
-            refusal.code = status = RHEI_OK;
+            refusal.code = status = sql_parameters_count_native(sql, len, &statement->facts.parameter_count, error);
         } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
             *error = refusal;
         } else {
@@ -270,8 +271,13 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
         return error_no_memory(error);
     statement->native = true;
     statement->schema_version = capture_schema_version(route->config.oltp);
-    route_structure(statement);
     *error = (struct rhei_error)RHEI_ERROR_INIT;
+    rhei_status status = sql_parameters_count_native(sql, len, &statement->facts.parameter_count, error);
+    if (status != RHEI_OK) {
+        statement_destroy(statement);
+        return status;
+    }
+    route_structure(statement);
     *out = statement;
     return RHEI_OK;
 }

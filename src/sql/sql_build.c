@@ -14,6 +14,7 @@
 #include "base/base_map.h"
 #include "sql/sql.h"
 #include "sql/sql_number.h"
+#include "sql/sql_parameters.h"
 #include "sql_grammar.h"
 
 rhei_status sql_fail(struct sql_parser *p, rhei_status status, uint32_t offset, const char *format, ...)
@@ -179,16 +180,15 @@ struct sql_expr *sql_expr_literal(struct sql_parser *p, struct sql_token token)
 
 /* ---- Parameters, numbered as SQLite numbers them ---- */
 
-enum { PARAMETER_MAX = 32766 };
-
 static uint32_t parameter_number(struct sql_parser *p, const char *name, uint32_t offset)
 {
     if (!name[1] && name[0] == '?')
         return p->largest_parameter + 1;
     if (name[0] == '?') {
         int64_t number = 0;
-        if (!sql_number_integer(name + 1, strlen(name + 1), &number) || number < 1 || number > PARAMETER_MAX) {
-            sql_fail(p, RHEI_SQL, offset, "variable number must be between ?1 and ?%d", PARAMETER_MAX);
+        if (!sql_number_integer(name + 1, strlen(name + 1), &number) || number < 1 ||
+            number > SQL_PARAMETER_NUMBER_MAX) {
+            sql_fail(p, RHEI_SQL, offset, "variable number must be between ?1 and ?%d", SQL_PARAMETER_NUMBER_MAX);
             return 0;
         }
         return (uint32_t)number;
@@ -207,7 +207,7 @@ struct sql_expr *sql_expr_parameter(struct sql_parser *p, struct sql_token token
         !grow(p, (void **)&p->parameters, p->parameter_count, &p->parameter_capacity, sizeof *p->parameters))
         return NULL;
     uint32_t number = parameter_number(p, name, expr->offset);
-    if (number > PARAMETER_MAX)
+    if (number > SQL_PARAMETER_NUMBER_MAX)
         sql_fail(p, RHEI_SQL, expr->offset, "too many SQL variables");
     if (number > p->largest_parameter)
         p->largest_parameter = number;

@@ -13,12 +13,10 @@
 #include "sql/sql_native_lexer.h"
 #include "sql_grammar.h"
 
-enum { NUMBER_MAX = 1000000 }; /* far more than SQLite takes */
-
 static uint32_t written_number(const char *text, size_t len)
 {
     uint32_t number = 0;
-    for (size_t i = 1; i < len && number < NUMBER_MAX; i++)
+    for (size_t i = 1; i < len && number <= SQL_PARAMETER_NUMBER_MAX; i++)
         number = number * 10 + (uint32_t)(text[i] - '0');
     return number;
 }
@@ -63,13 +61,16 @@ static bool add(struct sql_parameter_names *names, const struct sql_token *token
             return true;
         if (is_numbered(token, native))
             number = written_number(token->text, token->length);
-        if (number == 0)
-            return true; /* "?0" is nobody's: who prepares it says so */
+        if (number == 0 || number > SQL_PARAMETER_NUMBER_MAX) {
+            names->beyond = true;
+            return true;
+        }
         if (!add_name(names, token, number))
             return false;
     }
     if (number > names->largest)
         names->largest = number;
+    names->beyond = names->beyond || number > SQL_PARAMETER_NUMBER_MAX;
     return true;
 }
 
@@ -125,6 +126,24 @@ bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_par
             return false;
         }
     }
+}
+
+rhei_status sql_parameter_numbers_check(const struct sql_parameter_names *names, struct rhei_error *error)
+{
+    return names->beyond
+               ? error_set(error, RHEI_SQL, "variable number must be between ?1 and ?%d", SQL_PARAMETER_NUMBER_MAX)
+               : RHEI_OK;
+}
+
+rhei_status sql_parameters_count_native(const char *sql, size_t len, uint32_t *count, struct rhei_error *error)
+{
+    struct sql_parameter_names names;
+    if (!sql_parameter_names_read_native(sql, len, &names))
+        return error_no_memory(error);
+    rhei_status status = sql_parameter_numbers_check(&names, error);
+    *count = names.largest;
+    sql_parameter_names_reset(&names);
+    return status;
 }
 
 void sql_parameter_names_reset(struct sql_parameter_names *names)

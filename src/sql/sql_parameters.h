@@ -7,14 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/base_error.h"
+
 struct sql_parameter_name {
     const char *text; /* into the text, with its sign: ":id", "@a", "$x::y(z)", "?12" */
     uint32_t length;
     uint32_t number;
 };
 
+enum { SQL_PARAMETER_NUMBER_MAX = 32766 }; /* SQLite's own limit, for both dialects */
+
 struct sql_parameter_names {
     uint32_t largest; /* number in the text */
+    bool beyond;      /* one is written as a number that no parameter has: ?0, ?32767 */
     uint32_t count;
     struct sql_parameter_name *names; /* every name once, in the order of the text; a plain ? has none */
 };
@@ -28,6 +33,10 @@ bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_
  */
 bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out);
 void sql_parameter_names_reset(struct sql_parameter_names *names);
+/* RHEI_SQL in SQLite's words: one of them is beyond. */
+rhei_status sql_parameter_numbers_check(const struct sql_parameter_names *names, struct rhei_error *error);
+/* How many values such a text takes: SQLite, which counts the others', doesn't know it. */
+rhei_status sql_parameters_count_native(const char *sql, size_t len, uint32_t *count, struct rhei_error *error);
 /* The number of a name, 0 if the text doesn't have it. */
 uint32_t sql_parameter_number(const struct sql_parameter_names *names, const char *name, size_t len);
 

@@ -80,6 +80,9 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
          {"", "", ""},
          {490, 1000, 500},
          1009},
+        {"FROM t SELECT count(*) WHERE id < ?2", 2, {"", "?2"}, {1000, 5}, 4},
+        {"FROM t SELECT count(*) WHERE id > $3", 3, {"", "", "$3"}, {0, 0, 490}, 10},
+        {"SELECT id FROM t WHERE id = ?3 QUALIFY row_number() OVER () = 1", 3, {"", "", "?3"}, {0, 0, 7}, 7},
         {"FROM t a JOIN t b ON a.id = b.id + ? SELECT count(*) * ? LIMIT ?", 3, {"", "", ""}, {1, 10, 1}, 4990},
         {"FROM t SELECT count(*) WHERE id = ? AND $$ ? it's $1 $$ <> $q$?$$$q$", 1, {""}, {7}, 1},
         {"FROM t SELECT count(*) WHERE id = ? /* ? /* ? */ ' ? */ AND E'it\\'s ?' <> '?''?'", 1, {""}, {7}, 1},
@@ -105,10 +108,54 @@ static void test_q4_parameters_of_the_column_stores_own_words_are_counted(void *
         rhei_rows_close(&rows);
         rhei_statement_close(&statement);
     }
-    struct rhei_error error = RHEI_ERROR_INIT;
-    rhei_statement *statement = NULL;
-    must_say(rhei_prepare(fixture.db, "FROM t SELECT id WHERE id = ?40000", &statement, &error), RHEI_INVALID, &error,
-             "32,766");
+    static const char *const beyond[] = {"?40000", "$40000", "?0", "$0", "?99999999999"};
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+        char sql[64];
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_statement *statement = NULL;
+        (void)snprintf(sql, sizeof sql, "FROM t SELECT id WHERE id = %s", beyond[i]);
+        must_say(rhei_prepare(fixture.db, sql, &statement, &error), RHEI_SQL, &error,
+                 "variable number must be between ?1 and ?32766");
+    }
+}
+
+/* In both dialects, and by whichever engine; the words are the same. */
+static void test_q4_every_parameter_has_one_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        size_t given;
+        const char *words;
+    } cases[] = {
+        {"SELECT id FROM t WHERE id = ?", 2, "the statement has 1 parameter, 2 values were given"},
+        {"FROM t SELECT id WHERE id = ?", 2, "the statement has 1 parameter, 2 values were given"},
+        {"FROM t SELECT id WHERE id = ?", 0, "the statement has 1 parameter, 0 values were given"},
+        {"FROM t SELECT id WHERE id = ? OR id = ?", 1, "the statement has 2 parameters, 1 value was given"},
+        {"FROM t SELECT id WHERE id = $2", 1, "the statement has 2 parameters, 1 value was given"},
+        {"FROM t SELECT id WHERE id = 3", 1, "the statement has 0 parameters, 1 value was given"},
+        {"SELECT id FROM t WHERE id = ? QUALIFY row_number() OVER () = 1", 3,
+         "the statement has 1 parameter, 3 values were given"},
+        {"EXPLAIN FROM t SELECT id WHERE id = ?", 0, "the statement has 1 parameter, 0 values were given"},
+    };
+    const struct rhei_value values[] = {rhei_integer(3), rhei_integer(4), rhei_integer(5)};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        const struct rhei_params params = {values, cases[i].given};
+        rhei_rows *rows = NULL;
+        rhei_statement *statement = NULL;
+        struct ArrowArrayStream stream = {0};
+        must_say(rhei_query(fixture.db, cases[i].sql, &params, NULL, &rows, &error), RHEI_INVALID, &error,
+                 cases[i].words);
+        must_say(rhei_query_arrow(fixture.db, cases[i].sql, &params, NULL, &stream, &error), RHEI_INVALID, &error,
+                 cases[i].words);
+        assert_int_equal(rhei_prepare(fixture.db, cases[i].sql, &statement, &error), RHEI_OK);
+        must_say(rhei_statement_query(statement, &params, NULL, &rows, &error), RHEI_INVALID, &error, cases[i].words);
+        rhei_statement_close(&statement);
+        if (cases[i].given == 0)
+            must_say(rhei_olap_query_arrow(fixture.db, cases[i].sql, NULL, &stream, &error), RHEI_INVALID, &error,
+                     cases[i].words);
+    }
 }
 
 /* Of a text that only the column store knows, a name is what that takes for one. */
@@ -575,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_q4_parameters_by_name_on_both_engines),
         cmocka_unit_test(test_q4_parameters_of_the_column_stores_own_words_are_counted),
         cmocka_unit_test(test_q4_names_work_in_the_column_stores_own_words),
+        cmocka_unit_test(test_q4_every_parameter_has_one_value),
         cmocka_unit_test(test_q4_names_work_in_writes),
         cmocka_unit_test(test_d5_wrong_parameters_are_told_apart),
         cmocka_unit_test(test_d5_an_error_tells_of_the_last_call),
