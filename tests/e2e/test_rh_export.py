@@ -187,7 +187,8 @@ def test_an_export_never_takes_the_place_of_the_database(filled):
     kept = next(path for path in (folder / "mirror").rglob("*") if path.is_file())
     before = filled.run("query", "SELECT * FROM t").stdout
     content = kept.read_bytes()
-    names = ("rhei.db", str(folder / "rhei.db"), "./rhei.db", "link.csv", "hard.csv", "rhei.db-wal", "rhei.db-shm", "rhei.db-journal", "rhei.toml",
+    names = ("rhei.db", str(folder / "rhei.db"), "./rhei.db", "link.csv", "hard.csv", "rhei.db-wal", "rhei.db-shm", "rhei.db-journal", "rhei.toml", "rhei.db-serve",
+             "rhei.db-serve.sock",
              kept.relative_to(folder), "mirror/new.csv")
     for name in names:
         done = filled.run("export", name, "t", "--format", "csv", "--force", "--config", "rhei.toml", code=1)
@@ -196,6 +197,11 @@ def test_an_export_never_takes_the_place_of_the_database(filled):
     assert "an export never writes there" in done.stderr
     done = filled.run("repl", "--config", "rhei.toml", input=".export mirror/new.csv t\n", code=None)
     assert "an export never writes there" in done.stderr
+    (folder / "in.csv").write_text("a,b\n1,x\n")
+    for name in names:
+        done = filled.run("import", "in.csv", "t", "--reject", name, "--config", "rhei.toml", code=1)
+        assert "an import never writes there" in done.stderr.splitlines()[-1], done.stderr
+    assert not [path.name for path in folder.iterdir() if path.name.endswith(("-journal", "-serve", "-serve.sock"))]
     assert kept.read_bytes() == content and not list((folder / "mirror").rglob("*.csv"))
     assert filled.run("query", "SELECT * FROM t").stdout == before
     filled.run("export", "mine.csv", "t", "--force", "--config", "rhei.toml")

@@ -4,6 +4,7 @@
 
 #include "rh_history.h"
 #include "rh_interrupt.h"
+#include "rh_target.h"
 #include "rh_text.h"
 
 #include <errno.h>
@@ -184,7 +185,8 @@ static bool open_rejects(struct rh_import *import)
 {
     if (import->args->reject == NULL)
         return true;
-    if (!may_hold_rejects(import, import->args->reject))
+    if (!rh_target_allowed(import->tool, import->args->reject, "an import") ||
+        !may_hold_rejects(import, import->args->reject))
         return false;
     import->rejects = fopen(import->args->reject, "wb");
     if (import->rejects == NULL) {

@@ -98,8 +98,12 @@ static bool is_of_folder(const char *name, const char *folder)
 
 static bool is_of_database(const char *name, const char *database, const char *owner, struct rh_buffer *what)
 {
-    static const char *const parts[][2] = {
-        {"", " itself"}, {"-wal", "'s log"}, {"-shm", "'s shared memory"}, {"-journal", "'s journal"}};
+    static const char *const parts[][2] = {{"", " itself"},
+                                           {"-wal", "'s log"},
+                                           {"-shm", "'s shared memory"},
+                                           {"-journal", "'s journal"},
+                                           {"-serve", "'s lock of its service"},
+                                           {"-serve.sock", "'s socket of its service"}};
     bool of = false;
     for (size_t at = 0; at < sizeof parts / sizeof *parts && !of; at++) {
         struct rh_buffer part = {0};
@@ -146,16 +150,22 @@ static bool is_ours(const struct rh_tool *tool, const char *name, struct rh_buff
 
 /* ---- The file. ------------------------------------------------------------------------------------------------------- */
 
-bool rh_target_open(const struct rh_tool *tool, struct rh_target *target, const char *name, bool force)
+bool rh_target_allowed(const struct rh_tool *tool, const char *name, const char *writer)
 {
-    struct rh_buffer part = {0}, what = {0};
-    struct stat about;
-    *target = (struct rh_target){.name = name};
+    struct rh_buffer what = {0};
     bool own = is_ours(tool, name, &what);
     if (own)
-        rh_tell(tool, "%s is %s, and an export never writes there: name another file", name, what.bytes);
+        rh_tell(tool, "%s is %s, and %s never writes there: name another file", name, what.bytes, writer);
     rh_buffer_free(&what);
-    if (own)
+    return !own;
+}
+
+bool rh_target_open(const struct rh_tool *tool, struct rh_target *target, const char *name, bool force)
+{
+    struct rh_buffer part = {0};
+    struct stat about;
+    *target = (struct rh_target){.name = name};
+    if (!rh_target_allowed(tool, name, "an export"))
         return false;
     if (stat(name, &about) == 0) {
         if (!S_ISREG(about.st_mode)) {

@@ -18,6 +18,8 @@ struct rh_target {
     int reason; /* errno of a write that failed, from whoever wrote; 0: unknown */
 };
 
+/** False, and told: it is a file of the open database's own, or would be one in its folders. `writer`: "an export". */
+bool rh_target_allowed(const struct rh_tool *tool, const char *name, const char *writer);
 /** False, and told: it can't be written; it is a file of the open database's own; or it is there already, and `force` doesn't say that it may be replaced. */
 bool rh_target_open(const struct rh_tool *tool, struct rh_target *target, const char *name, bool force);
 /** All was written: closes it, on its disk. False, and told: it isn't. */
