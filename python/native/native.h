@@ -93,14 +93,15 @@ struct native_answer;
 /* An object that ends by a function of the library, used by one thread at a time. */
 struct native_part {
     PyObject ob_base;
-    struct native_handle *handle;
-    PyObject *above; /* what has to stay open for it: a session; NULL */
+    struct native_handle *handle; /* NULL: ended */
+    PyObject *above;              /* what has to stay open for it: a session; NULL */
     void *what;
     void (*end)(void *what);
     struct native_cancel *cancel; /* NULL: each call has one of its own */
     struct native_answer *open;   /* of a session or statement: the answer that has to end before the next call */
     int below;                    /* parts that need this one open */
     bool busy, ending;
+    bool with_database; /* it ended because that was closed */
 };
 PyObject *native_part_new(PyObject *type, struct native_handle *handle, PyObject *above, void *what,
                           void (*end)(void *));

@@ -190,7 +190,7 @@ static bool gather(struct native_part *part)
 bool native_part_use(struct native_part *part)
 {
     if (part->what == NULL || part->ending) {
-        native_fail(RHEI_CLOSED, "it is closed");
+        native_fail(RHEI_CLOSED, part->with_database ? "the database is closed" : "it is closed");
         return false;
     }
     if (!native_handle_usable(part->handle))
@@ -208,17 +208,25 @@ bool native_part_use(struct native_part *part)
     return false;
 }
 
+/* Lets go of the database, too, although the program may keep the object for as long as it likes. */
 static void end_part(struct native_part *part)
 {
     void *what = part->what;
     part->what = NULL;
     PyObject *above = part->above;
     part->above = NULL;
-    if (what != NULL && !native_handle_elsewhere(part->handle)) {
+    if (what != NULL) {
+        bool elsewhere = native_handle_elsewhere(part->handle);
+        part->with_database = atomic_load(&part->handle->closed);
         part->busy = true;
-        gather(part);
+        if (!elsewhere)
+            gather(part);
+        struct native_handle *handle = part->handle;
+        part->handle = NULL;
         PyThreadState *thread = PyEval_SaveThread();
-        part->end(what);
+        if (!elsewhere)
+            part->end(what);
+        native_handle_drop(&handle);
         PyEval_RestoreThread(thread);
         part->busy = false;
     }

@@ -185,6 +185,8 @@ class _Runs:
 
     def _close_parts(self) -> None:
         for part in list(self._parts):
+            if isinstance(part, Session):  # by itself it leaves its answers to who reads them
+                part._close_parts()
             try:
                 part.close()
             except Error:  # another thread reads it
@@ -393,9 +395,9 @@ class Database(_Runs):
         return self._native.closed
 
     def close(self) -> None:
-        """Ends sessions, statements and answers that nobody was given; the file closes with the last Arrow batch of it."""
-        self._close_parts()
+        """Ends sessions, statements, answers, watches and feeds, whoever keeps them; the file closes with the last Arrow batch of it."""
         self._native.close()
+        self._close_parts()
 
     shutdown = close
 

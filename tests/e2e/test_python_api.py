@@ -559,6 +559,58 @@ def test_what_is_used_after_close_is_told(rhei, folder):
     assert db.closed and parts[0].closed
 
 
+def finished(db):
+    with db.transaction() as transaction:
+        transaction.execute("INSERT INTO t VALUES (NULL)")
+    return transaction
+
+
+def taken_back(db):
+    with pytest.raises(ZeroDivisionError), db.transaction() as transaction:
+        transaction.execute("INSERT INTO t VALUES (NULL)")
+        1 / 0
+    return transaction
+
+
+def unfinished(db):
+    session = db.session()
+    session.begin(immediate=True)
+    session.execute("INSERT INTO t VALUES (NULL)")
+    return session
+
+
+def half_read(db):
+    session = db.session()
+    return session, session.query("SELECT * FROM t")
+
+
+KEPT = {
+    "finished": (finished, None), "taken back": (taken_back, None), "unfinished": (unfinished, lambda s: s.execute("COMMIT")),
+    "half read": (half_read, lambda pair: pair[0].begin()), "statement": (lambda db: db.prepare("SELECT 1"), lambda s: s.query()),
+    "statement of a session": (lambda db: (lambda s: (s, s.prepare("SELECT 1")))(db.session()), lambda pair: pair[1].query()),
+    "watch": (lambda db: db.watch("t"), lambda w: w.next(0)), "feed": (lambda db: db.changes("c", start="oldest"), lambda c: c.next()),
+    "rows": (lambda db: db.rows("SELECT * FROM t"), next), "answer": (lambda db: db.query("SELECT * FROM t"), None),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_d4_close_closes_the_file_whatever_is_kept(rhei, folder, name):
+    make, use = KEPT[name]
+    path, mirror = folder / "kept.db", folder / "kept.mirror"
+    db = rhei.connect(path, olap_path=mirror)
+    db.execute_script("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    kept = make(db)
+    db.close()
+    opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert not [file for file in opened if file.startswith(str(folder))]
+    with rhei.connect(path, olap_path=mirror) as again:
+        assert again.query("SELECT count(*) FROM t").scalar() == (3 if name == "finished" else 2)
+    rhei.detach(path)
+    if use is not None:
+        with pytest.raises(rhei.ClosedError, match="the database is closed"):
+            use(kept)
+
+
 def test_detach(rhei, folder):
     with rhei.connect(folder / "d.db") as db:
         db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
