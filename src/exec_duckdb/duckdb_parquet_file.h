@@ -16,6 +16,13 @@ struct parquet_file {
 
 /* RHEI_UNSUPPORTED, by name: a column whose values DuckDB would give as others. */
 rhei_status parquet_check_types(struct parquet_file *file, struct rhei_error *error);
+/*
+ * Durations are integers to Parquet, and only the Arrow schema that Arrow's writers put beside the data knows better. *out: that schema; not
+ * there (release is NULL) if the file has none that can be read.
+ */
+rhei_status parquet_told_types(struct parquet_file *file, struct ArrowSchema *out, struct rhei_error *error);
+/* Makes columns of integers in DuckDB's schema the durations that they were told to be: both are of 64 bits. */
+void parquet_restore_types(const struct ArrowSchema *told, struct ArrowSchema *schema);
 /* After an error in reading: puts the name of the first column that can't be read before it, if it is of one. Ends what was being read. */
 void parquet_name_column(const struct parquet_file *file, struct rhei_error *error);
 

@@ -14,6 +14,7 @@ struct reader {
     duckdb_prepared_statement statement;
     duckdb_result result;
     duckdb_arrow_options options;
+    struct ArrowSchema told; /* release NULL: nothing was */
 };
 
 /* ---- What to ask for. ------------------------------------------------------------------------------------------------ */
@@ -90,6 +91,8 @@ static rhei_status start(struct reader *reader, struct rhei_error *error)
     struct base_buffer columns = {0};
     rhei_status status = parquet_check_types(&reader->file, error);
     if (status == RHEI_OK)
+        status = parquet_told_types(&reader->file, &reader->told, error);
+    if (status == RHEI_OK)
         status = prepare(reader, "*", true, error);
     idx_t count = status == RHEI_OK ? api->column_count(&reader->result) : 0;
     for (idx_t at = 0; at < count; at++) {
@@ -136,6 +139,8 @@ static rhei_status stream_schema(void *context, struct ArrowSchema *out, struct 
     }
     if (status == RHEI_OK)
         status = converted(api, api->to_arrow_schema(reader->options, types, names, count, out), error);
+    if (status == RHEI_OK && reader->told.release != NULL)
+        parquet_restore_types(&reader->told, out);
     for (idx_t at = 0; at < count && types != NULL; at++)
         if (types[at] != NULL)
             api->destroy_logical_type(&types[at]);
@@ -172,6 +177,8 @@ static void stream_free(void *context)
             api->destroy_arrow_options(&reader->options);
     }
     parquet_close(&reader->file);
+    if (reader->told.release != NULL)
+        reader->told.release(&reader->told);
     base_free(reader);
 }
 

@@ -105,7 +105,9 @@ def foreign_table():
         "at": pa.array([0, 1, -1], pa.timestamp("us")), "zoned": pa.array([0, 1709209800000, None], pa.timestamp("ms", "Europe/Berlin")),
         "time": pa.array([datetime.time(12, 30, 0, 500000), None, datetime.time(0)], pa.time64("us")),
         "list": [[1, 2], None, []], "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": ""}],
-        "word": pa.array(["one", "two", "one"]).dictionary_encode(), "bytes": [b"\0\xff", b"", None], "text": ["007", "é\0", ""]})
+        "word": pa.array(["one", "two", "one"]).dictionary_encode(), "bytes": [b"\0\xff", b"", None], "text": ["007", "é\0", ""],
+        "lasts": pa.array([0, -1, 10**12], pa.duration("us")), "laps": pa.array([[1, None], None, []], pa.list_(pa.duration("ms"))),
+        "both": pa.array([{"n": 1, "lasts": 90}, None, {"n": 2, "lasts": None}], pa.struct([("n", pa.int64()), ("lasts", pa.duration("s"))]))})
 
 
 WANTED = {
@@ -114,7 +116,9 @@ WANTED = {
     "at": ["1970-01-01 00:00:00", "1970-01-01 00:00:00.000001", "1969-12-31 23:59:59.999999"],
     "zoned": ["1970-01-01 00:00:00+00:00", "2024-02-29 12:30:00+00:00", None], "time": ["12:30:00.5", None, "00:00:00"], "list": ["[1,2]", None, "[]"],
     "struct": ['{"a":1,"b":"x"}', None, '{"a":null,"b":""}'], "word": ["one", "two", "one"],
-    "bytes": [{"base64": "AP8="}, {"base64": ""}, None], "text": ["007", "é\0", ""]}
+    "bytes": [{"base64": "AP8="}, {"base64": ""}, None], "text": ["007", "é\0", ""],
+    "lasts": ["PT0S", "PT-0.000001S", "PT1000000S"], "laps": ['["PT0.001S",null]', None, "[]"],
+    "both": ['{"n":1,"lasts":"PT90S"}', None, '{"n":2,"lasts":null}']}
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "arrows", "lz4"])
