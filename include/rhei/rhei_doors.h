@@ -245,7 +245,7 @@ struct rhei_ingest_result {
  *
  * Values keep what they are: booleans and integers are INTEGER, floats REAL, strings TEXT, binary BLOB; dates, times, decimals, unsigned
  * numbers beyond 2^63 - 1 and nested values are TEXT, as the guide's page on Arrow says. A new table's columns have types that convert
- * none of them. A stream of this library's own is a good input, unions included.
+ * none of them, or no type where a -0.0 comes among floats. A stream of this library's own is a good input, unions included.
  *
  * With one transaction everything or nothing is written, but for rows that options->reject leaves out; in chunks, whole chunks are
  * (result->rows). The statement's errors are those of rhei_execute_batch(), the row counted over the whole stream; beside them RHEI_NOT_FOUND and RHEI_EXISTS for the table, RHEI_INVALID for

@@ -8,6 +8,7 @@
  *
  * A wrong row ends its block where it stands: the rows before it are in, so the ones behind it go on if the caller leaves it out.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,9 @@ enum {
     BORROW_ROWS = 1000,     /* of a batch that is worth a block of its own */
     RESULT_FIRST_SIZE = 24, /* of rhei_ingest_result in its first version */
 };
+
+/* SQLite keeps the whole numbers of a REAL column as integers, which have no -0: such a column of a table that is made here has no type. */
+enum zeros { ZEROS_AS_THEY_COME, ZEROS_LOSE_THEIR_SIGN, ZEROS_KEEP_THEIR_SIGN };
 
 struct ingest {
     rhei_db *db;
@@ -44,6 +48,7 @@ struct ingest {
     bool *copied;             /* [columns] */
     bool borrows;             /* the block's other text is the batch's */
     size_t rows;              /* in the block */
+    uint8_t *zeros;           /* [columns], enum zeros */
     bool one_by_one;          /* SQLite would not tell which of several rows was wrong */
     struct rhei_ingest_result now, committed;
 };
@@ -56,7 +61,7 @@ static rhei_status run(struct ingest *ingest, const char *sql, struct rhei_error
     return oltp_session_run(ingest->session, sql, strlen(sql), NULL, 0, ingest->given, &done, NULL, error);
 }
 
-/* The declared type under which SQLite leaves the column's values as they are. */
+/* The declared type under which SQLite leaves the column's values as they are, -0.0 apart. */
 static const char *declared_type(const struct ArrowSchema *schema)
 {
     const char *format = schema->dictionary == NULL ? schema->format : schema->dictionary->format;
@@ -97,17 +102,18 @@ static const char *declared_type(const struct ArrowSchema *schema)
 static rhei_status create_table(struct ingest *ingest, struct rhei_error *error)
 {
     struct base_buffer sql = {0};
-    base_buffer_text(&sql, "CREATE TABLE ");
-    if (ingest->options.mode == RHEI_INGEST_CREATE_APPEND)
-        base_buffer_text(&sql, "IF NOT EXISTS ");
-    base_buffer_format(&sql, "%s.", ingest->schema);
+    base_buffer_format(&sql, "CREATE TABLE %s.", ingest->schema);
     base_buffer_identifier(&sql, ingest->table);
     const struct ArrowSchema *schema = arrow_cursor_schema(ingest->cursor);
     for (uint32_t c = 0; c < ingest->columns; c++) {
         base_buffer_text(&sql, c == 0 ? " (" : ", ");
         base_buffer_identifier(&sql, arrow_cursor_column_name(ingest->cursor, c));
-        base_buffer_char(&sql, ' ');
-        base_buffer_text(&sql, declared_type(schema->children[c]));
+        if (ingest->zeros[c] == ZEROS_KEEP_THEIR_SIGN)
+            continue;
+        const char *type = declared_type(schema->children[c]);
+        base_buffer_format(&sql, " %s", type);
+        if (strcmp(type, "REAL") == 0)
+            ingest->zeros[c] = ZEROS_LOSE_THEIR_SIGN;
     }
     for (size_t k = 0; k < ingest->options.key_count; k++) {
         base_buffer_text(&sql, k == 0 ? ", PRIMARY KEY (" : ", ");
@@ -265,6 +271,54 @@ static rhei_status note_clauses(struct ingest *ingest, struct rhei_error *error)
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }
 
+/* RHEI_CONSTRAINT if others have made something of the table since its first rows were committed, which would go with it. */
+static rhei_status check_alone(struct ingest *ingest, struct rhei_error *error)
+{
+    static const char sql[] =
+        "SELECT name FROM main.sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND sql IS NOT NULL "
+        "AND type IN ('index', 'trigger') AND name NOT LIKE '\\_rhei\\_%' ESCAPE '\\'";
+    struct rhei_value table = rhei_text(ingest->table);
+    struct oltp_cursor *cursor = NULL;
+    if (ingest->committed.rows == 0 || ingest->options.temporary)
+        return RHEI_OK;
+    rhei_status status =
+        oltp_session_run(ingest->session, sql, sizeof sql - 1, &table, 1, ingest->given, NULL, &cursor, error);
+    if (status == RHEI_OK)
+        status = oltp_cursor_next(cursor, error);
+    if (status == RHEI_ROW)
+        status = error_set(error, RHEI_CONSTRAINT,
+                           "table \"%s\" was given an index or a trigger while its rows came, and a column that has to "
+                           "become one without a type for a -0.0: ingest again, all in one transaction",
+                           ingest->table);
+    oltp_cursor_close(&cursor);
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* The table that was made for the ingest once more, with the rows that it has, after columns got another type. */
+static rhei_status make_table_anew(struct ingest *ingest, struct rhei_error *error)
+{
+    struct base_buffer copy = {0}, back = {0};
+    base_buffer_format(&copy, "CREATE TABLE temp.rhei_rows_of_an_ingest AS SELECT * FROM %s.", ingest->schema);
+    base_buffer_identifier(&copy, ingest->table);
+    base_buffer_format(&back, "INSERT INTO %s.", ingest->schema);
+    base_buffer_identifier(&back, ingest->table);
+    base_buffer_text(&back, " SELECT * FROM temp.rhei_rows_of_an_ingest");
+    rhei_status status = copy.failed || back.failed ? error_no_memory(error) : check_alone(ingest, error);
+    if (status == RHEI_OK)
+        status = run(ingest, copy.data, error);
+    if (status == RHEI_OK)
+        status = drop_table(ingest, error);
+    if (status == RHEI_OK)
+        status = create_table(ingest, error);
+    if (status == RHEI_OK)
+        status = run(ingest, back.data, error);
+    if (status == RHEI_OK)
+        status = run(ingest, "DROP TABLE temp.rhei_rows_of_an_ingest", error);
+    base_buffer_reset(&copy);
+    base_buffer_reset(&back);
+    return status;
+}
+
 /* In the first transaction: makes the table where that was asked, and the statement. */
 static rhei_status prepare_table(struct ingest *ingest, struct rhei_error *error)
 {
@@ -273,16 +327,16 @@ static rhei_status prepare_table(struct ingest *ingest, struct rhei_error *error
     int32_t mode = ingest->options.mode;
     if (status == RHEI_OK && mode == RHEI_INGEST_REPLACE)
         status = drop_table(ingest, error);
-    if (status == RHEI_OK && mode == RHEI_INGEST_CREATE) {
+    else if (status == RHEI_OK)
         status = read_columns(ingest, &columns, error);
-        if (status == RHEI_OK && columns.found > 0)
-            status = error_set(error, RHEI_EXISTS, "there is a table \"%s\" already: append to it, or replace it",
-                               ingest->table);
-    }
-    if (status == RHEI_OK && mode != RHEI_INGEST_APPEND && mode != RHEI_INGEST_UPSERT)
+    if (status == RHEI_OK && mode == RHEI_INGEST_CREATE && columns.found > 0)
+        status = error_set(error, RHEI_EXISTS, "there is a table \"%s\" already: append to it, or replace it",
+                           ingest->table);
+    if (status == RHEI_OK && columns.found == 0 && mode != RHEI_INGEST_APPEND && mode != RHEI_INGEST_UPSERT) {
         status = create_table(ingest, error);
-    if (status == RHEI_OK)
-        status = read_columns(ingest, &columns, error);
+        if (status == RHEI_OK)
+            status = read_columns(ingest, &columns, error);
+    }
     if (status == RHEI_OK)
         status = check_columns(ingest, &columns, error);
     if (status == RHEI_OK)
@@ -356,6 +410,23 @@ static rhei_status write_rows(struct ingest *ingest, struct rhei_error *error)
     return RHEI_OK;
 }
 
+/* Before the block is written. */
+static rhei_status keep_signs_of_zeros(struct ingest *ingest, struct rhei_error *error)
+{
+    bool another = false;
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        const struct rhei_value *value = &ingest->values[c];
+        for (size_t i = 0; ingest->zeros[c] == ZEROS_LOSE_THEIR_SIGN && i < ingest->rows;
+             i++, value += ingest->columns) {
+            if (value->type == RHEI_REAL && value->as.real == 0 && signbit(value->as.real)) {
+                ingest->zeros[c] = ZEROS_KEEP_THEIR_SIGN;
+                another = true;
+            }
+        }
+    }
+    return another ? make_table_anew(ingest, error) : RHEI_OK;
+}
+
 static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
 {
     if (ingest->rows == 0)
@@ -368,7 +439,9 @@ static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
             if (value->type >= RHEI_TEXT)
                 value->as.bytes = ingest->bytes.data + value->as.integer;
     }
-    rhei_status status = write_rows(ingest, error);
+    rhei_status status = keep_signs_of_zeros(ingest, error);
+    if (status == RHEI_OK)
+        status = write_rows(ingest, error);
     if (status != RHEI_OK)
         return status;
     ingest->now.rows += (int64_t)ingest->rows;
@@ -542,7 +615,8 @@ static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *s
                          ingest->columns);
     ingest->values = base_alloc((size_t)BLOCK_ROWS * ingest->columns * sizeof *ingest->values);
     ingest->copied = base_alloc_zero(ingest->columns, sizeof *ingest->copied);
-    if (ingest->values == NULL || ingest->copied == NULL)
+    ingest->zeros = base_alloc_zero(ingest->columns, sizeof *ingest->zeros);
+    if (ingest->values == NULL || ingest->copied == NULL || ingest->zeros == NULL)
         return error_no_memory(error);
     if (ingest->caller == NULL)
         return oltp_session_open(ingest->db->oltp, &ingest->session, error);
@@ -560,6 +634,7 @@ static void ingest_close(struct ingest *ingest)
     base_buffer_reset(&ingest->bytes);
     base_free(ingest->values);
     base_free(ingest->copied);
+    base_free(ingest->zeros);
 }
 
 static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_options *options,

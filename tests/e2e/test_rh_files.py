@@ -80,6 +80,21 @@ def test_c3_what_a_column_is_declared_for_comes_back_from_csv(rh, rng, ending): 
     assert cells(rh.folder / "rhei.db", "u") == cells(rh.folder / "rhei.db", "t")
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "ndjson", "parquet", "arrow", "arrows"])
+def test_c3_the_sign_of_a_zero_comes_back_into_a_table_that_is_made(rh, ending):  # noqa: F811
+    db = sqlite3.connect(rh.folder / "rhei.db")
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, z, r REAL)")
+    db.executemany("INSERT INTO t VALUES (?, ?, ?)", [(number, -0.0 if number in (2, 4000) else 0.5, number / 4) for number in range(1, 5001)])
+    db.commit()
+    db.close()
+    rh.run("export", f"t.{ending}", "t")
+    for number, option in enumerate(([], ["--batch", "1500"])):
+        rh.run("import", f"t.{ending}", f"made{number}", "--create", "--key", "id", *option)
+        assert cells(rh.folder / "rhei.db", f"made{number}") == cells(rh.folder / "rhei.db", "t")
+        declared = rows(rh, f"SELECT name, type FROM pragma_table_info('made{number}')")
+        assert [kind for _, kind in declared] == ["INTEGER", "", "REAL"]
+
+
 def test_text_that_is_not_utf8_is_what_the_guide_says(rh, rng):  # noqa: F811
     fill(rh.folder / "rhei.db", rng, [["null"], ["null"], ["broken"], ["null"], ["null"], ["null"]], 3)
     for ending, seen in (("parquet", (b"blob", b"caf\xe9")), ("arrow", (b"blob", b"caf\xe9")), ("json", (b"text", b"caf\xef\xbf\xbd"))):
