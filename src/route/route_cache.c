@@ -5,7 +5,6 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "route/route_cost.h"
-#include "sql/sql_parameters.h"
 
 enum { LASTING_TEXT_MAX = 4096 };
 
@@ -231,10 +230,10 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     if (status == RHEI_OK) {
         struct rhei_error refusal = RHEI_ERROR_INIT;
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
-        if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, stop, &refusal)) {
+        if (status == RHEI_SQL && route_is_native(route, statement, false, stop, &refusal)) {
             statement->native = true;
             statement->schema_version = schema_version;
-            refusal.code = status = sql_parameters_count_native(sql, len, &statement->facts.parameter_count, error);
+            refusal.code = status = RHEI_OK;
         } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
             *error = refusal;
         } else {
@@ -262,21 +261,17 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
                                    struct route_statement **out, struct rhei_error *error)
 {
     struct rhei_error refusal = *error;
-    if (!route_is_native(route, sql, len, true, stop, &refusal)) {
-        *error = refusal;
-        return (rhei_status)refusal.code;
-    }
     struct route_statement *statement = statement_new(sql, len);
     if (statement == NULL)
         return error_no_memory(error);
+    if (!route_is_native(route, statement, true, stop, &refusal)) {
+        statement_destroy(statement);
+        *error = refusal;
+        return (rhei_status)refusal.code;
+    }
     statement->native = true;
     statement->schema_version = capture_schema_version(route->config.oltp);
     *error = (struct rhei_error)RHEI_ERROR_INIT;
-    rhei_status status = sql_parameters_count_native(sql, len, &statement->facts.parameter_count, error);
-    if (status != RHEI_OK) {
-        statement_destroy(statement);
-        return status;
-    }
     route_structure(statement);
     *out = statement;
     return RHEI_OK;

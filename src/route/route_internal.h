@@ -129,11 +129,12 @@ void route_refusal_keep(struct route_statement *statement, uint64_t key, const s
 
 /* ---- route_native.c ---- */
 /*
- * SQLite refused the NUL-terminated text: is it the column store's to answer in its own words? `demanded`: the caller asked
- * for the column store, so it may be asked about any text. Else adds to the refusal what the column store says of it.
+ * SQLite refused the text: is it the column store's to answer in its own words? Then its parameters are counted, which SQLite can't do.
+ * `demanded`: the caller asked for the column store, so it may be asked about any text. Else adds to the refusal what the column store says
+ * of it.
  */
-bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, const struct executor_stop *stop,
-                     struct rhei_error *refusal);
+bool route_is_native(struct route *route, struct route_statement *statement, bool demanded,
+                     const struct executor_stop *stop, struct rhei_error *refusal);
 
 void route_structure(struct route_statement *statement);
 /* Does SQLite's plan of this very text have what `test` looks for? */

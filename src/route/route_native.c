@@ -5,6 +5,7 @@
 
 #include "base/base_error.h"
 #include "route/route_internal.h"
+#include "sql/sql_parameters.h"
 
 /* Words behind what SQLite said; its code, state and place stay. */
 static void add_words(struct rhei_error *refusal, const char *format, const char *a, const char *b)
@@ -46,9 +47,11 @@ static bool names_unknown_function(const struct rhei_error *refusal)
 
 static const char hint[] = "; if it is the column store's, ask with the route olap";
 
-bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, const struct executor_stop *stop,
-                     struct rhei_error *refusal)
+bool route_is_native(struct route *route, struct route_statement *statement, bool demanded,
+                     const struct executor_stop *stop, struct rhei_error *refusal)
 {
+    const char *text = statement->text;
+    size_t len = statement->len;
     const char *construct = sql_olap_construct(text, len);
     bool kept = route->config.executor != NULL && route->config.mirror != NULL;
     struct rhei_error why = RHEI_ERROR_INIT;
@@ -73,7 +76,12 @@ bool route_is_native(struct route *route, const char *text, size_t len, bool dem
         add_words(refusal, "; %s%s", "a list ends in a comma", "");
         return false;
     }
-    rhei_status status = check(route, text, stop, &why);
+    rhei_status status = sql_parameters_count_native(text, len, &statement->facts.parameter_count, &why);
+    if (status != RHEI_OK) {
+        *refusal = why;
+        return false;
+    }
+    status = check(route, text, stop, &why);
     if (status == RHEI_OK)
         return true;
     if (status == RHEI_CANCELLED || status == RHEI_TIMEOUT) {
