@@ -29,7 +29,16 @@ static const char *const forbidden_functions[] = {
     "import_database", "read_duckdb",
     "python_*",        "pandas_scan",
     "read_*",          "parquet_*",
-    "sniff_csv",       "glob", /* files, should a setting ever let them through */
+    "sniff_csv",       "glob",         /* files, should a setting ever let them through */
+    "current_setting", "which_secret", /* where the service's folders are */
+};
+
+/*
+ * One call of these takes as long as the product of two texts' lengths, and damerau_levenshtein() as much memory, which DuckDB doesn't count.
+ * No time limit is looked at within a call.
+ */
+static const char *const endless_functions[] = {
+    "levenshtein", "editdist3", "damerau_levenshtein", "jaro_similarity", "jaro_winkler_similarity",
 };
 
 /*
@@ -132,6 +141,12 @@ rhei_status duck_native_check(const char *sql, struct rhei_error *error)
             return error_set(error, RHEI_UNSUPPORTED,
                              "the function %.*s may not be called: it reaches beyond the query", (int)previous.length,
                              previous.start);
+        if (sql_native_sign(&token, '(') && previous.kind == SQL_NATIVE_NAME &&
+            has_name(&previous, endless_functions, COUNT_OF(endless_functions)))
+            return error_set(error, RHEI_UNSUPPORTED,
+                             "the function %.*s may not be called: on long texts one call takes hours, and no time "
+                             "limit ends it; compare the texts in the program",
+                             (int)previous.length, previous.start);
         if (!calls && sql_native_sign(&token, '(') && previous.kind == SQL_NATIVE_NAME &&
             has_name(&previous, catalog_functions, COUNT_OF(catalog_functions)))
             return no_catalog(&previous, error);
