@@ -442,6 +442,8 @@ struct rhei_query_options {
         as_of; /**< every table as of this time (ISO 8601, in UTC if it names no zone; seconds or microseconds since 1970); NULL: as they are */
     bool
         settings; /**< a PRAGMA that sets something is run, as the write it is, and gives its rows; else RHEI_READ_ONLY */
+    uint64_t
+        most_returned; /**< rows that RETURNING may give outside a transaction: beyond them RHEI_TOO_BIG, and nothing is written; 0: any */
 };
 
 /**

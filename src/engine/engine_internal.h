@@ -236,6 +236,7 @@ struct engine_ask {
     bool settings;     /* PRAGMAs that set something are run */
     const char *as_of; /* every table as of this time; NULL: as they are */
     uint64_t memory_limit;
+    uint64_t most_returned; /* rows of a RETURNING */
     struct engine_limits limits;
     /* Where `sql` was made of a question about the past: the one that was asked, and what was known of histories then. */
     const char *asked;

@@ -35,6 +35,7 @@ static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, cons
     ask->memory_limit = given.memory_limit;
     ask->as_of = given.as_of;
     ask->settings = given.settings;
+    ask->most_returned = given.most_returned;
     return RHEI_OK;
 }
 
@@ -219,12 +220,14 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     struct engine_elsewhere elsewhere;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, rows->db, &rows->limits, engine_most_age_ms(ask));
     elsewhere.stop.most_kept = ask->memory_limit;
+    elsewhere.stop.most_rows = ask->most_returned;
+    bool limited = ask->memory_limit > 0 || ask->most_returned > 0;
     if (ask->rewritten != NULL)
         engine_elsewhere_past(&elsewhere, ask->histories, ask->pinned);
     base_progress_step(engine_limits_counts(&rows->limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
     do
         status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                            ask->memory_limit > 0 ? &elsewhere.stop : given, &result, &rows->cursor, error);
+                            limited ? &elsewhere.stop : given, &result, &rows->cursor, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
     if (status != RHEI_OK)
         return status;

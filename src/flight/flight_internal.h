@@ -138,6 +138,8 @@ const char *flight_text(struct flight_work *work, struct flight_bytes bytes);
 rhei_status flight_command(struct flight_work *work, struct flight_bytes any, const char **name,
                            struct flight_bytes *value);
 struct rhei_call_options flight_limits(const struct flight_work *work);
+/* Rows that a result may have for who asks; 0: any. */
+uint64_t flight_most_rows(const struct flight_work *work);
 struct rhei_query_options flight_query_options(const struct flight_work *work);
 enum flight_code flight_code_of(rhei_status status);
 

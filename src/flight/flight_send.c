@@ -247,8 +247,7 @@ static rhei_status pull(struct flight_work *work)
 
 static rhei_status check_rows(struct flight_work *work, int64_t more)
 {
-    uint64_t user = work->user->most_rows, all = work->server->most_rows;
-    uint64_t most = all == 0 || (user > 0 && user < all) ? user : all;
+    uint64_t most = flight_most_rows(work);
     work->rows += more;
     if (most == 0 || (uint64_t)work->rows <= most)
         return RHEI_OK;

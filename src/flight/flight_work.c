@@ -220,11 +220,18 @@ struct rhei_call_options flight_limits(const struct flight_work *work)
         .struct_size = sizeof(struct rhei_call_options), .timeout_ms = time_limit(work), .cancel = work->cancel};
 }
 
+uint64_t flight_most_rows(const struct flight_work *work)
+{
+    uint64_t user = work->user->most_rows, all = work->server->most_rows;
+    return all == 0 || (user > 0 && user < all) ? user : all;
+}
+
 struct rhei_query_options flight_query_options(const struct flight_work *work)
 {
     return (struct rhei_query_options){.struct_size = sizeof(struct rhei_query_options),
                                        .freshness = work->wishes.freshness,
                                        .route = work->wishes.route,
                                        .timeout_ms = time_limit(work),
+                                       .most_returned = flight_most_rows(work),
                                        .cancel = work->cancel};
 }

@@ -138,6 +138,7 @@ struct oltp_stop {
     void *context;
     size_t
         most_kept; /* bytes of RETURNING's rows, which are kept until the commit: beyond them RHEI_MEMORY_LIMIT; 0: any */
+    uint64_t most_rows; /* of RETURNING: beyond them RHEI_TOO_BIG, and nothing is changed; 0: any */
     int64_t
         most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
     struct oltp_elsewhere *elsewhere; /* of what runs on the writer. NULL: what was published last will do */

@@ -6,6 +6,7 @@
  * The first step is taken when the cursor is made: it pins the snapshot, and it is what makes SQLite notice that the
  * schema changed under a cached statement, so names and number of the columns are right from then on.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -316,6 +317,26 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
     return true;
 }
 
+static bool is_too_much(const struct oltp_connection *connection, const struct oltp_cursor *cursor)
+{
+    return (connection->most_kept > 0 && cursor->kept_bytes > connection->most_kept) ||
+           (connection->most_rows > 0 && cursor->row_count > connection->most_rows);
+}
+
+static rhei_status too_much(const struct oltp_connection *connection, const struct oltp_cursor *cursor,
+                            struct rhei_error *error)
+{
+    if (connection->most_rows > 0 && cursor->row_count > connection->most_rows)
+        return error_set(error, RHEI_TOO_BIG,
+                         "RETURNING gives more rows than the %" PRIu64
+                         " that an answer may have; nothing of the statement was kept",
+                         connection->most_rows);
+    return error_set(error, RHEI_MEMORY_LIMIT,
+                     "the rows that RETURNING gives are held until the commit, and are larger than the statement's "
+                     "memory limit of %zu bytes; nothing of the statement was kept",
+                     connection->most_kept);
+}
+
 rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_statement *statement,
                                 struct oltp_cursor **result, struct rhei_error *error)
 {
@@ -333,24 +354,20 @@ rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_
         ok = collect_head(cursor, statement->stmt);
     while (fits && rc == SQLITE_ROW) {
         ok = ok && collect_row(cursor, statement->stmt, connection->utf16);
-        fits = connection->most_kept == 0 || cursor->kept_bytes <= connection->most_kept;
+        fits = !is_too_much(connection, cursor);
         if (!ok || !fits)
             sqlite3_interrupt(connection->db); /* its changes are made by now: SQLite takes them back */
         rc = sqlite3_step(statement->stmt);
     }
     if (ok && fits && rc == SQLITE_DONE)
         return RHEI_OK;
-    rhei_status status = RHEI_MEMORY_LIMIT;
-    if (!ok) {
+    rhei_status status;
+    if (!ok)
         status = error_no_memory(error);
-    } else if (fits) {
+    else if (fits)
         status = oltp_sqlite_error(connection, rc, NULL, error);
-    } else {
-        error_set(error, status,
-                  "the rows that RETURNING gives are held until the commit, and are larger than the statement's memory "
-                  "limit of %zu bytes; nothing of the statement was kept",
-                  connection->most_kept);
-    }
+    else
+        status = too_much(connection, cursor, error);
     oltp_cursor_close(result);
     return status;
 }

@@ -161,8 +161,10 @@ static rhei_status group_run_some(struct oltp *oltp, struct oltp_job *job, struc
         oltp_bind(oltp->writer, statement, params, (uint32_t)count * job->param_count, false, &job->error);
     if (status == RHEI_OK) {
         oltp->writer->most_kept = job->stop == NULL ? 0 : job->stop->most_kept;
+        oltp->writer->most_rows = job->stop == NULL ? 0 : job->stop->most_rows;
         status = oltp_step_all(oltp, statement, &job->result, job->cursor, &job->error);
         oltp->writer->most_kept = 0;
+        oltp->writer->most_rows = 0;
     }
     sqlite3_reset(statement->stmt);
     return status;

@@ -72,10 +72,12 @@ struct oltp_connection {
     struct oltp_statement *newest, *oldest;
     uint32_t statement_count, statement_limit;
     size_t most_kept;         /* of the writer: bytes of rows that the statement under way may keep; 0: any */
+    uint64_t most_rows;       /* likewise, rows */
     int64_t busy_deadline_ns; /* of the call that runs; 0: busy_timeout_ms from now */
     const struct oltp_stop *stop;
     rhei_status stopped; /* what stop said */
     bool utf16;
+    bool replace_keeps_class;              /* see oltp_bounded.c */
     struct oltp_connection *next;          /* in the pool's free list */
     struct oltp_connection *newer, *older; /* of readers, under pool_lock */
     atomic_int_fast64_t taken_ns;          /* of a reader: since when it is busy; 0: it isn't */
@@ -466,6 +468,7 @@ void oltp_evaluator_close(void *evaluator); /* accepts NULL */
 
 /* ---- Exact sums (oltp_sum.c). ------------------------------------------------------------------------------------ */
 
+int oltp_bounded_register(struct oltp_connection *connection); /* instr() and the like, which may be ended */
 int oltp_sum_register(sqlite3 *db);
 
 /* ---- The handle. ------------------------------------------------------------------------------------------------- */
