@@ -183,7 +183,7 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     if (status == RHEI_OK && connection->role == OLTP_WRITER)
         status = connection_set_synchronous(connection, error);
     if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK ||
-                              oltp_alive_register(db) != SQLITE_OK))
+                              oltp_alive_register(db) != SQLITE_OK || oltp_bounded_register(connection) != SQLITE_OK))
         status = error_no_memory(error);
     if (oltp->config.no_files && connection->role != OLTP_DESCRIBER) /* whose own one asks us, too */
         sqlite3_set_authorizer(db, oltp_authorize, connection);
