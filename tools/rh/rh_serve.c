@@ -3,11 +3,12 @@
  * rh serve: a database that is kept open, its column store in step, and doors to it.
  *
  * Order of the start: settings, lock, database, Flight, metrics, socket, then READY. The end is the way back: the doors take nothing new and what runs has
- * --drain to end, all together; then the database is closed and the lock goes. A failure on the way up ends what is up.
+ * --drain to end, all together; then the database is closed and the lock goes; what doesn't end even when it is cancelled is left. A failure on the way up ends what is up.
  */
 #include "rh_interrupt.h"
 #include "rh_serve_flight.h"
 #include "rh_serve_http.h"
+#include "rh_serve_leave.h"
 #include "rh_serve_lock.h"
 #include "rh_serve_notify.h"
 #include "rh_serve_settings.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DRAIN_MS = 10000, LOOK_MS = 100, SQL_MS = 300000, SQL_BODY = 1 << 20 };
+enum { DRAIN_MS = 10000, LEAVE_MS = 5000, LOOK_MS = 100, SQL_MS = 300000, SQL_BODY = 1 << 20 };
 
 struct serving {
     struct rh_tool *tool;
@@ -275,12 +276,14 @@ static void go_down(struct serving *serving)
 {
     int64_t drain_ms = serving->tool->args->serve.drain_ms;
     int64_t until_ms = now_ms() + (drain_ms >= 0 ? drain_ms : DRAIN_MS);
+    struct rh_leave *leave = rh_leave_within(left_ms(until_ms) + LEAVE_MS, &serving->service.log);
     atomic_store(&serving->service.stopping, true); /* /readyz says so while Flight drains */
     rh_flight_stop(&serving->flight, left_ms(until_ms));
     http_stop(&serving->sql, left_ms(until_ms));
     rh_guard_close(&serving->guard);
     http_stop(&serving->watch, left_ms(until_ms));
     http_stop(&serving->metrics, left_ms(until_ms));
+    rh_leave_stays(&leave);
     rh_tool_close(serving->tool);
     rh_trace_free(&serving->service.trace);
     rh_serve_lock_release(&serving->lock);
