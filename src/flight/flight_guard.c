@@ -52,12 +52,10 @@ static const struct flight_user *enter_basic(rhei_flight_guard *guard, const cha
 {
     struct base_buffer plain = {0};
     const struct flight_user *user = NULL;
-    char *colon =
-        flight_base64_decode(text, length, false, &plain) && plain.len > 0 ? memchr(plain.data, ':', plain.len) : NULL;
-    if (colon != NULL) {
-        *colon = '\0';
+    char *password = flight_base64_decode(text, length, false, &plain) ? flight_users_split(&plain) : NULL;
+    if (password != NULL) {
         base_mutex_lock(&guard->lock);
-        user = flight_users_enter(&guard->users, plain.data, colon + 1, plain.len - (size_t)(colon + 1 - plain.data));
+        user = flight_users_enter(&guard->users, plain.data, password, plain.len - (size_t)(password - plain.data));
         base_mutex_unlock(&guard->lock);
     }
     flight_wipe(plain.data, plain.len);

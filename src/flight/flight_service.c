@@ -142,20 +142,19 @@ static rhei_status log_in(struct flight_work *work)
     const struct flight_user *user = server->users.open ? &server->users.anybody : NULL;
     bool asked = begins_with(header, basic) && flight_base64_decode((const char *)header.bytes + sizeof basic - 1,
                                                                     header.len - (sizeof basic - 1), false, &plain);
-    char *colon = asked && plain.len > 0 ? memchr(plain.data, ':', plain.len) : NULL;
-    if (user == NULL && colon != NULL) {
-        *colon = '\0';
+    char *password = asked ? flight_users_split(&plain) : NULL;
+    if (user == NULL && password != NULL) {
         base_mutex_lock(&server->password_lock);
-        user = flight_users_enter(&server->users, plain.data, colon + 1, plain.len - (size_t)(colon + 1 - plain.data));
+        user = flight_users_enter(&server->users, plain.data, password, plain.len - (size_t)(password - plain.data));
         base_mutex_unlock(&server->password_lock);
     }
     flight_wipe(plain.data, plain.len);
     base_buffer_reset(&plain);
     if (user == NULL) {
-        refused(server, work->call, colon == NULL ? "no name and password" : "wrong name or password");
+        refused(server, work->call, password == NULL ? "no name and password" : "wrong name or password");
         rhei_status status = error_set(&work->error, RHEI_INVALID,
-                                       colon == NULL ? "a login takes name and password, as Basic authentication"
-                                                     : "name or password is wrong");
+                                       password == NULL ? "a login takes name and password, as Basic authentication"
+                                                        : "name or password is wrong");
         memcpy(work->error.sqlstate, "28000", sizeof "28000");
         return status;
     }

@@ -188,6 +188,15 @@ const struct flight_user *flight_users_find(const struct flight_users *users, co
                                                                              : NULL;
 }
 
+char *flight_users_split(struct base_buffer *plain)
+{
+    char *colon = plain->len == 0 ? NULL : memchr(plain->data, ':', plain->len);
+    if (colon == NULL || memchr(plain->data, '\0', (size_t)(colon - plain->data)) != NULL)
+        return NULL;
+    *colon = '\0';
+    return colon + 1;
+}
+
 const struct flight_user *flight_users_enter(const struct flight_users *users, const char *name, const char *password,
                                              size_t len)
 {

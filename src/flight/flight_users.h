@@ -42,6 +42,11 @@ rhei_status flight_users_from(struct flight_users *users, const struct rhei_flig
                               struct rhei_error *error);
 /* By name; NULL: there is none. */
 const struct flight_user *flight_users_find(const struct flight_users *users, const char *name);
+/*
+ * The password behind a name and its colon, both NUL-terminated; NULL: it isn't that. A name with a NUL in it would be looked up as
+ * what is in front of it, so it is none.
+ */
+char *flight_users_split(struct base_buffer *plain);
 /* Takes as long for a name that there isn't as for a wrong password. */
 const struct flight_user *flight_users_enter(const struct flight_users *users, const char *name, const char *password,
                                              size_t len);
