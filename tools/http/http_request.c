@@ -137,6 +137,114 @@ static bool is_host(struct http_text host)
     return true;
 }
 
+/* Of these a reader in front, or the one behind, could take the first or the last. */
+static enum http_read check_once(struct http_request *request)
+{
+    static const struct {
+        const char *name, *why;
+    } once[] = {{"authorization", "there may be one Authorization header"},
+                {"origin", "there may be one Origin header"},
+                {"sec-fetch-site", "there may be one Sec-Fetch-Site header"},
+                {"content-type", "there may be one Content-Type header"}};
+    struct http_text value;
+    for (size_t at = 0; at < sizeof once / sizeof once[0]; at++)
+        if (count_of(request, once[at].name, &value) > 1)
+            return bad(request, 400, once[at].why);
+    return HTTP_DONE;
+}
+
+/* ---- A body in chunks (RFC 9112, 7.1) ----------------------------------------------------------------------------- */
+
+/* What is read of it: `from` is behind the head. */
+struct chunks {
+    char *from;
+    size_t length, at;
+    uint64_t body; /* bytes of the chunks so far */
+};
+
+/* The line of a chunk's size, whose extension means nothing here. */
+static enum http_read read_size(struct chunks *chunks, uint64_t *size, struct http_request *request)
+{
+    enum { LINE_MOST = 256, DIGITS_MOST = 15 };
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF", why[] = "a chunk's size isn't a line of its own";
+    const char *line = chunks->from + chunks->at;
+    size_t left = chunks->length - chunks->at, seen = left < LINE_MOST ? left : LINE_MOST, at = 0;
+    *size = 0;
+    for (const char *digit; at < seen && line[at] != '\0' && (digit = strchr(digits, line[at])) != NULL; at++)
+        *size = *size * 16 + (uint64_t)(digit - digits) % 16;
+    if (at > DIGITS_MOST || (at < seen && (at == 0 || (line[at] != '\r' && line[at] != ';'))))
+        return bad(request, 400, why);
+    while (at < seen && line[at] != '\r' && (((unsigned char)line[at] >= 0x20 && line[at] != 0x7F) || line[at] == '\t'))
+        at++;
+    if (at + 1 < seen && line[at] == '\r' && line[at + 1] == '\n') {
+        chunks->at += at + 2;
+        return HTTP_DONE;
+    }
+    bool unended = at == seen || (at + 1 == seen && line[at] == '\r');
+    return unended && seen < LINE_MOST ? HTTP_BODY : bad(request, 400, why);
+}
+
+/* A chunk's bytes, or the nothing behind the last one, and the end of their line. */
+static enum http_read skip_bytes(struct chunks *chunks, uint64_t size, struct http_request *request)
+{
+    size_t left = chunks->length - chunks->at, end = chunks->at + (size_t)size;
+    if ((left > size && chunks->from[end] != '\r') || (left > size + 1 && chunks->from[end + 1] != '\n'))
+        return bad(request, 400, size > 0 ? "a chunk is longer than its size" : "fields behind the body aren't taken");
+    if (left < size + 2)
+        return HTTP_BODY;
+    chunks->at += size + 2;
+    return HTTP_DONE;
+}
+
+/* Puts the chunks together, where all are there. */
+static void join(struct chunks *chunks, struct http_request *request)
+{
+    size_t to = 0;
+    uint64_t size = 1;
+    chunks->at = 0;
+    while (read_size(chunks, &size, request) == HTTP_DONE && size > 0) {
+        memmove(chunks->from + to, chunks->from + chunks->at, size);
+        to += size;
+        (void)skip_bytes(chunks, size, request);
+    }
+}
+
+/* Every look begins anew, so there is a most of chunks: a client whose bytes come one by one would have each of them looked at as often. */
+static enum http_read read_chunks(struct chunks *chunks, uint64_t body_most, struct http_request *request)
+{
+    uint64_t size = 1;
+    enum http_read read = HTTP_DONE;
+    for (unsigned count = 0; read == HTTP_DONE && size > 0; count++) {
+        if (count > HTTP_CHUNKS_MOST)
+            return bad(request, 413, "the body comes in more than 4,096 chunks: send larger ones");
+        read = read_size(chunks, &size, request);
+        if (read == HTTP_DONE && size > body_most - chunks->body)
+            return bad(request, 413, "the body is larger than is taken here");
+        if (read == HTTP_DONE)
+            read = skip_bytes(chunks, size, request);
+        chunks->body += read == HTTP_DONE ? size : 0;
+    }
+    if (read == HTTP_DONE) {
+        size_t whole = chunks->at;
+        join(chunks, request);
+        chunks->at = whole;
+    }
+    return read;
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------------------------- */
+
+static enum http_read read_coding(struct http_request *request, size_t lengths)
+{
+    struct http_text coding;
+    if (count_of(request, "transfer-encoding", &coding) > 1 || lengths > 0 || !request->chunks)
+        return bad(request, 400, "a body has a Content-Length, or one Transfer-Encoding of HTTP/1.1, not both");
+    if (!http_is(coding, "chunked"))
+        return bad(request, 501, "of all codings of a body chunked alone is taken");
+    request->chunked = true;
+    return HTTP_DONE;
+}
+
 /* What the headers say of the body and of what comes behind it. */
 static enum http_read read_framing(uint64_t body_most, uint64_t *body, struct http_request *request)
 {
@@ -146,11 +254,12 @@ static enum http_read read_framing(uint64_t body_most, uint64_t *body, struct ht
         return bad(request, 400, "there has to be one Host header");
     if (hosts == 1 && !is_host(value))
         return bad(request, 400, "the Host header isn't NAME or NAME:PORT");
-    if (count_of(request, "authorization", &value) > 1)
-        return bad(request, 400, "there may be one Authorization header");
-    if (count_of(request, "transfer-encoding", &value) > 0)
-        return bad(request, 501, "Transfer-Encoding isn't taken: send a Content-Length");
+    if (check_once(request) != HTTP_DONE)
+        return HTTP_BAD;
+    size_t codings = count_of(request, "transfer-encoding", &value);
     size_t lengths = count_of(request, "content-length", &value);
+    if (codings > 0 && read_coding(request, lengths) != HTTP_DONE)
+        return HTTP_BAD;
     *body = 0;
     if (lengths > 1 || (lengths == 1 && !read_length(value, body)))
         return bad(request, 400, "Content-Length isn't one whole number");
@@ -163,7 +272,7 @@ static enum http_read read_framing(uint64_t body_most, uint64_t *body, struct ht
     return HTTP_DONE;
 }
 
-enum http_read http_read_request(const char *bytes, size_t length, uint64_t body_most, struct http_request *request)
+enum http_read http_read_request(char *bytes, size_t length, uint64_t body_most, struct http_request *request)
 {
     *request = (struct http_request){0};
     const char *end = length == 0 ? NULL : memmem(bytes, length, "\r\n\r\n", 4);
@@ -182,6 +291,13 @@ enum http_read http_read_request(const char *bytes, size_t length, uint64_t body
     uint64_t body = 0;
     if (read == HTTP_DONE)
         read = read_framing(body_most, &body, request);
+    if (read == HTTP_DONE && request->chunked) {
+        struct chunks chunks = {.from = bytes + head, .length = length - head};
+        read = read_chunks(&chunks, body_most, request);
+        request->length = head + chunks.at;
+        request->body = (struct http_text){bytes + head, (size_t)chunks.body};
+        return read;
+    }
     if (read != HTTP_DONE)
         return read;
     request->length = head + (size_t)body;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HTTP_HEAD_MOST = 16 << 10, HTTP_HEADERS_MOST = 64 };
+enum { HTTP_HEAD_MOST = 16 << 10, HTTP_HEADERS_MOST = 64, HTTP_CHUNKS_MOST = 4096 };
 
 /** A part of the bytes that were read; borrowed from them. */
 struct http_text {
@@ -25,9 +25,10 @@ struct http_request {
     struct http_header headers[HTTP_HEADERS_MOST];
     size_t header_count;
     struct http_text body;
-    size_t length;   /**< bytes of head and body together */
+    size_t length;   /**< bytes of head and body together, as they came */
     bool keep_alive; /**< the client may ask again on this connection */
     bool chunks;     /**< it understands an answer in chunks, as all but HTTP/1.0 do */
+    bool chunked;    /**< its body came in chunks */
     bool expects;    /**< it waits for "100 Continue" before it sends the body */
     int status;      /**< of HTTP_BAD: what to answer */
     const char *why; /**< of HTTP_BAD: one sentence */
@@ -42,9 +43,10 @@ enum http_read {
 
 /**
  * Reads the request at the start of `bytes`. Strict where two readers could understand two things: no bare CR or LF, no folded lines,
- * one Content-Length of digits, no Transfer-Encoding, one Host whose port is digits, one Authorization. The result borrows from `bytes`.
+ * one Content-Length of digits or Transfer-Encoding: chunked, one Host whose port is digits, one Authorization and Origin. The result borrows
+ * from `bytes`, where the chunks of a body are put together once they are all there.
  */
-enum http_read http_read_request(const char *bytes, size_t length, uint64_t body_most, struct http_request *request);
+enum http_read http_read_request(char *bytes, size_t length, uint64_t body_most, struct http_request *request);
 /** The value of a header by its name, whatever its case; false: it isn't there, or twice. */
 bool http_header(const struct http_request *request, const char *name, struct http_text *value);
 /** The text is this word, whatever its case. */
