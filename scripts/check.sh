@@ -9,11 +9,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
 
-scripts/setup.sh core
-python=$(scripts/venv.sh)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
 check_format() {
     c_files | xargs -d '\n' clang-format-14 --dry-run --Werror
 }
@@ -186,9 +181,15 @@ check_threads() {
 
 names=("$@")
 [ $# -gt 0 ] || names=(format layers circles invariants mutants text promises warnings symbols abi install sbom image service docs sanitizers)
+for name in "${names[@]}"; do
+    declare -F "check_$name" >/dev/null || die "there is no check named $name; ./dev check --help lists them"
+done
+scripts/setup.sh core
+python=$(scripts/venv.sh)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 failed=()
 for name in "${names[@]}"; do
-    declare -F "check_$name" >/dev/null || die "there is no check named $name"
     started=$SECONDS
     # the counts of a test run inside a check are not the closing line of the whole
     if ("check_$name") >"$work/log" 2>&1; then

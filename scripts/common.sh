@@ -8,6 +8,14 @@ die() {
     exit 1
 }
 
+# Makes the folder that a script writes into, as `out`: the one that it is told, or the usual one. What looks like an option is none.
+take_folder() { # the usual one, and the script's words
+    out=${2:-$1}
+    [ $# -le 2 ] && [[ $out != -* ]] || die "one word is taken, the folder to write into; one that begins with a dash is written ./$out"
+    case $out in /*) ;; *) out=$PWD/$out ;; esac
+    mkdir -p "$out"
+}
+
 # Ends with 3, and a line that says why, where this machine has no Go for the module in a folder; Debian 12's is too old for all of them.
 need_go() { # folder, and what is done with it
     local wanted

@@ -8,9 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
-out=${1:-build-deb}
-case $out in /*) ;; *) out=$PWD/$out ;; esac
-mkdir -p "$out"
+take_folder build-deb "$@"
 root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

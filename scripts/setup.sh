@@ -17,7 +17,8 @@ while [ $# -gt 0 ]; do
         [ -n "$with" ] || { shift; with=${1:-}; }
         [ "$with" = datafusion ] || die "there is no plug-in \"$with\": --with takes datafusion"
         ;;
-    *) groups+=("$1") ;;
+    core | tests | demo | bench | peer | datafusion) groups+=("$1") ;;
+    *) die "there is no group \"$1\": core, tests, demo, bench" ;;
     esac
     shift
 done

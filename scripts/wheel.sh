@@ -7,9 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
-out=${1:-build-wheel}
-case $out in /*) ;; *) out=$PWD/$out ;; esac
-mkdir -p "$out"
+take_folder build-wheel "$@"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
