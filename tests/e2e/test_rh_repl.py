@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -290,6 +291,30 @@ def test_long_results_go_through_a_pager(repl):
     one.enter(".pager off")
     one.enter("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 500) SELECT x FROM c;")
     one.wait(lambda screen: " 500\n" in screen and screen.rstrip().endswith("rh>"))
+
+
+def test_the_time_of_a_statement_is_not_that_of_its_reader(repl, tmp_path):
+    """The pager of this test reads when it is told to: before its first line, as less with more rows than a pipe takes, and behind the last."""
+    (tmp_path / "slow").write_text("#!/bin/sh\ntouch begun\nread answer <first\ntail -n 1\nread answer <last\n")
+    (tmp_path / "slow").chmod(0o755)
+    for count in (300, 30000):
+        for name in ("first", "last"):
+            os.mkfifo(tmp_path / name)
+        one = repl(PAGER=str(tmp_path / "slow"))
+        one.enter(f"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT {count}) SELECT x FROM c;")
+        until = time.monotonic() + 30
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        began = time.monotonic()
+        one.wait(lambda _, began=began: time.monotonic() - began > 2)  # somebody reads, which takes no condition but time
+        for name in ("first", "last"):
+            (tmp_path / name).write_text("on\n")
+        screen = one.wait(re.compile(rf"{count:,} rows · oltp \([a-z-]+\) · ([\d.]+) (us|ms|s) ·"))
+        number, unit = re.search(r"rows · oltp \([a-z-]+\) · ([\d.]+) (us|ms|s) ·", screen).groups()
+        assert float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1}[unit] < 1.9, screen
+        for name in ("first", "last", "begun"):
+            (tmp_path / name).unlink()
 
 
 def test_without_its_pager_nothing_is_lost(repl):

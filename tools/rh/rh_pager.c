@@ -2,6 +2,7 @@
 #include "rh_pager.h"
 
 #include "rh_memory.h"
+#include "rh_units.h"
 #include "rh_waiting.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct rh_pager {
     int pipe; /* to the pager; -1: none runs */
     bool direct, left;
     pid_t child;
+    int64_t waited_us; /* for whoever reads in the pager */
 };
 
 /*
@@ -99,7 +101,9 @@ static bool write_on(struct rh_pager *pager, const char *bytes, size_t length)
 {
     rh_waiting_stop(); /* up to here nothing was on the terminal but its line */
     if (pager->pipe >= 0) {
+        int64_t began = rh_now_us();
         pager->left = pager->left || !write_all(pager->pipe, bytes, length);
+        pager->waited_us += rh_now_us() - began;
         return !pager->left;
     }
     return fwrite(bytes, 1, length, stdout) == length;
@@ -138,7 +142,7 @@ FILE *rh_pager_file(struct rh_pager *pager)
     return pager->file != NULL ? pager->file : stdout;
 }
 
-void rh_pager_close(struct rh_pager **pager)
+int64_t rh_pager_close(struct rh_pager **pager)
 {
     struct rh_pager *p = *pager;
     int status;
@@ -147,12 +151,16 @@ void rh_pager_close(struct rh_pager **pager)
     if (p->held.length > 0)
         (void)write_on(p, p->held.bytes, p->held.length);
     if (p->pipe >= 0) {
+        int64_t began = rh_now_us();
         close(p->pipe);
         while (waitpid(p->child, &status, 0) < 0 && errno == EINTR)
             ;
+        p->waited_us += rh_now_us() - began;
     }
     (void)fflush(stdout);
+    int64_t waited_us = p->waited_us;
     rh_buffer_free(&p->held);
     free(p);
     *pager = NULL;
+    return waited_us;
 }

@@ -8,6 +8,7 @@
 #define RH_PAGER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct rh_pager;
@@ -16,7 +17,7 @@ struct rh_pager;
 struct rh_pager *rh_pager_open(size_t lines);
 /** Where to write; an error of it means that the pager was left. */
 FILE *rh_pager_file(struct rh_pager *pager);
-/** Writes what is held back, or waits until the pager was left. */
-void rh_pager_close(struct rh_pager **pager);
+/** Writes what is held back, or waits until the pager was left. Gives the microseconds in which it waited for who reads there, here and before. */
+int64_t rh_pager_close(struct rh_pager **pager);
 
 #endif

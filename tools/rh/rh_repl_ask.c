@@ -87,13 +87,14 @@ static size_t lines_of(const struct rh_repl *repl)
     return height > 6 ? height - 3 : 3;
 }
 
-/* *left: the pager was, before the last row. */
-static rhei_status show(struct rh_repl *repl, rhei_rows *rows, uint64_t *count, bool *left, struct rhei_error *error)
+/* *left: the pager was, before the last row. *read_us: how long somebody read in it, which is no time of the statement's. */
+static rhei_status show(struct rh_repl *repl, rhei_rows *rows, uint64_t *count, bool *left, int64_t *read_us,
+                        struct rhei_error *error)
 {
     struct rh_pager *pager = rh_pager_open(lines_of(repl));
     rhei_status status = rh_write_rows_to(repl->tool, rows, rh_pager_file(pager), count, error);
     *left = ferror(rh_pager_file(pager)) != 0;
-    rh_pager_close(&pager);
+    *read_us = rh_pager_close(&pager);
     return status;
 }
 
@@ -124,11 +125,12 @@ static rhei_status run_with_rows(struct rh_repl *repl, const char *sql, int64_t 
     if (status != RHEI_OK)
         return status;
     bool left = false;
-    status = show(repl, rows, &count, &left, error);
+    int64_t read_us = 0;
+    status = show(repl, rows, &count, &left, &read_us, error);
     if (status == RHEI_OK && repl->timer && left)
         tell_left(repl, count); /* neither the rows that there are nor the time that they take is known */
     else if (status == RHEI_OK && repl->timer)
-        rh_tell_facts(repl->tool, rows, count, rh_now_us() - started);
+        rh_tell_facts(repl->tool, rows, count, rh_now_us() - started - read_us);
     rhei_rows_close(&rows);
     return status;
 }

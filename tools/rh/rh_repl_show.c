@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that show what is in the database, how a statement would be answered, and what was entered. */
 #include "rh_number.h"
-#include "rh_pager.h"
 #include "rh_repl.h"
 #include "rh_text.h"
 #include "rh_writer.h"
