@@ -16,8 +16,8 @@ int rh_config_command(struct rh_tool *tool)
                                .width = (size_t)tool->args->width};
     if (!rh_check_format(tool) || !rh_service_settings_read(tool, &settings))
         return RH_EXIT_ERROR;
-    struct rh_writer *writer =
-        rh_writer_open(rh_effective_format(tool), stdout, &output, names, tool->args->explain ? 4 : 3);
+    enum rh_format format = tool->args->explain ? rh_sentence_format(tool) : rh_effective_format(tool);
+    struct rh_writer *writer = rh_writer_open(format, stdout, &output, names, tool->args->explain ? 4 : 3);
     for (size_t at = 0; at < settings.count; at++) {
         const struct rhei_effective *setting = settings.list[at];
         struct rh_buffer name = {0};
@@ -25,9 +25,9 @@ int rh_config_command(struct rh_tool *tool)
         rh_buffer_format(&name, "%s%s%s", engine ? "" : setting->section, engine ? "" : ".", setting->name);
         const struct rhei_value row[] = {
             rhei_text(name.bytes),
-            setting->value[0] == '\0' ? rhei_null() : rhei_text(setting->value),
+            rh_text_or_null(setting->value),
             rhei_text(setting->origin),
-            rhei_text(setting->effect),
+            rh_text_or_null(setting->effect),
         };
         rh_writer_row(writer, row);
         rh_buffer_free(&name);

@@ -254,7 +254,7 @@ static const char config_text[] =
     "option, or the default. Secrets are not shown. Nothing is opened.\n"
     "\n"
     "  --db FILE, --config FILE\n"
-    "  --explain          what each does, too\n"
+    "  --explain          what each does, too; on a terminal a line for each value\n"
     "  --format F         as of rh query; also --no-header, --width\n";
 
 static const char serve_text[] =

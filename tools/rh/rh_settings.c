@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-static struct rhei_value text_or_null(const char *text)
-{
-    return text[0] == '\0' ? rhei_null() : rhei_text(text);
-}
-
 int rh_settings_command(struct rh_tool *tool)
 {
     static const char *const names[] = {"setting", "type",        "unit",  "range",
@@ -21,10 +16,7 @@ int rh_settings_command(struct rh_tool *tool)
                                .width = (size_t)tool->args->width};
     if (!rh_check_format(tool))
         return RH_EXIT_ERROR;
-    /* sentences: a table of them is wider than most terminals */
-    bool lines = tool->args->format == RH_FORMAT_DEFAULT && tool->out.present && tool->args->width == 0;
-    enum rh_format format = lines ? RH_FORMAT_VERTICAL : rh_effective_format(tool);
-    struct rh_writer *writer = rh_writer_open(format, stdout, &output, names, 8);
+    struct rh_writer *writer = rh_writer_open(rh_sentence_format(tool), stdout, &output, names, 8);
     struct rhei_setting setting = {.struct_size = sizeof setting};
     rhei_status status = RHEI_OK;
     for (size_t at = 0; (status = rhei_setting_at(at, &setting, &error)) == RHEI_OK; at++) {
@@ -36,10 +28,10 @@ int rh_settings_command(struct rh_tool *tool)
         const struct rhei_value row[] = {
             rhei_text(name),
             rhei_text(setting.type),
-            text_or_null(setting.unit),
-            text_or_null(setting.range),
-            text_or_null(setting.initial),
-            text_or_null(setting.field),
+            rh_text_or_null(setting.unit),
+            rh_text_or_null(setting.range),
+            rh_text_or_null(setting.initial),
+            rh_text_or_null(setting.field),
             rhei_text(setting.since),
             rhei_text(setting.effect),
         };

@@ -221,6 +221,12 @@ enum rh_format rh_effective_format(const struct rh_tool *tool)
     return tool->out.present ? RH_FORMAT_TABLE : RH_FORMAT_CSV;
 }
 
+enum rh_format rh_sentence_format(const struct rh_tool *tool)
+{
+    bool lines = tool->args->format == RH_FORMAT_DEFAULT && tool->out.present && tool->args->width == 0;
+    return lines ? RH_FORMAT_VERTICAL : rh_effective_format(tool);
+}
+
 rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, uint64_t *count,
                              struct rhei_error *error)
 {

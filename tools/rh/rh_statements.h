@@ -37,6 +37,8 @@ rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, 
 void rh_tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us);
 /** The format of the command line, or what suits the output. */
 enum rh_format rh_effective_format(const struct rh_tool *tool);
+/** The same for rows of sentences: on a terminal a line for each value, since a table of them is wider than most and would be cut. */
+enum rh_format rh_sentence_format(const struct rh_tool *tool);
 /** False for formats that aren't offered; told. */
 bool rh_check_format(const struct rh_tool *tool);
 

@@ -67,3 +67,8 @@ void rh_writer_close(struct rh_writer **writer)
     free(w);
     *writer = NULL;
 }
+
+struct rhei_value rh_text_or_null(const char *text)
+{
+    return text[0] == '\0' ? rhei_null() : rhei_text(text);
+}

@@ -63,6 +63,8 @@ void rh_writer_close(struct rh_writer **writer);
  * for NULL stands in single quotes, and text that is that one in two pairs, and so on.
  */
 void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value, const char *null_text);
+/** A text as a value; one without a character is NULL. */
+struct rhei_value rh_text_or_null(const char *text);
 /** Whether text must stand in (one more pair of) single quotes to be told from NULL. */
 bool rh_looks_like_null(const struct rhei_value *value, const char *null_text);
 /** Adds a JSON string, quotes included. Bytes that aren't UTF-8 become U+FFFD. */
