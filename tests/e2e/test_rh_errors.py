@@ -330,3 +330,11 @@ def test_every_command_tells_what_the_file_is_instead(rh):
         for command in commands:
             done = rh.run(*command, "--db", name, code=1)
             assert name in done.stderr and word in done.stderr and not done.stdout, (command, done.stderr)
+
+
+def test_an_option_that_is_none_names_the_nearest_of_its_own_command_and_where_that_is_told(rh):
+    for command, option, words in (("import", "--crate", "there is no option --crate; did you mean --create? (rh help import tells more)"),
+                                   ("query", "--dbb", "there is no option --dbb; did you mean --db? (rh help query tells more)"),
+                                   ("status", "--ratex", "there is no option --ratex (rh help status tells more)")):
+        assert rh.run(command, option, "x", code=2).stderr == f"rh: {words}\n"
+    assert rh.run("qurey", code=2).stderr == "rh: there is no command 'qurey'; did you mean rh query? (rh help tells more)\n"

@@ -532,13 +532,15 @@ static const char *option_name(int option)
     return "";
 }
 
-static void unknown_option(const char *text, struct rh_buffer *why)
+/* The nearest one is looked for among those that the command has: another's would be refused the same. */
+static void unknown_option(const struct rh_args *args, const char *text, struct rh_buffer *why)
 {
     const char *names[OPTION_END - OPTION_DB];
     char word[64] = "";
     int count = 0;
     for (const struct option *at = long_options; at->name != NULL; at++)
-        names[count++] = at->name;
+        if (args->command >= RH_COMMAND_HELP || (commands_of(at->val) & ONLY(args->command)) != 0)
+            names[count++] = at->name;
     size_t length = strcspn(text, "=");
     rh_buffer_format(why, "there is no option %.*s", (int)length, text);
     if (length > 2 && length - 2 < sizeof word)
@@ -744,7 +746,7 @@ static bool take_found(struct rh_args *args, struct words *words, int option, ch
     case '?':
         if (is_comment(argv[optind - 1]))
             return take_word(args, words, argv[optind - 1], why);
-        unknown_option(argv[optind - 1], why);
+        unknown_option(args, argv[optind - 1], why);
         return false;
     case OPTION_AGENT: /* the command, as an option */
         if (words->have_command && args->command != RH_COMMAND_AGENT) {

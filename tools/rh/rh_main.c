@@ -81,7 +81,9 @@ int main(int argc, char **argv)
         code = rh_finish_output(&tool, run(&tool, argc));
     } else {
         code = RH_EXIT_USAGE;
-        rh_tell(&tool, "%s (rh help tells more)", why.bytes);
+        bool known = args.command < RH_COMMAND_HELP;
+        rh_tell(&tool, "%s (rh help%s%s tells more)", why.bytes, known ? " " : "",
+                known ? rh_command_names[args.command] : "");
     }
     rh_args_free(&args);
     rh_buffer_free(&why);
