@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import struct
+import zipfile
 
 import duckdb
 import pyarrow as pa
@@ -358,6 +359,41 @@ def test_types_that_are_found_are_told_and_may_be_said(rh):  # noqa: F811
     for options, words, code in ((("--create", "--type", "b=TEXT"), "no column for --type b=TEXT", 1), (("--type", "a=TEXT"), "--create", 2),
                                  (("--create", "--type", "a=DATE"), "COLUMN=TEXT", 2)):
         assert words in rh.run("import", "words.csv", "w", *options, code=code).stderr
+
+
+def test_types_of_a_table_that_is_made_are_told_of_every_format(rh):  # noqa: F811
+    pq.write_table(pa.table({"id": [1], "price": pa.array([decimal.Decimal("1.25")], pa.decimal128(9, 2))}), rh.folder / "p.parquet")
+    (rh.folder / "n.ndjson").write_text('{"a": 1, "b": 1.5, "c": 1}\n{"c": "x"}\n')
+    assert "\n  columns id INTEGER, price TEXT\n" in rh.run("import", "p.parquet", "p", "--create").stdout
+    assert "\n  columns a INTEGER, b REAL, c BLOB\n" in rh.run("import", "n.ndjson", "n", "--create").stdout
+    assert "columns" not in rh.run("import", "n.ndjson", "n").stdout
+
+
+def test_a_decimal_comma_is_told_and_read_where_it_is_said(rh):  # noqa: F811
+    (rh.folder / "preise.csv").write_text("name;preis;menge;text\nBrot;1,25;1;1,5\nEi;-0,5;;x\nOel;12;3;\n")
+    told = rh.run("import", "preise.csv", "--create").stdout
+    assert "3 rows into preise in" in told and "columns name TEXT, preis TEXT, menge INTEGER, text TEXT" in told
+    assert "the numbers of preis have a decimal comma, and are kept as text: --decimal , makes them REAL" in told
+    told = rh.run("import", "preise.csv", "--replace", "--decimal", ",").stdout
+    assert "preis REAL, menge INTEGER, text TEXT" in told and "comma" not in told
+    assert rows(rh, "SELECT preis, text FROM preise") == [(1.25, "1,5"), (-0.5, "x"), (12.0, None)]
+    rh.run("exec", "CREATE TABLE there (preis REAL, any NUMERIC)")
+    (rh.folder / "there.csv").write_text("preis;any\n1,5;1.234,5\n")
+    assert "'1,5' is no number (--decimal , reads its comma as the point)" in rh.run("import", "there.csv", code=1).stderr
+    rh.run("import", "there.csv", "--decimal", ",")
+    assert rows(rh, "SELECT preis, any FROM there") == [(1.5, "1.234,5")]
+    (rh.folder / "there.json").write_text('{"preis": "1,5"}')
+    assert "no delimiter, quote, decimal sign" in rh.run("import", "there.json", "--decimal", ",", code=1).stderr
+
+
+@pytest.mark.parametrize("name, member", (("a.xlsx", "xl/workbook.xml"), ("b.xlsx", "xl/worksheets/sheet1.xml"), ("c.ods", "mimetype"), ("d.xls", None)))
+def test_a_workbook_is_called_by_its_name(rh, name, member):  # noqa: F811
+    if member is None:
+        (rh.folder / name).write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
+    else:
+        with zipfile.ZipFile(rh.folder / name, "w") as file:
+            file.writestr(member, "application/vnd.oasis.opendocument.spreadsheet")
+    assert f"{name} is a workbook of a spreadsheet program" in rh.run("import", name, "--create", code=1).stderr
 
 
 def test_numbers_that_columns_are_called_are_names(rh):  # noqa: F811

@@ -604,7 +604,7 @@ def test_wrong_uses_say_how_it_is_done(rh):  # noqa: F811
     for line, words in ((".mode xml", "there are table box"), (".timer maybe", "on or off"), (".read", "it is .read FILE"),
                         (".width -3", "number of columns"), (".freshness soon", "bounded:100"), (".quit now", "fewer words"),
                         (".watch x", "seconds"), (".export a.xls", ".csv"), (".plot", "no statement yet"), (".null 'open", "quote"),
-                        (".import a.csv", "it is .import"), (".import a.csv b --db c.db", "but --db")):
+                        (".import", "it is .import"), (".import a.csv b --db c.db", "but --db")):
         done = rh.run("shop.db", input=line + "\n", code=2)
         assert words in done.stderr, (line, done.stderr)
 

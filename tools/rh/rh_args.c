@@ -37,6 +37,7 @@ enum option_id {
     OPTION_QUOTE,
     OPTION_KEY,
     OPTION_DELIMITER,
+    OPTION_DECIMAL,
     OPTION_HEADER,
     OPTION_NO_HEADER,
     OPTION_NULL,
@@ -104,6 +105,7 @@ static const struct option long_options[] = {
     {"quote", required_argument, NULL, OPTION_QUOTE},
     {"key", required_argument, NULL, OPTION_KEY},
     {"delimiter", required_argument, NULL, OPTION_DELIMITER},
+    {"decimal", required_argument, NULL, OPTION_DECIMAL},
     {"header", no_argument, NULL, OPTION_HEADER},
     {"no-header", no_argument, NULL, OPTION_NO_HEADER},
     {"null", required_argument, NULL, OPTION_NULL},
@@ -164,6 +166,7 @@ static unsigned commands_of_rows(int option)
     case OPTION_QUOTE:
     case OPTION_KEY:
     case OPTION_DELIMITER:
+    case OPTION_DECIMAL:
     case OPTION_HEADER:
     case OPTION_NULL:
     case OPTION_REJECT:
@@ -365,6 +368,8 @@ static bool take_import_option(struct rh_args *args, int option, const char *val
         return true;
     case OPTION_DELIMITER:
         return rh_args_read_delimiter(args, value, why);
+    case OPTION_DECIMAL:
+        return rh_args_read_decimal(args, value, why);
     case OPTION_HEADER:
     case OPTION_NO_HEADER:
         import->no_header = option == OPTION_NO_HEADER;
@@ -612,17 +617,7 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
         args->folder = words[0];
         return no_more(words, count, 1, args, why);
     case RH_COMMAND_IMPORT:
-        if (count < 2) {
-            rh_buffer_add_text(why, "rh import needs a file (- is standard input) and a table: rh import FILE TABLE");
-            return false;
-        }
-        args->import.file = words[0];
-        args->import.table = words[1];
-        if (words[0][0] == '\0' || words[1][0] == '\0') {
-            rh_buffer_format(why, "the %s of rh import has an empty name", words[0][0] == '\0' ? "file" : "table");
-            return false;
-        }
-        return no_more(words, count, 2, args, why);
+        return rh_args_take_import(args, words, count, why) && no_more(words, count, 2, args, why);
     case RH_COMMAND_EXPORT:
         return rh_args_take_export(args, words, count, why);
     case RH_COMMAND_REPL:
@@ -772,6 +767,7 @@ bool rh_args_read(struct rh_args *args, int argc, char **argv, bool terminal, st
     int option;
     *args = (struct rh_args){.command = RH_COMMAND_HELP, .help_of = RH_COMMAND_COUNT, .serve.drain_ms = -1};
     args->import.delimiter = ',';
+    args->import.decimal = '.';
     args->import.quote = '"';
     args->import.null_text = "";
     words.list = args->words = rh_allocate(((size_t)argc + 1) * sizeof *args->words);
@@ -802,6 +798,7 @@ void rh_args_free(struct rh_args *args)
 {
     free(args->import.renames);
     free(args->import.types);
+    free(args->import.stem);
     free(args->words);
     rh_params_free(&args->params);
 }

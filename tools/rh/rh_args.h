@@ -58,11 +58,13 @@ enum rh_conflict { RH_CONFLICT_ABORT, RH_CONFLICT_SKIP, RH_CONFLICT_REPLACE, RH_
 
 struct rh_import_args {
     const char *file, *table;
+    char *stem;            /* the table where none is named: of the file's name */
     const char *null_text; /* a bare field with this text is NULL; "" by default */
     const char *reject;    /* file for bad lines, or NULL */
     const char *key;       /* columns of the primary key with --create, or NULL */
     const char *encoding;  /* NULL: by the file's beginning */
     char delimiter;
+    char decimal; /* ',' or '.' */
     int quote;
     bool delimiter_said, quote_said, header_said; /* else by the file's beginning */
     bool create, replace, no_header, any_type;

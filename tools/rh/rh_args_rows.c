@@ -4,6 +4,7 @@
 
 #include "rh_csv.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,6 +19,15 @@ bool rh_args_read_delimiter(struct rh_args *args, const char *text, struct rh_bu
     args->import.delimiter = c;
     args->import.delimiter_said = true;
     return true;
+}
+
+bool rh_args_read_decimal(struct rh_args *args, const char *text, struct rh_buffer *why)
+{
+    args->import.decimal = text[0];
+    if ((text[0] == ',' || text[0] == '.') && text[1] == '\0')
+        return true;
+    rh_buffer_format(why, "--decimal %s: it is , or .", text);
+    return false;
 }
 
 bool rh_args_read_quote(struct rh_args *args, const char *text, struct rh_buffer *why)
@@ -74,6 +84,34 @@ bool rh_args_read_type(struct rh_args *args, const char *text, struct rh_buffer 
     return true;
 }
 
+/* orders of data/orders.csv.gz; an empty text where nothing is left. */
+static char *stem_of(const char *file)
+{
+    const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
+    size_t length = strlen(name);
+    if (length > 3 && strcasecmp(name + length - 3, ".gz") == 0)
+        length -= 3;
+    const char *dot = memrchr(name, '.', length);
+    return rh_copy_text(name, dot != NULL ? (size_t)(dot - name) : length);
+}
+
+bool rh_args_take_import(struct rh_args *args, char **words, int count, struct rh_buffer *why)
+{
+    struct rh_import_args *import = &args->import;
+    if (count < 1 || (count < 2 && strcmp(words[0], "-") == 0)) {
+        rh_buffer_add_text(why, "rh import needs a file (- is standard input, which needs a table) and, unless it is "
+                                "called as the file, a table: rh import FILE TABLE");
+        return false;
+    }
+    import->file = words[0];
+    import->table = count > 1 ? words[1] : (import->stem = stem_of(words[0]));
+    if (words[0][0] == '\0' || import->table[0] == '\0') {
+        rh_buffer_format(why, "the %s of rh import has an empty name", words[0][0] == '\0' ? "file" : "table");
+        return false;
+    }
+    return true;
+}
+
 bool rh_args_take_export(struct rh_args *args, char **words, int count, struct rh_buffer *why)
 {
     struct rh_export_args *export = &args->export;
@@ -124,9 +162,10 @@ bool rh_args_check_import(const struct rh_args *args, struct rh_buffer *why)
         rh_buffer_format(why, "--format %s: rh import reads csv, tsv, json, ndjson, arrow and parquet",
                          rh_format_name(format));
     else if (!text && (import->delimiter_said || import->quote_said || import->header_said || import->skip > 0 ||
-                       import->type_count > 0))
-        rh_buffer_format(why, "--format %s has no delimiter, quote, header, types or lines to skip: these are of CSV",
-                         rh_format_name(format));
+                       import->type_count > 0 || import->decimal != '.'))
+        rh_buffer_format(
+            why, "--format %s has no delimiter, quote, decimal sign, header, types or lines to skip: these are of CSV",
+            rh_format_name(format));
     else
         return true;
     return false;

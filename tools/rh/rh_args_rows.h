@@ -9,10 +9,13 @@
 #include "rh_args.h"
 
 bool rh_args_read_delimiter(struct rh_args *args, const char *text, struct rh_buffer *why);
+bool rh_args_read_decimal(struct rh_args *args, const char *text, struct rh_buffer *why);
 bool rh_args_read_quote(struct rh_args *args, const char *text, struct rh_buffer *why);
 bool rh_args_read_conflict(struct rh_args *args, const char *text, struct rh_buffer *why);
 bool rh_args_read_rename(struct rh_args *args, const char *text, struct rh_buffer *why);
 bool rh_args_read_type(struct rh_args *args, const char *text, struct rh_buffer *why);
+/** What stands behind rh import, but for options: without a table it is the one that the file is called after. */
+bool rh_args_take_import(struct rh_args *args, char **words, int count, struct rh_buffer *why);
 /** What stands behind rh export, but for options. */
 bool rh_args_take_export(struct rh_args *args, char **words, int count, struct rh_buffer *why);
 /** Whether the options of rh import go together. */

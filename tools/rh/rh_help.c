@@ -8,7 +8,7 @@ static const char overview[] =
     "  rh repl   [FILE]           a prompt: complete, ask, plot, watch; rh FILE does the same\n"
     "  rh exec   SQL              run statements that change data; several are all or nothing\n"
     "  rh query  SQL              ask; Rhei decides which engine answers\n"
-    "  rh import FILE TABLE       load CSV, JSON, Parquet or Arrow\n"
+    "  rh import FILE [TABLE]     load CSV, JSON, Parquet or Arrow\n"
     "  rh export FILE TABLE|SQL   write a table or an answer as CSV, JSON, Parquet or Arrow\n"
     "  rh status                  how far the column store is, table by table\n"
     "  rh sync                    bring the column store to every commit, and report\n"
@@ -85,8 +85,9 @@ static const char query_text[] =
     "A query changes nothing in or beside the file, unless the statement itself writes.\n";
 
 static const char import_text[] =
-    "rh import FILE TABLE [options]: loads CSV, JSON, Parquet or Arrow; - is standard input\n"
+    "rh import FILE [TABLE] [options]: loads CSV, JSON, Parquet or Arrow; - is standard input\n"
     "\n"
+    "Without TABLE it is the one that the file is called after: orders of data/orders.csv.gz.\n"
     "Everything is one transaction: a bad line is named with file, line and column, and nothing is\n"
     "imported. Format, encoding and dialect are found by the file's beginning and told at the end; what\n"
     "gzip packed is unpacked.\n"
@@ -99,6 +100,7 @@ static const char import_text[] =
     "  --format F         csv, tsv, json, ndjson, parquet, arrow\n"
     "  --encoding E       of text: UTF-8, UTF-16, latin1, or what else iconv knows\n"
     "  --delimiter C      of CSV: one character or tab\n"
+    "  --decimal C        of CSV: what numbers have before their fraction, . (default) or ,\n"
     "  --quote C          of CSV: \", ', or none\n"
     "  --header           of CSV: the first line has the column names\n"
     "  --no-header        it hasn't: fields are the table's columns in order\n"

@@ -31,6 +31,10 @@ static bool check_beginning(struct rh_import *import, const char *bytes, size_t 
     enum rh_refusal what = rh_sniff_refusal(bytes, length);
     if (what == RH_IS_DATABASE)
         rh_tell(import->tool, "%s is a SQLite database: --db opens it", import->name);
+    else if (what == RH_IS_WORKBOOK)
+        rh_tell(import->tool,
+                "%s is a workbook of a spreadsheet program, not rows: save its sheet there as CSV, and import that",
+                import->name);
     else if (what != RH_TAKES)
         rh_tell(import->tool, "%s is compressed: unpack it first (%s)", import->name,
                 what == RH_IS_ZIP ? "unzip -p FILE | rh import - TABLE" : "zstdcat FILE | rh import - TABLE");
@@ -58,12 +62,13 @@ static void find_dialect(struct rh_import *import, const char *bytes, size_t len
 static bool check_options(struct rh_import *import)
 {
     const struct rh_import_args *args = import->args;
-    bool of_csv =
-        args->delimiter_said || args->quote_said || args->header_said || args->skip > 0 || args->type_count > 0;
+    bool of_csv = args->delimiter_said || args->quote_said || args->header_said || args->skip > 0 ||
+                  args->type_count > 0 || args->decimal != '.';
     if (rh_import_is_csv(import) || !of_csv)
         return true;
     rh_tell(import->tool,
-            "%s is %s, which has no delimiter, quote, header, types or lines to skip: --format csv reads it as CSV",
+            "%s is %s, which has no delimiter, quote, decimal sign, header, types or lines to skip: --format csv reads "
+            "it as CSV",
             import->name, rh_format_name(import->format));
     return false;
 }
@@ -137,22 +142,6 @@ void rh_import_describe(const struct rh_import *import, struct rh_buffer *text)
             add_sign(text, import->dialect.quote);
     }
     rh_buffer_add_text(text, import->dialect.header ? ", names in the first line" : ", no header");
-}
-
-/* Of a table that was made of what values look like. */
-static void add_types(const struct rh_import *import, struct rh_buffer *text)
-{
-    enum { MOST = 12 };
-    if (!import->args->create || !rh_import_is_csv(import))
-        return;
-    rh_buffer_add_text(text, "\n  columns ");
-    for (size_t at = 0; at < import->column_count && at < MOST; at++) {
-        rh_buffer_add_text(text, at > 0 ? ", " : "");
-        rh_add_visible(text, import->columns[at].name, strlen(import->columns[at].name));
-        rh_buffer_format(text, " %s", import->columns[at].type);
-    }
-    if (import->column_count > MOST)
-        rh_buffer_format(text, " and %zu more", import->column_count - MOST);
 }
 
 static const char reject_header[] = "line,column,reason,record\n";
@@ -316,15 +305,17 @@ static bool load(struct rh_import *import)
     return rh_import_rows(import);
 }
 
-static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
+static void print_outcome(struct rh_import *import, int64_t elapsed_us)
 {
     struct rh_buffer line = {0};
     rh_add_count(&line, import->changes);
     rh_buffer_format(&line, import->changes == 1 ? " row into %s in " : " rows into %s in ", import->args->table);
     rh_add_duration(&line, elapsed_us);
-    rh_buffer_add_text(&line, " (");
-    rh_add_count(&line, (uint64_t)((double)import->changes * 1e6 / (double)(elapsed_us > 0 ? elapsed_us : 1)));
-    rh_buffer_add_text(&line, " rows/s)");
+    if (elapsed_us >= 1000000) { /* of less it says how long opening and committing take */
+        rh_buffer_add_text(&line, " (");
+        rh_add_count(&line, (uint64_t)((double)import->changes * 1e6 / (double)elapsed_us));
+        rh_buffer_add_text(&line, " rows/s)");
+    }
     if (import->skipped > 0) {
         rh_buffer_add_text(&line, "; ");
         rh_add_count(&line, import->skipped);
@@ -341,7 +332,7 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
     }
     rh_buffer_add_text(&line, "\n  ");
     rh_import_describe(import, &line);
-    add_types(import, &line);
+    rh_import_add_types(import, &line);
     puts(line.bytes);
     rh_buffer_free(&line);
 }

@@ -24,11 +24,14 @@ bool rh_is_blob_type(const char *type);
 
 /** What has been seen of a column so far; gives the narrowest type that keeps every value as it is written. */
 struct rh_inference {
-    bool any, other;     /* a value; one that is no number */
-    bool blob, no_blob;  /* a bare x'..'; a value that is none */
-    bool fraction, wide; /* a REAL; an INTEGER that a REAL can't hold */
+    bool any, other;      /* a value; one that is no number */
+    bool blob, no_blob;   /* a bare x'..'; a value that is none */
+    bool comma, no_comma; /* a number with a decimal comma; a value that is none, and no other number either */
+    bool fraction, wide;  /* a REAL; an INTEGER that a REAL can't hold */
 };
 void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field);
+/** A field as SQL writes its number, where the file has a decimal comma: in `copy`, or the field itself. */
+struct rh_csv_field rh_field_with_point(const struct rh_csv_field *field, char decimal, char copy[64]);
 /** "INTEGER", "REAL", "TEXT" or "BLOB". */
 const char *rh_inferred_type(const struct rh_inference *inference);
 
@@ -46,6 +49,7 @@ struct rh_import_column {
     char *type;       /* as declared, or inferred */
     bool is_key;      /* part of the primary key of the table that is there */
     bool is_blob;     /* declared so: x'..' as rh query writes it is one */
+    bool has_commas;  /* TEXT, since all its numbers have a decimal comma */
     unsigned classes; /* JSON: of its values, 1 << enum rhei_class */
 };
 
@@ -95,6 +99,8 @@ void rh_import_describe(const struct rh_import *import, struct rh_buffer *text);
 /** Tells what is wrong with the file as a whole. Always false. */
 bool rh_import_refuse(struct rh_import *import, const char *why);
 
+/** Names and types of the table that --create made, as text; what its types may be meant to be, behind it. */
+void rh_import_add_types(struct rh_import *import, struct rh_buffer *text);
 /** Finds the columns: of the table that is there, or of the one that --create makes. */
 bool rh_import_find_columns(struct rh_import *import);
 /** A column under the name that --rename gives it; `number` from 1. False: told. */

@@ -188,8 +188,11 @@ static bool infer_types(struct rh_import *import)
         good = result == RH_CSV_RECORD || (result == RH_CSV_BAD && import->args->reject != NULL);
         for (size_t at = 0; result == RH_CSV_RECORD && at < record->count && record->count == import->column_count;
              at++)
-            if (!is_null(import, &record->fields[at]))
-                rh_infer(&seen[at], &record->fields[at]);
+            if (!is_null(import, &record->fields[at])) {
+                char copy[64];
+                struct rh_csv_field point = rh_field_with_point(&record->fields[at], import->args->decimal, copy);
+                rh_infer(&seen[at], &point);
+            }
         if (++rows % 4096 == 0)
             rh_progress_update(&progress, rh_input_done(&import->input), rows, rh_now_us());
     }
@@ -200,8 +203,10 @@ static bool infer_types(struct rh_import *import)
     }
     if (!good)
         rh_import_no_record(import, result);
-    for (size_t at = 0; good && at < import->column_count; at++)
+    for (size_t at = 0; good && at < import->column_count; at++) {
         set_type(&import->columns[at], rh_inferred_type(&seen[at]));
+        import->columns[at].has_commas = seen[at].comma && !seen[at].no_comma;
+    }
     good = good && take_types(import);
     free(seen);
     return good;
@@ -369,4 +374,36 @@ bool rh_import_find_columns(struct rh_import *import)
     if (!import->args->create)
         return use_table(import);
     return take_new_key(import) && (!rh_import_is_csv(import) || infer_types(import));
+}
+
+static void add_commas(const struct rh_import *import, struct rh_buffer *text)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < import->column_count; at++) {
+        const struct rh_import_column *column = &import->columns[at];
+        if (!column->has_commas || strcmp(column->type, "TEXT") != 0)
+            continue;
+        rh_buffer_add_text(text, count++ == 0 ? "\n  the numbers of " : ", ");
+        rh_add_visible(text, column->name, strlen(column->name));
+    }
+    if (count > 0)
+        rh_buffer_add_text(text, " have a decimal comma, and are kept as text: --decimal , makes them REAL");
+}
+
+void rh_import_add_types(struct rh_import *import, struct rh_buffer *text)
+{
+    enum { MOST = 12 };
+    struct rh_import table = {.tool = import->tool, .args = import->args};
+    if (!import->args->create || !read_table(import, &table))
+        return;
+    rh_buffer_add_text(text, "\n  columns ");
+    for (size_t at = 0; at < table.column_count && at < MOST; at++) {
+        rh_buffer_add_text(text, at > 0 ? ", " : "");
+        rh_add_visible(text, table.columns[at].name, strlen(table.columns[at].name));
+        rh_buffer_format(text, "%s%s", table.columns[at].type[0] != '\0' ? " " : "", table.columns[at].type);
+    }
+    if (table.column_count > MOST)
+        rh_buffer_format(text, " and %zu more", table.column_count - MOST);
+    free_columns(&table);
+    add_commas(import, text);
 }

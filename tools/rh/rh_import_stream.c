@@ -135,8 +135,13 @@ static bool take_field(struct rh_stream *stream, size_t at, struct rh_buffer *wh
     struct rhei_value *value = &stream->values[at];
     if (take_blob(stream, column, field, value))
         return true;
-    if (!rh_field_value(field, column->affinity, import->args->null_text, import->args->any_type, value, why))
+    char copy[64];
+    bool number = column->affinity != RH_AFFINITY_TEXT && column->affinity != RH_AFFINITY_NONE;
+    struct rh_csv_field point = rh_field_with_point(field, number ? import->args->decimal : '.', copy);
+    if (!rh_field_value(&point, column->affinity, import->args->null_text, import->args->any_type, value, why))
         return false;
+    if (point.text == copy && value->type == RHEI_TEXT) /* as it is written, and for longer than the copy */
+        value->as.bytes = field->text;
     if (!import->args->create || rh_batch_takes(stream->batch, at, value))
         return true; /* in a table that is there a column is of whatever its affinity lets in */
     rh_buffer_add_text(why, "the file was another one when the types of its columns were found");

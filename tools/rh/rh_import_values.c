@@ -50,6 +50,17 @@ static bool is_infinity(const char *text, size_t length)
     return length == sign + 5 && memcmp(text + sign, "9e999", 5) == 0;
 }
 
+struct rh_csv_field rh_field_with_point(const struct rh_csv_field *field, char decimal, char copy[64])
+{
+    struct rh_csv_field made = *field;
+    if (decimal != ',' || !rh_has_decimal_comma(field->text, field->length))
+        return made;
+    memcpy(copy, field->text, field->length);
+    *(char *)memchr(copy, ',', field->length) = '.';
+    made.text = copy;
+    return made;
+}
+
 void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
 {
     int64_t integer;
@@ -58,6 +69,9 @@ void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
     inference->any = true;
     inference->blob = inference->blob || blob;
     inference->no_blob = inference->no_blob || !blob;
+    bool comma = rh_has_decimal_comma(field->text, field->length);
+    inference->comma = inference->comma || comma;
+    inference->no_comma = inference->no_comma || !(comma || rh_is_canonical_integer(field->text, field->length));
     if (inference->other)
         return;
     if (rh_is_canonical_integer(field->text, field->length)) {
@@ -167,10 +181,13 @@ bool rh_field_value(const struct rh_csv_field *field, enum rh_affinity affinity,
     size_t shown = rh_text_cut(field->text, field->length, 40);
     rh_buffer_add_text(why, "'");
     rh_add_visible(why, field->text, shown);
-    rh_buffer_format(why, "%s' %s", shown < field->length ? "..." : "",
+    rh_buffer_format(why, "%s' %s%s", shown < field->length ? "..." : "",
                      loses != NULL                     ? loses
                      : affinity == RH_AFFINITY_INTEGER ? "is no integer"
-                                                       : "is no number");
+                                                       : "is no number",
+                     !number && rh_has_decimal_comma(field->text, field->length)
+                         ? " (--decimal , reads its comma as the point)"
+                         : "");
     return false;
 }
 

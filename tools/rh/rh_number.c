@@ -94,6 +94,17 @@ bool rh_is_exponent_code(const char *text, size_t length)
     return mantissa + 1 < length && skip_digits(text, length, mantissa + 1) == length;
 }
 
+bool rh_has_decimal_comma(const char *text, size_t length)
+{
+    char local[64];
+    const char *comma = memchr(text, ',', length);
+    if (comma == NULL || length > sizeof local || memchr(text, '.', length) != NULL)
+        return false;
+    memcpy(local, text, length);
+    local[comma - text] = '.';
+    return has_real_shape(local, length);
+}
+
 /* The significant digits of a number's text, without zeros around them, at most `size`; 0: it is zero, size: too many. */
 static size_t significant_digits(const char *text, size_t length, char *digits, size_t size)
 {

@@ -18,6 +18,8 @@ bool rh_parse_integer(const char *text, size_t length, int64_t *value);
 bool rh_parse_real(const char *text, size_t length, double *value);
 /** A number as codes are written that only look like one: digits, E, digits ("1E5", "12e34567"). No program writes a REAL so. */
 bool rh_is_exponent_code(const char *text, size_t length);
+/** A number with a comma where SQL has the point ("-1,25", "1,5e3"), and no other sign between its digits. */
+bool rh_has_decimal_comma(const char *text, size_t length);
 /** Whether `value`, read from this text, still says all of it: finite, not zero by underflow, and no digit lost. */
 bool rh_real_keeps(const char *text, size_t length, double value);
 /** An integer as a program would write it: no plus, no leading zeros, no "-0". "007" is a code, not a number. */

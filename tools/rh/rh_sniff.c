@@ -9,6 +9,19 @@
 
 enum { LOOK_RECORDS = 200 };
 
+/* .xlsx and .ods are zip files too, whose members have names that no other has; .xls is one of Microsoft's compound files. */
+static bool is_workbook(const char *bytes, size_t length)
+{
+    static const char *const parts[] = {"xl/workbook.xml", "xl/worksheets/", "xl/theme/",
+                                        "mimetypeapplication/vnd.oasis.opendocument"};
+    if (length >= 8 && memcmp(bytes, "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8) == 0)
+        return true;
+    bool found = false;
+    for (size_t at = 0; at < sizeof parts / sizeof *parts && length > 4 && memcmp(bytes, "PK\003\004", 4) == 0; at++)
+        found = found || memmem(bytes, length, parts[at], strlen(parts[at])) != NULL;
+    return found;
+}
+
 enum rh_refusal rh_sniff_refusal(const char *bytes, size_t length)
 {
     static const struct {
@@ -17,6 +30,8 @@ enum rh_refusal rh_sniff_refusal(const char *bytes, size_t length)
         enum rh_refusal what;
     } known[] = {
         {"PK\003\004", 4, RH_IS_ZIP}, {"\x28\xB5\x2F\xFD", 4, RH_IS_ZSTD}, {"SQLite format 3", 16, RH_IS_DATABASE}};
+    if (is_workbook(bytes, length))
+        return RH_IS_WORKBOOK;
     for (size_t at = 0; at < sizeof known / sizeof *known; at++)
         if (length >= known[at].length && memcmp(bytes, known[at].magic, known[at].length) == 0)
             return known[at].what;

@@ -8,7 +8,7 @@
 
 #include "rh_args.h"
 
-enum rh_refusal { RH_TAKES, RH_IS_ZIP, RH_IS_ZSTD, RH_IS_DATABASE };
+enum rh_refusal { RH_TAKES, RH_IS_ZIP, RH_IS_ZSTD, RH_IS_DATABASE, RH_IS_WORKBOOK };
 /** Files that hold rows, but not as they are: what they are. */
 enum rh_refusal rh_sniff_refusal(const char *bytes, size_t length);
 

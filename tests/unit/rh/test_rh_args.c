@@ -131,6 +131,26 @@ static void test_help_and_version(void **state)
     rh_buffer_free(&why);
 }
 
+static void test_a_table_is_called_as_its_file(void **state)
+{
+    static const char *const files[][2] = {{"orders.csv", "orders"},
+                                           {"/a.b/orders.2024.json.gz", "orders.2024"},
+                                           {"../my file", "my file"},
+                                           {"x.GZ", "x"}};
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    for (size_t at = 0; at < sizeof files / sizeof *files; at++) {
+        assert_true(READ(&args, &why, "import", files[at][0], "--decimal", ","));
+        assert_string_equal(args.import.table, files[at][1]);
+        assert_int_equal(args.import.decimal, ',');
+        rh_args_free(&args);
+    }
+    assert_true(READ(&args, &why, "import", "orders.csv", "t"));
+    assert_string_equal(args.import.table, "t");
+    rh_args_free(&args);
+}
+
 static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
 {
     (void)state;
@@ -147,7 +167,13 @@ static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
     REFUSE("text:blob:zz", "query", "x", "--param", "blob:zz");
     REFUSE("one argument, in quotes", "query", "SELECT", "1");
     REFUSE("given twice", "query", "x", "-f", "y");
-    REFUSE("needs a file", "import", "a.csv");
+    REFUSE("did you mean --create?", "import", "a.csv", "t", "--crate"); /* and not --rate, which is another's */
+    REFUSE("did you mean --db?", "query", "--dbb", "x");
+    REFUSE("there is no option --ratex", "import", "--ratex");
+    REFUSE("needs a file", "import");
+    REFUSE("needs a table", "import", "-");
+    REFUSE("empty name", "import", ".csv");
+    REFUSE("it is , or .", "import", "a.csv", "--decimal", ";");
     REFUSE("goes with --create", "import", "a.csv", "t", "--key", "a");
     REFUSE("one ASCII character", "import", "a.csv", "t", "--delimiter", "::");
     REFUSE("a command is missing", "--db", "x");
@@ -186,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_parameters_have_types),
         cmocka_unit_test(test_import_has_defaults),
         cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_a_table_is_called_as_its_file),
         cmocka_unit_test(test_d5_wrong_use_is_one_sentence_that_helps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
