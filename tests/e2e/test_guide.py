@@ -254,6 +254,17 @@ def test_the_first_steps_are_run_as_they_stand(build, tmp_path):
     assert "route,oltp" in done.stdout or "oltp" in done.stdout.split(answer)[-1]
 
 
+def test_the_two_commands_of_the_readme_give_a_column_store_that_follows(build, tmp_path):
+    lines = commands("README.md", "build/tools/rh/rh import")
+    assert len(lines) == 2
+    (tmp_path / "build").symlink_to(build)
+    (tmp_path / "orders.csv").write_text("customer,amount\nAda,9.5\nBob,20\n")
+    text = ".sync\nSELECT customer, sum(amount) FROM orders GROUP BY customer ORDER BY customer;\n.status\n"
+    done = subprocess.run(["sh", "-e", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, cwd=tmp_path, input=text)
+    assert done.returncode == 0, done.stderr
+    assert "2 rows into orders" in done.stdout and "Ada,9.5\nBob,20.0\n" in done.stdout and "Capture      installed, 1 table captured" in done.stdout
+
+
 def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
     lines = commands("docs/guide/disk.md", "printf '[engine]")
     assert len(lines) == 6

@@ -123,6 +123,24 @@ def test_with_capture_the_column_store_answers_and_is_in_step(repl, tmp_path):
     one.wait("orders")
 
 
+def test_a_file_without_capture_is_told_with_the_command_that_installs_it(terminal, tmp_path):  # noqa: F811
+    shop(tmp_path)
+    name = "my 'shop' of a long name, which no line of this terminal has the room for beside the rest of the notice.db"
+    (tmp_path / "shop.db").rename(tmp_path / name)
+    (tmp_path / "file.db").symlink_to(tmp_path / name)
+    (tmp_path / "any.toml").write_text('[engine]\noltp_path = "file.db"\n')
+    quoted = "'" + name.replace("'", "'\\''") + "'"
+    for words, command in ((f'"{name}"', f"repl --capture --db {quoted}"), ("--config any.toml", "repl --capture --config any.toml"),
+                           ("new.db", "repl --capture --db new.db")):
+        one = terminal(f"{RH} {words}", width=100)
+        one.wait_for_prompt()
+        told = one.screen().replace("\n", "")  # the terminal itself folds
+        assert f"comes with   {RH} {command}" in re.sub(r"with +", "with   ", told), told
+    one = terminal(f"{RH} {command}")
+    one.wait_for_prompt()
+    assert "No change capture" not in one.screen()
+
+
 def test_an_import_that_is_cancelled_keeps_the_session(repl, tmp_path):
     with open(tmp_path / "big.csv", "w") as file:
         file.write("id,name\n")

@@ -8,6 +8,7 @@
 #include "rh_registry.h"
 #include "rh_text.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,45 @@ static bool was_interrupted(void *context)
     return rh_interrupted();
 }
 
+/* A word as a shell has to have it. */
+static void add_shell_word(struct rh_buffer *out, const char *word)
+{
+    static const char *const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+@%";
+    rh_buffer_add_char(out, ' ');
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        rh_buffer_add_text(out, word);
+        return;
+    }
+    rh_buffer_add_char(out, '\'');
+    for (; *word != '\0'; word++)
+        rh_buffer_add_text(out, *word == '\'' ? "'\\''" : (char[]){*word, '\0'});
+    rh_buffer_add_char(out, '\'');
+}
+
+/* The command in a line of its own, to be copied: of this program and this file, and never broken. */
+static void tell_no_capture(const struct rh_repl *repl)
+{
+    struct rh_buffer command = {0}, seen = {0};
+    rh_repl_print_words(
+        repl, 0, 0,
+        "No change capture in this file: SQLite answers, and .olap builds a column store of the moment. "
+        "One that follows every commit, and answers sooner, comes with");
+    add_shell_word(&command, program_invocation_name);
+    rh_buffer_add_text(&command, " repl --capture");
+    if (repl->settings.config != NULL) {
+        rh_buffer_add_text(&command, " --config");
+        add_shell_word(&command, repl->settings.config);
+    }
+    if (repl->settings.db != NULL) {
+        rh_buffer_add_text(&command, " --db");
+        add_shell_word(&command, repl->settings.db);
+    }
+    rh_add_visible(&seen, command.bytes, command.length);
+    printf("   %s\n", seen.bytes);
+    rh_buffer_free(&command);
+    rh_buffer_free(&seen);
+}
+
 static void greet(struct rh_repl *repl)
 {
     struct rh_tool *tool = repl->tool;
@@ -42,10 +82,8 @@ static void greet(struct rh_repl *repl)
     fputs(rh_style(&tool->out, RH_DIM), stdout);
     if (tool->created)
         rh_repl_print_words(repl, 0, 0, "There was no such file: it is new, and goes again if nothing is put into it.");
-    else if (!tool->look && !rh_registry_installed(tool))
-        rh_repl_print_words(repl, 0, 0,
-                            "No change capture in this file: SQLite answers, and .olap builds a column store of the "
-                            "moment; rh repl --capture keeps one in step.");
+    if (!tool->look && !rh_registry_installed(tool))
+        tell_no_capture(repl);
     fputs(rh_style(&tool->out, RH_PLAIN), stdout);
     rh_buffer_free(&file);
     rh_buffer_free(&line);
