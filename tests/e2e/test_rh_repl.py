@@ -205,10 +205,10 @@ def test_tab_completes_from_the_schema(repl):
     one.type("select * from cust")
     one.keys("Tab")
     one.wait("from customers")
-    one.type(" c join orders o on o.cu")
+    one.type("c join orders o on o.cu")
     one.keys("Tab")
     one.wait("o.customer")
-    one.type(" = c.")
+    one.type("= c.")
     one.keys("Tab")
     one.wait(re.compile(r"\nid +name +city"))
     one.keys("Tab")
@@ -216,19 +216,73 @@ def test_tab_completes_from_the_schema(repl):
     one.type(" where o.odd")
     one.keys("Tab")
     one.wait('o."odd name"')
-    one.type(" is not nu")
+    one.type("is not nu")
     one.keys("Tab")
     one.wait(lambda screen: "null" in screen)
     one.keys("C-c")
     one.type(".sch")
     one.keys("Tab")
-    one.type(" ord")
+    one.type("ord")
     one.keys("Tab")
     one.wait("rh> .schema orders")
     one.keys("C-c")
     one.type("select coun")
     one.keys("Tab")
     one.wait("select count(")
+
+
+def test_tab_offers_columns_before_from_and_a_blank_behind_a_word(repl):
+    one = repl()
+    one.type("sel")
+    one.keys("Tab")
+    one.type("na")
+    one.keys("Tab")
+    one.type(", am")
+    one.keys("Tab")
+    one.type("from customers natu")
+    one.keys("Tab")
+    one.wait("rh> select name, amount from customers natural")
+    one.keys("C-c")
+    one.type(".im")
+    one.keys("Tab")
+    one.type("shop.d")
+    one.keys("Tab")
+    one.wait("rh> .import shop.db")
+    one.keys("C-c")
+
+
+@pytest.mark.parametrize("words, shown", (("help", "Ctrl-R searches"), ("?", "Ctrl-R searches"), ("\\?", "Ctrl-R searches"), ("help;", "Ctrl-R searches"), ("\\d", "customers"), ("\\nosuch", "commands begin with a dot here")))
+def test_words_of_other_prompts_are_understood(repl, words, shown):
+    one = repl()
+    one.enter(words)
+    one.wait(shown)
+    one.wait_for_prompt()
+
+
+@pytest.mark.parametrize("word", ("exit", "QUIT;", "\\q"))
+def test_ends_of_other_prompts_end_it(repl, word):
+    one = repl()
+    one.enter(word)
+    assert one.ended() == 0
+
+
+@pytest.mark.parametrize("environment", ({}, {"TERM": "dumb"}))
+def test_a_command_in_the_middle_of_a_statement_is_told_what_it_is_there(repl, environment):
+    one = repl(**environment)
+    one.enter("SELECT 40 +")
+    one.wait("..>")
+    for line, command in ((".tables", ".tables"), ("exit", ".quit"), ("help", ".help")):
+        one.enter(line)
+        one.wait(f"{command} is a command where a statement has ended")
+        one.wait(lambda screen: screen.rstrip().split("\n")[-1].strip() == "..>")
+    one.keys("C-c")
+    one.wait_for_prompt()
+    one.keys("C-l" if not environment else "Enter")
+    one.enter("SELECT 'a")
+    one.enter(".tables")
+    one.enter("b';")
+    one.wait("1 row")
+    assert one.screen().count("is a command") == (0 if not environment else 3)
 
 
 def test_what_is_typed_has_colours_and_none_with_no_color(repl):

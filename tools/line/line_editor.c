@@ -84,7 +84,7 @@ void line_editor_begin(struct line_editor *editor, const struct line_helper *hel
     forget_changes(editor);
     line_menu_clear(&editor->menu);
     editor->cursor = 0;
-    editor->killing = editor->vertical = editor->searching = false;
+    editor->killing = editor->vertical = editor->spaced = editor->searching = false;
     editor->place = history != NULL ? history->count : 0;
 }
 
@@ -190,6 +190,22 @@ static void choose(struct line_editor *editor, size_t chosen)
     line_editor_replace(editor, start, editor->cursor - start, word, strlen(word));
 }
 
+/* Behind a word that is whole, at the end of what is typed; not where it goes on: a call, a folder, a value. */
+static void add_blank(struct line_editor *editor)
+{
+    size_t at = editor->cursor;
+    if (at != editor->text.length || at == 0 || strchr(" \n(/.:=", editor->text.bytes[at - 1]) != NULL)
+        return;
+    line_editor_replace(editor, at, 0, " ", 1);
+    editor->spaced = true;
+}
+
+static void take_blank(struct line_editor *editor)
+{
+    assert(editor->cursor > 0 && editor->text.bytes[editor->cursor - 1] == ' ');
+    line_editor_replace(editor, editor->cursor - 1, 1, "", 0);
+}
+
 /* Tab: what all choices begin with, the only choice, or a menu. */
 static void complete(struct line_editor *editor)
 {
@@ -209,6 +225,7 @@ static void complete(struct line_editor *editor)
     if (menu->count == 1) {
         choose(editor, 0);
         line_menu_clear(menu);
+        add_blank(editor);
         return;
     }
     if (common > menu->typed.length)
@@ -356,10 +373,14 @@ static bool move(struct line_editor *editor, int key)
 
 static enum line_outcome obey(struct line_editor *editor, int key)
 {
-    bool killing = editor->killing, vertical = editor->vertical, typing = editor->typing;
+    bool killing = editor->killing, vertical = editor->vertical, typing = editor->typing, spaced = editor->spaced;
     if (key == LINE_KEY_NONE)
         return LINE_EDITING;
-    editor->killing = editor->vertical = false;
+    editor->killing = editor->vertical = editor->spaced = false;
+    const struct rh_buffer *next = &editor->keys.text;
+    if (spaced && (key == LINE_KEY_ENTER ||
+                   (key == LINE_KEY_TEXT && next->length > 0 && strchr(" ,;).", next->bytes[0]) != NULL)))
+        take_blank(editor);
     editor->typing = typing && key == LINE_KEY_TEXT;
     if ((editor->searching && line_search_key(editor, key)) || (editor->menu.open && menu_key(editor, key)))
         return LINE_EDITING;

@@ -59,6 +59,7 @@ struct line_editor {
     bool killing;  /* the last key killed: the next adds to it */
     bool typing;   /* the last key typed: the next belongs to the same step of undo */
     bool vertical; /* the last key went up or down: it keeps its column */
+    bool spaced;   /* the last key completed a word: the blank before the cursor is of that, and makes way for a sign */
     size_t column;
     struct line_change *changes;
     size_t change_count, change_capacity;

@@ -31,6 +31,7 @@ struct view {
     size_t typed_length;
     struct source sources[MOST_TABLES];
     size_t source_count;
+    bool select, from; /* these words are before what is typed */
 };
 
 void rh_repl_forget_names(struct rh_repl *repl)
@@ -217,8 +218,29 @@ static void add_members(struct view *view, const char *name, size_t length)
         add_tables(view, name, length);
 }
 
+/* Of every table, where the statement doesn't name one yet: SELECT is typed before FROM. */
+static void add_all_columns(struct view *view)
+{
+    const struct rhei_catalog *catalog = view->repl->catalog;
+    for (uint32_t at = 0; catalog != NULL && at < catalog->table_count; at++)
+        add_columns(view, catalog->tables[at]);
+}
+
+/* Words that join tables stand behind FROM alone. */
+static bool has_place(const struct view *view, const char *keyword)
+{
+    static const char *const joining[] = {"NATURAL", "CROSS", "INNER", "OUTER", "LEFT",
+                                          "RIGHT",   "FULL",  "JOIN",  "USING"};
+    for (size_t at = 0; at < sizeof joining / sizeof *joining && !view->from; at++)
+        if (strcmp(keyword, joining[at]) == 0)
+            return false;
+    return true;
+}
+
 static void add_anything(struct view *view)
 {
+    if (view->source_count == 0 && view->select && !view->from)
+        add_all_columns(view);
     for (size_t at = 0; at < view->source_count; at++)
         add_columns(view, view->sources[at].table);
     for (size_t at = 0; at < view->source_count; at++) {
@@ -234,7 +256,8 @@ static void add_anything(struct view *view)
     if (view->typed_length == 0)
         return;
     for (size_t at = 0; rh_keywords[at] != NULL; at++)
-        add_word(view, rh_keywords[at]);
+        if (has_place(view, rh_keywords[at]))
+            add_word(view, rh_keywords[at]);
     for (size_t at = 0; at < view->repl->function_count; at++) {
         struct rh_buffer call = {0};
         rh_buffer_format(&call, "%s(", view->repl->functions[at]);
@@ -255,6 +278,8 @@ static void complete_sql(struct view *view)
         if (token.open && token.kind != RH_TOKEN_NAME)
             return; /* within a string or a comment there are no names */
         if (!blank) {
+            view->select = view->select || is_word(view, &token, "SELECT");
+            view->from = view->from || is_word(view, &token, "FROM");
             last[0] = last[1];
             last[1] = last[2];
             last[2] = token;
