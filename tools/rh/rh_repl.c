@@ -17,10 +17,28 @@
 static bool is_whole(void *context, const char *text, size_t length)
 {
     struct rh_script script;
+    struct rh_buffer note = {0};
     (void)context;
+    if (text[0] == '\\' || rh_repl_habit(text, length) != NULL)
+        return true;
     bool whole = rh_repl_split(&script, text, length);
     rh_script_free(&script);
+    if (!whole && rh_repl_misplaced(text, length, &note) && !line_terminal_note(note.bytes, note.length))
+        fputs(note.bytes, stderr);
+    rh_buffer_free(&note);
     return whole;
+}
+
+/* By habit of another prompt, or what was typed. */
+static void run_typed(struct rh_repl *repl, const char *text, size_t length)
+{
+    const char *meant = rh_repl_habit(text, length);
+    if (meant != NULL)
+        (void)rh_repl_run_command(repl, meant, strlen(meant));
+    else if (text[0] == '\\') /* no SQL begins so */
+        (void)rh_repl_run_command(repl, text, length);
+    else
+        (void)rh_repl_run_text(repl, text, length, NULL, 0);
 }
 
 static bool was_interrupted(void *context)
@@ -151,7 +169,7 @@ static void talk(struct rh_repl *repl)
         size_t height;
         line_terminal_size(&repl->terminal, &repl->tool->out.width, &height);
         repl->tool->err.width = repl->tool->out.width;
-        (void)rh_repl_run_text(repl, text.bytes, text.length, NULL, 0);
+        run_typed(repl, text.bytes, text.length);
         if (!rh_flush_output())
             break;
     }

@@ -40,6 +40,14 @@ int rh_repl_run_text(struct rh_repl *repl, const char *text, size_t length, cons
 int rh_repl_run_stream(struct rh_repl *repl, FILE *file, const char *origin);
 /** @} */
 
+/** @name rh_repl_habits.c: what other prompts have in place of these commands
+ * @{ */
+/** The command that a text means by habit ("exit", "\\d"); NULL: none. */
+const char *rh_repl_habit(const char *text, size_t length);
+/** A statement goes on, and its last line looks like a command: false, or true and what to do. */
+bool rh_repl_misplaced(const char *text, size_t length, struct rh_buffer *note);
+/** @} */
+
 /** @name rh_repl_ask.c: one statement
  * @{ */
 /** Asks it with the settings in force; builds the column store where `.olap` asks for that. The rows are the caller's. */
@@ -68,6 +76,8 @@ struct rh_repl_command {
 };
 extern const struct rh_repl_command rh_repl_commands[];
 extern const size_t rh_repl_command_count;
+/** Whether there is a command of this name, ".mode". */
+bool rh_repl_is_command(const char *name);
 /** Runs one line. */
 int rh_repl_run_command(struct rh_repl *repl, const char *line, size_t length);
 /** Tells that it was used wrongly, and how it is used: RH_EXIT_USAGE. */

@@ -59,6 +59,11 @@ static const struct rh_repl_command *find(const char *name)
     return NULL;
 }
 
+bool rh_repl_is_command(const char *name)
+{
+    return find(name) != NULL;
+}
+
 int rh_repl_misused(struct rh_repl *repl, const struct rh_repl_command *command, const char *why)
 {
     rh_tell(repl->tool, "%s %s; it is %s %s", command->name, why, command->name, command->usage);
@@ -76,6 +81,8 @@ static int tell_unknown(struct rh_repl *repl, const char *name)
     rh_add_visible(&seen, name, strlen(name));
     if (nearest >= 0)
         rh_tell(repl->tool, "there is no command %s; did you mean %s?", seen.bytes, names[nearest]);
+    else if (name[0] == '\\')
+        rh_tell(repl->tool, "commands begin with a dot here, and there is no %s; .help lists them", seen.bytes);
     else
         rh_tell(repl->tool, "there is no command %s; .help lists them", seen.bytes);
     rh_buffer_free(&seen);
