@@ -123,6 +123,29 @@ def test_with_capture_the_column_store_answers_and_is_in_step(repl, tmp_path):
     one.wait("orders")
 
 
+def test_a_time_is_refused_where_there_is_no_history_and_shown_where_there_is(repl, rh, tmp_path):  # noqa: F811
+    one = repl()
+    one.enter(".asof 2020-01-01")
+    one.wait("this database keeps no history")
+    one.enter("SELECT 40 + 2;")
+    one.wait(" 42\n")
+    assert "keeps no history" in rh.run("repl", "shop.db", "--as-of", "2020-01-01", input="SELECT 1;\n", code=1).stderr
+    (tmp_path / "kept.toml").write_text('[engine]\noltp_path = "shop.db"\nolap_path = "kept"\nsync_mode = "temporal"\n')
+    rh.run("sync", "--config", "kept.toml", "--capture")
+    one = repl("--config kept.toml")
+    one.enter(".asof yesterday")
+    one.wait("is no point in time")
+    one.enter(".asof 2100-01-01 10:00")
+    one.wait_for_prompt("rh@2100-01-01T10:00>")
+    one.enter("SELECT count(*) AS n FROM orders;")
+    one.wait(" 3\n")
+    one.resize(50, 24)
+    one.enter(".olap")
+    one.wait_for_prompt("rh:olap@past>")
+    one.enter(".asof off")
+    one.wait_for_prompt("rh:olap>")
+
+
 def test_a_file_without_capture_is_told_with_the_command_that_installs_it(terminal, tmp_path):  # noqa: F811
     shop(tmp_path)
     name = "my 'shop' of a long name, which no line of this terminal has the room for beside the rest of the notice.db"

@@ -127,16 +127,31 @@ static void keep(struct rh_repl *repl, const char *text, size_t length)
     repl->history_told = repl->history_told || reason != 0;
 }
 
-/* What the prompt says: a transaction is open, a route is demanded. */
+/* The time as it was said, without its blank; on a narrow terminal that there is one. */
+static void add_past(const struct rh_repl *repl, struct rh_buffer *prompt)
+{
+    enum { WIDE = 60 };
+    const char *as_of = repl->settings.as_of;
+    if (as_of == NULL)
+        return;
+    rh_buffer_add_char(prompt, '@');
+    if (repl->tool->out.width < WIDE || strlen(as_of) > WIDE / 2)
+        as_of = "past";
+    for (; *as_of != '\0'; as_of++)
+        rh_buffer_add_char(prompt, *as_of == ' ' ? 'T' : *as_of);
+}
+
+/* What the prompt says: a route is demanded, every table is of a time, a transaction is open. */
 static void make_prompts(const struct rh_repl *repl, struct rh_buffer *prompt, struct rh_buffer *more)
 {
     rh_buffer_clear(prompt);
     rh_buffer_clear(more);
-    rh_buffer_format(prompt, "rh%s%s> ",
+    rh_buffer_format(prompt, "rh%s",
                      repl->settings.route == RHEI_ROUTE_OLAP   ? ":olap"
                      : repl->settings.route == RHEI_ROUTE_OLTP ? ":oltp"
-                                                               : "",
-                     rh_repl_in_transaction(repl) ? "*" : "");
+                                                               : "");
+    add_past(repl, prompt);
+    rh_buffer_add_text(prompt, rh_repl_in_transaction(repl) ? "*> " : "> ");
     rh_buffer_format(more, "%*s", (int)prompt->length, "..> ");
 }
 
@@ -192,6 +207,11 @@ static int run(struct rh_repl *repl)
     /* a handle that only reads has no session: then each statement is for itself */
     (void)rhei_session_open(tool->db, &repl->session, NULL);
     rh_interrupt_guard(NULL);
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (repl->settings.as_of != NULL && rh_repl_try_past(repl, repl->settings.as_of, &error) != RHEI_OK) {
+        rh_tell_error(repl->tool, &error);
+        return end_session(repl, RH_EXIT_ERROR);
+    }
     if (!repl->interactive)
         return end_session(repl, rh_repl_run_stream(repl, stdin, NULL));
     open_history(repl);

@@ -52,6 +52,8 @@ bool rh_repl_misplaced(const char *text, size_t length, struct rh_buffer *note);
  * @{ */
 /** Asks it with the settings in force; builds the column store where `.olap` asks for that. The rows are the caller's. */
 rhei_status rh_repl_ask(struct rh_repl *repl, const char *sql, rhei_rows **rows, struct rhei_error *error);
+/** Whether a point in time can be asked for at all: else no statement could be answered. What may be another time is no error. */
+rhei_status rh_repl_try_past(struct rh_repl *repl, const char *as_of, struct rhei_error *error);
 /** Runs it and shows what comes of it; RHEI_OK, or the error, untold. */
 rhei_status rh_repl_run_statement(struct rh_repl *repl, const char *sql, enum rh_verb verb, struct rhei_error *error);
 /** Runs it, and tells an error. The exit code. */

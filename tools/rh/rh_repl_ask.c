@@ -77,6 +77,22 @@ rhei_status rh_repl_ask(struct rh_repl *repl, const char *sql, rhei_rows **rows,
     return status;
 }
 
+rhei_status rh_repl_try_past(struct rh_repl *repl, const char *as_of, struct rhei_error *error)
+{
+    const struct rhei_query_options options = {.struct_size = sizeof options,
+                                               .as_of = as_of,
+                                               .timeout_ms = repl->settings.timeout_ms,
+                                               .cancel = repl->tool->cancel,
+                                               .progress = rh_waiting_told};
+    rhei_rows *rows = NULL;
+    rh_repl_begin_work(repl);
+    rh_waiting_start(repl->tool->out, repl->tool->err, "asking");
+    rhei_status status = rhei_query(repl->tool->db, "SELECT 1", NULL, &options, &rows, error);
+    rh_repl_end_work(repl);
+    rhei_rows_close(&rows);
+    return status == RHEI_UNSUPPORTED || status == RHEI_INVALID ? status : RHEI_OK;
+}
+
 /* Lines that go without a pager: the terminal's, but for prompt, facts and what was typed. */
 static size_t lines_of(const struct rh_repl *repl)
 {

@@ -116,9 +116,19 @@ RH_REPL_COMMAND(asof)
     } else if (count == 1 && strcmp(words[0], "off") == 0) {
         repl->settings.as_of = NULL;
     } else {
-        rh_buffer_clear(&repl->as_of);
-        rh_buffer_format(&repl->as_of, "%s%s%s", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
-        repl->settings.as_of = repl->as_of.bytes;
+        struct rh_buffer wanted = {0};
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rh_buffer_format(&wanted, "%s%s%s", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+        bool good = rh_repl_try_past(repl, wanted.bytes, &error) == RHEI_OK;
+        if (good) {
+            rh_buffer_clear(&repl->as_of);
+            rh_buffer_add_text(&repl->as_of, wanted.bytes);
+            repl->settings.as_of = repl->as_of.bytes;
+        } else {
+            rh_tell_error(repl->tool, &error);
+        }
+        rh_buffer_free(&wanted);
+        return good ? RH_EXIT_OK : RH_EXIT_ERROR;
     }
     return RH_EXIT_OK;
 }
