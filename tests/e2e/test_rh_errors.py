@@ -338,3 +338,25 @@ def test_an_option_that_is_none_names_the_nearest_of_its_own_command_and_where_t
                                    ("status", "--ratex", "there is no option --ratex (rh help status tells more)")):
         assert rh.run(command, option, "x", code=2).stderr == f"rh: {words}\n"
     assert rh.run("qurey", code=2).stderr == "rh: there is no command 'qurey'; did you mean rh query? (rh help tells more)\n"
+
+
+def test_a_name_that_is_not_there_has_its_place_and_the_nearest_one(rh):
+    rh.run("exec", 'CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, "odd name"); CREATE VIEW latest AS SELECT * FROM orders')
+    for sql, words, column in (("SELECT * FROM ordrs", "no such table: ordrs, did you mean orders?", 15),
+                               ("SELECT 'ordrs' FROM main.ordrs", "no such table: main.ordrs, did you mean orders?", 26),
+                               ("SELECT * FROM lates", "no such table: lates, did you mean latest?", 15),
+                               ("SELECT * FROM somewhere_else", "no such table: somewhere_else", 15),
+                               ("SELECT customr FROM orders", "no such column: customr, did you mean customer?", 8),
+                               ("SELECT o.\"odd nam\" FROM orders o", "no such column: o.odd nam, did you mean odd name?", 8),
+                               ("SELECT 1 +", "incomplete input", 11)):
+        told = rh.run("query", sql, code=1).stderr.split("\n")
+        assert told[:2] == [f"rh: {words} [SQL 42000]", f"  line 1, column {column}:"] and told[3] == "  " + " " * (column - 1) + "^", told
+    assert "no such table: ordrs, did you mean orders?" in rh.run("export", "a.csv", "ordrs", code=1).stderr
+
+
+def test_a_place_is_shown_once_and_the_code_stands_behind_the_words(rh):
+    rh.run("exec", "CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    told = rh.run("query", "--route", "olap", "q.help plot", code=1).stderr
+    assert told.count("^") == 1 and "LINE" not in told and re.search(r'at or near "q" \[SQL 42000\]\n  line 1, column 1:\n  q\.help plot\n  \^\n$', told), told
+    told = rh.run("export", "a.csv", "SELECT a b c", "--route", "olap", code=1).stderr
+    assert told.count("^") <= 1 and re.search(r"\[[A-Z_]+ \w{5}\]\n", told), told

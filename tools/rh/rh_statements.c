@@ -2,6 +2,7 @@
 #include "rh_statements.h"
 
 #include "rh_interrupt.h"
+#include "rh_suggest.h"
 #include "rh_text.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -109,18 +110,35 @@ static void tell_caret(const struct rh_tool *tool, const char *text, size_t offs
     rh_buffer_free(&mark);
 }
 
+/* Where in a statement an error is: as it says, where a table's name is that isn't there, or at the end of what isn't whole; SIZE_MAX: nobody knows. */
+static size_t place_within(const char *sql, size_t length, size_t prefix_length, const struct rhei_error *error)
+{
+    size_t name_length;
+    if (error->sql_offset >= 0)
+        return (size_t)error->sql_offset >= prefix_length && (size_t)error->sql_offset - prefix_length <= length
+                   ? (size_t)error->sql_offset - prefix_length
+                   : SIZE_MAX;
+    const char *name = rh_missing_name(error->message, &name_length);
+    if (name != NULL)
+        return rh_place_of_name(sql, length, name, name_length);
+    return strncmp(error->message, "incomplete input", 16) == 0 ? length : SIZE_MAX;
+}
+
 void rh_statements_tell(const struct rh_statements *statements, const struct rh_tool *tool, size_t index,
                         size_t prefix_length, const struct rhei_error *error)
 {
     const struct rh_part *part = &statements->script.parts[index];
     const char *text = statements->script.text;
     size_t offset = part->start;
-    bool exact = error->sql_offset >= 0 && (size_t)error->sql_offset >= prefix_length &&
-                 (size_t)error->sql_offset - prefix_length <= part->length;
+    size_t inside = place_within(text + part->start, part->length, prefix_length, error);
+    bool exact = inside != SIZE_MAX;
     if (exact)
-        offset += (size_t)error->sql_offset - prefix_length;
+        offset += inside;
     struct rh_place place = rh_place_of(text, statements->text.length, offset);
-    rh_tell_error(tool, error);
+    if (exact)
+        rh_tell_error_of(tool, error, text + part->start, part->length);
+    else
+        rh_tell_error(tool, error);
     if (statements->script.count > 1 || statements->origin != NULL || exact) {
         fputs("  ", stderr);
         if (statements->origin != NULL)

@@ -5,6 +5,7 @@
 #include "rh_advice.h"
 #include "rh_interrupt.h"
 #include "rh_progress.h"
+#include "rh_suggest.h"
 #include "rh_text.h"
 #include "rh_waiting.h"
 
@@ -222,12 +223,25 @@ static void tell(const struct rh_tool *tool, const char *message)
 
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 {
+    rh_tell_error_of(tool, error, NULL, 0);
+}
+
+/* The code stands behind the words, before a line of SQL and the caret under it, which some messages of an engine have. */
+void rh_tell_error_of(const struct rh_tool *tool, const struct rhei_error *error, const char *sql, size_t length)
+{
     bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
-    struct rh_buffer message = {0};
+    struct rh_buffer words = {0}, message = {0};
+    rh_add_suggestion(tool, error->message, sql, length, &words);
+    char *shown = strstr(words.bytes, RH_SHOWN_LINE);
+    if (shown != NULL)
+        *shown = '\0';
     rh_buffer_add_text(&message, cancelled ? "cancelled: " : "");
-    rh_add_in_our_words(&message, error->message);
+    rh_add_in_our_words(&message, words.bytes);
     rh_buffer_format(&message, " [%s %s]", rhei_status_name(error->code), error->sqlstate);
+    if (shown != NULL && sql == NULL)
+        rh_buffer_format(&message, "\n  %s", shown + 2);
     tell(tool, message.bytes);
+    rh_buffer_free(&words);
     rh_buffer_free(&message);
 }
 

@@ -61,8 +61,15 @@ void rh_tool_add_disk_message(struct rh_tool *tool, const struct rhei_sync_statu
 /** Builds the column store of the open database, with a line that tells how far it is. */
 rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
-/** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
+/** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]"; with the nearest name of a table that isn't there. */
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);
+/**
+ * The same of a statement, whose place the caller shows: with the nearest name of a column too, and without the line that an engine's own message shows.
+ * `sql` NULL: as rh_tell_error().
+ */
+void rh_tell_error_of(const struct rh_tool *tool, const struct rhei_error *error, const char *sql, size_t length);
+/** What DuckDB's messages have before the line with the error and a caret under it. */
+#define RH_SHOWN_LINE "\n\nLINE "
 /** The value of the metric of that name; 0: there is none. */
 double rh_metric_of(struct rhei_metric *const *metrics, size_t count, const char *name);
 /** Tells what the tool itself found wrong, and gives RH_EXIT_ERROR. */
