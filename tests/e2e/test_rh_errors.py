@@ -59,7 +59,7 @@ def test_texts_for_people_fit_into_a_hundred_columns(rh):
 
 def test_wrong_use_exits_with_2(rh):
     for arguments in [["qurey"], ["query", "x", "--route", "fast"], ["query", "--nope"], ["exec", "a", "b"],
-                      ["query", "SELECT ?; SELECT ?", "--param", "1"], ["import", "x"], []]:
+                      ["query", "SELECT ?; SELECT ?", "--param", "1"], ["import", "-"], []]:
         done = rh.run(*arguments, code=2)
         assert done.stderr and not done.stdout
     assert rh.run("query", "   -- nothing\n", code=2).stderr

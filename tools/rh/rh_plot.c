@@ -10,14 +10,72 @@
 
 enum { NUMBER_SIZE = 32 };
 
-static void format_number(char text[NUMBER_SIZE], double value)
+/* How all numbers of one picture are written, so that they can be compared: with so many digits behind the point, or with an exponent each. */
+struct notation {
+    bool exponent;
+    int digits;
+};
+
+static void format_number(char text[NUMBER_SIZE], const struct notation *notation, double value)
 {
     if (isnan(value))
         snprintf(text, NUMBER_SIZE, "NULL");
-    else if (fabs(value) < 1e15 && value == floor(value))
-        snprintf(text, NUMBER_SIZE, "%.0f", value);
     else
-        snprintf(text, NUMBER_SIZE, "%.6g", value);
+        snprintf(text, NUMBER_SIZE, notation->exponent ? "%.*e" : "%.*f", notation->digits, value);
+}
+
+static int compare_numbers(const void *one, const void *other)
+{
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+/* Whether a number loses nothing by being written so, or what one of 15 digits loses anyway. */
+static bool keeps(const struct notation *notation, double value)
+{
+    char text[NUMBER_SIZE];
+    format_number(text, notation, value);
+    return fabs(strtod(text, NULL) - value) <= fabs(value) * 1e-14;
+}
+
+/* `sorted`: two that differ are not written alike. */
+static bool tells_apart(const struct notation *notation, const double *sorted, size_t count)
+{
+    char before[NUMBER_SIZE], text[NUMBER_SIZE];
+    for (size_t at = 1; at < count; at++) {
+        format_number(before, notation, sorted[at - 1]);
+        format_number(text, notation, sorted[at]);
+        if (sorted[at] != sorted[at - 1] && strcmp(before, text) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Six digits are enough for a picture, and fewer where all are kept by them; more where two numbers differ in those alone. */
+static struct notation notation_of(const double *values, size_t count)
+{
+    enum { USUAL = 6, MOST = 15 };
+    double *sorted = rh_allocate((count + 1) * sizeof *sorted), most = 0, least = INFINITY;
+    size_t finite = 0;
+    for (size_t at = 0; at < count; at++) {
+        double size = fabs(values[at]);
+        if (!isfinite(size))
+            continue;
+        sorted[finite++] = values[at];
+        most = size > most ? size : most;
+        least = size > 0 && size < least ? size : least;
+    }
+    qsort(sorted, finite, sizeof *sorted, compare_numbers);
+    struct notation notation = {.exponent = most >= 1e15 || least < 1e-4};
+    int whole = notation.exponent || most < 1 ? 1 : (int)floor(log10(most)) + 1;
+    for (bool enough = false; !enough && notation.digits + whole < MOST; notation.digits += !enough) {
+        enough = true;
+        for (size_t at = 0; at < finite && enough; at++)
+            enough = keeps(&notation, sorted[at]);
+        enough = enough || (notation.digits + whole >= USUAL && tells_apart(&notation, sorted, finite));
+    }
+    free(sorted);
+    return notation;
 }
 
 /* Least and largest of the finite values; false: there is none. */
@@ -96,9 +154,10 @@ void rh_plot_bars(struct rh_buffer *out, const struct rh_plot *plot)
     (void)find_range(plot, &least, &most);
     least = least < 0 ? least : 0;
     most = most > 0 ? most : 0;
+    const struct notation notation = notation_of(plot->values, plot->count);
     for (size_t at = 0; at < plot->count; at++) {
         char text[NUMBER_SIZE];
-        format_number(text, plot->values[at]);
+        format_number(text, &notation, plot->values[at]);
         numbers = strlen(text) > numbers ? strlen(text) : numbers;
     }
     size_t labels = widest_label(plot, width / 3);
@@ -110,7 +169,7 @@ void rh_plot_bars(struct rh_buffer *out, const struct rh_plot *plot)
     for (size_t at = 0; at < plot->count; at++) {
         double value = plot->values[at];
         char text[NUMBER_SIZE];
-        format_number(text, value);
+        format_number(text, &notation, value);
         double share = isnan(value) || range <= 0 ? 0 : value > 0 ? value / most : least < 0 ? value / least : 0;
         share = isfinite(share) ? share : 1;
         add_label(out, plot->labels[at], labels, plot->utf8);
@@ -203,8 +262,9 @@ void rh_plot_line(struct rh_buffer *out, const struct rh_plot *plot)
         rh_buffer_add_text(out, "There is no number to be drawn.\n");
         return;
     }
-    format_number(top, most);
-    format_number(bottom, least);
+    const struct notation notation = notation_of((const double[]){least, most}, 2);
+    format_number(top, &notation, most);
+    format_number(bottom, &notation, least);
     size_t numbers = strlen(top) > strlen(bottom) ? strlen(top) : strlen(bottom);
     struct canvas canvas = {.columns = width > numbers + 6 ? width - numbers - 2 : 4,
                             .rows = rows,

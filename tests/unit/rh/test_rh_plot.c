@@ -27,8 +27,8 @@ static void test_bars_go_both_ways_from_the_axis(void **state)
     const struct rh_plot plot = {.labels = labels, .values = values, .count = 4, .width = 26};
     (void)state;
     expect(rh_plot_bars, &plot,
-           "a         |##########   10\n"
-           "\xE6\x97\xA5   #####|             -5\n"
+           "a         |########## 10.0\n"
+           "\xE6\x97\xA5   #####|           -5.0\n"
            "none      |           NULL\n"
            "ccc       |###         2.5\n");
 }
@@ -46,6 +46,37 @@ static void test_a_line_has_its_scale_and_its_ends(void **state)
     assert_non_null(strstr(out.bytes, "\n    first"));
     assert_non_null(strstr(out.bytes, "last\n"));
     rh_buffer_free(&out);
+}
+
+/* One picture has one notation, and numbers that differ are told apart. */
+static void test_numbers_can_be_compared(void **state)
+{
+    static const struct {
+        double values[3];
+        const char *written[3];
+    } cases[] = {
+        {{322148412.5, 322160112.25, 322161725}, {"322148412", "322160112", "322161725"}},
+        {{322148412.5, 322148412.25, 1}, {"322148412.5", "322148412.2", "1.0"}},
+        {{10, 1.0 / 3, -2}, {"10.0000", "0.3333", "-2.0000"}},
+        {{0.25, 1e-7, 3e20}, {"2.5e-01", "1.0e-07", "3.0e+20"}},
+        {{1, 2, 1e14}, {"1", "2", "100000000000000"}},
+        {{0.1 + 0.2, 0.5, 0}, {"0.3", "0.5", "0.0"}},
+    };
+    const char *const labels[] = {"", "", ""};
+    (void)state;
+    for (size_t at = 0; at < sizeof cases / sizeof *cases; at++) {
+        const struct rh_plot plot = {.labels = labels, .values = cases[at].values, .count = 3, .width = 60};
+        struct rh_buffer out = {0};
+        rh_plot_bars(&out, &plot);
+        char *row = out.bytes;
+        for (int value = 0; value < 3; value++) {
+            char *end = strchr(row, '\n');
+            *end = '\0';
+            assert_string_equal(strrchr(row, ' ') + 1, cases[at].written[value]);
+            row = end + 1;
+        }
+        rh_buffer_free(&out);
+    }
 }
 
 /* Whatever the numbers are, no row is wider than there is room. */
@@ -86,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bars_go_both_ways_from_the_axis),
         cmocka_unit_test(test_a_line_has_its_scale_and_its_ends),
+        cmocka_unit_test(test_numbers_can_be_compared),
         cmocka_unit_test(test_nothing_breaks_the_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
