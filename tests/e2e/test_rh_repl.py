@@ -696,7 +696,7 @@ def test_the_schema_has_indexes_and_triggers_and_nothing_of_ours(rh):  # noqa: F
 
 def test_wrong_uses_say_how_it_is_done(rh):  # noqa: F811
     shop(rh.folder)
-    for line, words in ((".mode xml", "there are table box"), (".timer maybe", "on or off"), (".read", "it is .read FILE"),
+    for line, words in ((".mode xml", ".mode is auto, table, box, vertical, markdown, csv, tsv, json or ndjson; it is .mode [FORMAT]"), (".timer maybe", "on or off"), (".read", "it is .read FILE"),
                         (".width -3", "number of columns"), (".freshness soon", "bounded:100"), (".quit now", "fewer words"),
                         (".watch x", "seconds"), (".export a.xls", ".csv"), (".plot", "no statement yet"), (".null 'open", "quote"),
                         (".import", "it is .import"), (".import a.csv b --db c.db", "but --db")):
@@ -709,6 +709,8 @@ def test_settings_are_shown_and_kept(rh):  # noqa: F811
     lines = ".mode\n.null -\n.null\n.mode table\n.mode\n.freshness bounded:100\n.freshness\n.width 40\n.width\n.asof\n.timer\n.help mode\n"
     out = rh.run("shop.db", input=lines).stdout.split("\n")
     assert out[:7] == ["csv", "-", "table", "bounded:100", "40", "off", "off"] and ".mode [FORMAT]" in out[7]
+    out = rh.run("shop.db", input=".mode table\n.freshness eventual\n.mode auto\n.freshness auto\n.mode\n.freshness\n").stdout.split("\n")
+    assert out[0] == "csv" and out[1].startswith("the database's own")
 
 
 def test_a_script_tells_the_facts_where_it_asks_for_them(rh):  # noqa: F811

@@ -6,6 +6,18 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* "is a, b or c" */
+static void add_choices(struct rh_buffer *text, const char *choices)
+{
+    rh_buffer_add_text(text, "is ");
+    for (const char *at = choices; *at != '\0';) {
+        size_t length = strcspn(at, " ");
+        bool last = at[length] == '\0';
+        rh_buffer_format(text, "%s%.*s", at == choices ? "" : last ? " or " : ", ", (int)length, at);
+        at += length + !last;
+    }
+}
+
 RH_REPL_COMMAND(mode)
 {
     enum rh_format format;
@@ -14,10 +26,17 @@ RH_REPL_COMMAND(mode)
         printf("%s\n", rh_format_name(rh_effective_format(repl->tool)));
         return RH_EXIT_OK;
     }
+    if (strcmp(words[0], "auto") == 0) {
+        repl->settings.format = RH_FORMAT_DEFAULT;
+        return RH_EXIT_OK;
+    }
     if (!rh_format_of(words[0], &format) || format == RH_FORMAT_ARROW || format == RH_FORMAT_PARQUET ||
         format == RH_FORMAT_DEBEZIUM) {
-        rh_tell(repl->tool, ".mode %s: there are %s", words[0], command->choices);
-        return RH_EXIT_USAGE;
+        struct rh_buffer why = {0};
+        add_choices(&why, command->choices);
+        int code = rh_repl_misused(repl, command, why.bytes);
+        rh_buffer_free(&why);
+        return code;
     }
     repl->settings.format = format;
     return RH_EXIT_OK;
@@ -100,6 +119,8 @@ RH_REPL_COMMAND(freshness)
         puts(set->mode == RHEI_FRESHNESS_DEFAULT  ? "the database's own (latest, where the settings say nothing)"
              : set->mode == RHEI_FRESHNESS_LATEST ? "latest"
                                                   : "eventual");
+    else if (strcmp(words[0], "auto") == 0)
+        repl->settings.freshness = (struct rhei_freshness){.mode = RHEI_FRESHNESS_DEFAULT};
     else if (!rh_args_freshness(&repl->settings, command->name, words[0], &why)) {
         rh_tell(repl->tool, "%s", why.bytes);
         code = RH_EXIT_USAGE;
