@@ -295,3 +295,16 @@ def test_c2_a_foreign_writer_is_seen_at_once(filled, sqlite3_shell):
 def test_a_foreign_reader_sees_what_exec_wrote(filled, sqlite3_shell):
     filled.run("exec", "UPDATE t SET s = 'seen' WHERE id = 1")
     assert sqlite3_shell.run("rhei.db", "SELECT s FROM t WHERE id = 1").stdout == "seen\n"
+
+
+def test_parameters_go_by_name(rh):
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for sign in ":@$":
+        told = rh.run("query", f"SELECT {sign}id", "--param", "id=7", code=2).stderr
+        assert f"the statement has {sign}id: write --param '{sign}id=7', or text:id=7" in told
+    assert rh.run("query", "SELECT :id AS v", "--param", ":id=7", "--no-header").stdout == "7\n"
+    assert rh.run("query", "SELECT ? AS v, ':id' AS w", "--param", "id=7", "--no-header").stdout == "id=7,:id\n"
+    rh.run("exec", "INSERT INTO t VALUES ($id, :v)", "--param", ":v=text:1", "--param", "$id=3")
+    assert rh.run("query", "SELECT id, typeof(v) FROM t WHERE id = @id", "--param", "@id=3", "--no-header").stdout == "3,text\n"
+    rh.run("export", "a.csv", "SELECT v FROM t WHERE id = :id", "--param", ":id=3")
+    assert "1" in (rh.folder / "a.csv").read_text()

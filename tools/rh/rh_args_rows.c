@@ -141,7 +141,7 @@ bool rh_args_take_export(struct rh_args *args, char **words, int count, struct r
         rh_buffer_add_text(why, "--param goes with one question");
         return false;
     }
-    return true;
+    return several || rh_params_check(&args->params, words[1], strlen(words[1]), why);
 }
 
 /* What can be read as rows, and what an option is of. */

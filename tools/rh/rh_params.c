@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_params.h"
 
+#include "rh_lex.h"
 #include "rh_number.h"
 #include "rh_text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,12 @@ static struct rhei_value guess(const char *text)
     return bytes_value(RHEI_TEXT, text, length);
 }
 
+static void keep(struct rh_params *params, char *owned)
+{
+    params->owned = rh_reallocate(params->owned, (params->owned_count + 1) * sizeof *params->owned);
+    params->owned[params->owned_count++] = owned;
+}
+
 static bool add_blob(struct rh_params *params, const char *hex, struct rhei_value *value)
 {
     struct rh_buffer bytes = {0};
@@ -44,17 +52,47 @@ static bool add_blob(struct rh_params *params, const char *hex, struct rhei_valu
         rh_buffer_free(&bytes);
         return false;
     }
-    params->owned = rh_reallocate(params->owned, (params->owned_count + 1) * sizeof *params->owned);
-    params->owned[params->owned_count++] = bytes.bytes;
+    keep(params, bytes.bytes);
     *value = bytes_value(RHEI_BLOB, bytes.bytes, bytes.length);
     return true;
 }
 
-bool rh_params_add(struct rh_params *params, const char *text, struct rh_buffer *why)
+static void add_value(struct rh_params *params, struct rhei_value value)
+{
+    params->values = rh_reallocate(params->values, (params->count + 1) * sizeof *params->values);
+    params->values[params->count++] = value;
+}
+
+/* Bytes of a name's letters. */
+static size_t name_length(const char *text)
+{
+    size_t length = 0;
+    while (isalnum((unsigned char)text[length]) || text[length] == '_' || (text[length] & 0x80) != 0)
+        length++;
+    return length;
+}
+
+/* What stands before the value: ":id=", with the name's length; 0: no name does. */
+static size_t take_name(struct rh_params *params, const char *text)
+{
+    size_t length = strchr(":@$", text[0]) != NULL && text[0] != '\0' ? name_length(text + 1) : 0;
+    if (length == 0 || text[length + 1] != '=')
+        return 0;
+    keep(params, rh_copy_text(text, length + 1));
+    add_value(params, rhei_name(params->owned[params->owned_count - 1]));
+    return length + 2;
+}
+
+bool rh_params_add(struct rh_params *params, const char *given, struct rh_buffer *why)
 {
     struct rhei_value value = {.type = RHEI_NULL};
     bool good = true;
-    const char *wanted = "";
+    const char *wanted = "", *text = given + take_name(params, given);
+    size_t name = text == given ? name_length(text) : 0;
+    if (name > 0 && text[name] == '=') {
+        params->doubtful = rh_reallocate(params->doubtful, (params->doubtful_count + 1) * sizeof *params->doubtful);
+        params->doubtful[params->doubtful_count++] = text;
+    }
     if (strncmp(text, "int:", 4) == 0) {
         value.type = RHEI_INTEGER;
         good = rh_parse_integer(text + 4, strlen(text + 4), &value.as.integer);
@@ -76,8 +114,31 @@ bool rh_params_add(struct rh_params *params, const char *text, struct rh_buffer 
                          text, wanted, text);
         return false;
     }
-    params->values = rh_reallocate(params->values, (params->count + 1) * sizeof *params->values);
-    params->values[params->count++] = value;
+    add_value(params, value);
+    return true;
+}
+
+bool rh_params_check(const struct rh_params *params, const char *sql, size_t length, struct rh_buffer *why)
+{
+    for (size_t each = 0; each < params->doubtful_count; each++) {
+        const char *text = params->doubtful[each];
+        size_t name = name_length(text);
+        for (size_t at = 0; at < length;) {
+            struct rh_token token = rh_lex(sql, length, at);
+            if (token.kind == RH_TOKEN_END)
+                break;
+            bool may = (token.kind == RH_TOKEN_SIGN || token.kind == RH_TOKEN_WORD) && strchr(":@$", sql[at]) != NULL;
+            if (may && length - at > name && name_length(sql + at + 1) == name &&
+                memcmp(sql + at + 1, text, name) == 0) {
+                rh_buffer_format(why,
+                                 "--param %s is a text for the next ?, and the statement has %c%.*s: write --param "
+                                 "'%c%s', or text:%s where the text is meant",
+                                 text, sql[at], (int)name, text, sql[at], text, text);
+                return false;
+            }
+            at += token.length;
+        }
+    }
     return true;
 }
 
@@ -87,5 +148,6 @@ void rh_params_free(struct rh_params *params)
         free(params->owned[at]);
     free(params->owned);
     free(params->values);
+    free(params->doubtful);
     *params = (struct rh_params){0};
 }

@@ -72,7 +72,12 @@ int rh_statements_read(struct rh_statements *statements, const struct rh_tool *t
         rh_tell(tool, "--param goes with one statement, and here are %zu", statements->script.count);
         return RH_EXIT_USAGE;
     }
-    return RH_EXIT_OK;
+    struct rh_buffer why = {0};
+    bool good = rh_params_check(&tool->args->params, text->bytes, text->length, &why);
+    if (!good)
+        rh_tell(tool, "%s", why.bytes);
+    rh_buffer_free(&why);
+    return good ? RH_EXIT_OK : RH_EXIT_USAGE;
 }
 
 void rh_statements_free(struct rh_statements *statements)

@@ -94,6 +94,29 @@ static void test_parameters_have_types(void **state)
     rh_buffer_free(&why);
 }
 
+static void test_parameters_have_names(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    assert_true(READ(&args, &why, "query", "x", "--param", ":id=7", "--param", "@who=text:null", "--param",
+                     "$b=blob:00", "--param", ":=1", "--param", "id=7"));
+    const struct rhei_value *values = args.params.values;
+    assert_int_equal(args.params.count, 8);
+    assert_int_equal(values[0].type, RHEI_NAME);
+    assert_string_equal(values[0].as.bytes, ":id");
+    assert_int_equal(values[1].type, RHEI_INTEGER);
+    assert_string_equal(values[2].as.bytes, "@who");
+    assert_int_equal(values[3].length, 4);
+    assert_int_equal(values[5].type, RHEI_BLOB);
+    assert_int_equal(values[6].length, 3); /* no name: it is a text, and so is the last */
+    assert_int_equal(values[7].length, 4);
+    assert_true(rh_params_check(&args.params, "SELECT ':id', :idx, id", 22, &why));
+    assert_false(rh_params_check(&args.params, "SELECT $id", 10, &why));
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+}
+
 static void test_import_has_defaults(void **state)
 {
     struct rh_args args;
@@ -165,6 +188,8 @@ static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
     REFUSE("belongs to rh query", "exec", "x", "--route", "olap");
     REFUSE("64 bits", "query", "x", "--param", "int:x");
     REFUSE("text:blob:zz", "query", "x", "--param", "blob:zz");
+    REFUSE("and the statement has :id: write --param ':id=7'", "export", "x.csv", "SELECT :id", "--param", "id=7");
+    REFUSE("64 bits", "query", "x", "--param", ":id=int:x");
     REFUSE("one argument, in quotes", "query", "SELECT", "1");
     REFUSE("given twice", "query", "x", "-f", "y");
     REFUSE("did you mean --create?", "import", "a.csv", "t", "--crate"); /* and not --rate, which is another's */
@@ -210,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_a_database_in_place_of_a_command_opens_the_repl),
         cmocka_unit_test(test_query_takes_its_options_in_any_order),
         cmocka_unit_test(test_parameters_have_types),
+        cmocka_unit_test(test_parameters_have_names),
         cmocka_unit_test(test_import_has_defaults),
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_a_table_is_called_as_its_file),
