@@ -84,6 +84,24 @@ def test_a_shell_offers_what_a_command_takes(table, shell, tmp_path):
     assert shell("rh query --timeout ", tmp_path) == set()
 
 
+def test_bash_offers_databases_and_their_tables(rh, tmp_path):  # noqa: F811
+    for name in ("messy.csv", "shop.toml", "notes.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    assert bash("rh query --config ", tmp_path) == {"shop.toml", "folder"}
+    assert {"messy.csv", "notes.txt"} <= bash("rh query --db ", tmp_path)  # there is no database yet
+    assert not {"messy.csv", "notes.txt"} & bash("rh ", tmp_path) and {"query", "folder"} <= bash("rh ", tmp_path)
+    rh.run("exec", "--db", "shop.db", "--capture", 'CREATE TABLE orders (id INTEGER PRIMARY KEY); CREATE TABLE other (id); CREATE TABLE "odd name" (id)')
+    before = (tmp_path / "shop.db").read_bytes()
+    assert bash("rh query --db ", tmp_path) == bash("rh repl ", tmp_path) == {"shop.db", "folder"}
+    assert bash("rh sh", tmp_path) == {"shop.db"}
+    for line in ("import --db shop.db messy.csv ", "import messy.csv --create --db shop.db ", "export --db shop.db a.csv ", "verify --db shop.db "):
+        assert bash(f"{rh.path} {line}", tmp_path) == {"orders", "other"}, line
+    assert bash(f"{rh.path} import --db shop.db messy.csv orders ", tmp_path) == set()
+    assert bash(f"{rh.path} import --db shop.db me", tmp_path) == {"messy.csv"}
+    assert (tmp_path / "shop.db").read_bytes() == before
+
+
 @pytest.mark.parametrize("shell, settings", [
     ("zsh", f"PS1='ready> '\nfpath=({MADE} $fpath)\nautoload -U compinit\ncompinit -u -D\n"),
     ("bash", f"PS1='ready> '\nbind 'set show-all-if-ambiguous on'\n. {MADE}/rh\n"),
