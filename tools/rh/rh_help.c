@@ -82,7 +82,8 @@ static const char query_text[] =
     "  --stats            tell rows, route, rule, time, position and age on standard error\n"
     "  --read-only        refuse statements that write\n"
     "\n"
-    "A query changes nothing in or beside the file, unless the statement itself writes.\n";
+    "A query changes nothing in or beside the file, unless the statement itself writes. On a terminal a\n"
+    "long answer goes through $PAGER (less -SRX); PAGER=cat leaves it away.\n";
 
 static const char import_text[] =
     "rh import FILE [TABLE] [options]: loads CSV, JSON, Parquet or Arrow; - is standard input\n"

@@ -22,7 +22,7 @@ enum { PATIENCE_SECONDS = 2 };
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
-static atomic_bool came, resting, done, in_session, taken;
+static atomic_bool came, resting, done, in_session, paged, taken;
 static void (*_Atomic restore_terminal)(void);
 static atomic_uint_least64_t kept_rows;
 static const char *left_folder, *left_mark; /* under guard_lock */
@@ -79,7 +79,7 @@ static void await(const sigset_t *set)
 {
     for (;;) {
         int number = sigwaitinfo(set, NULL);
-        if (number == SIGINT && atomic_load(&in_session)) {
+        if (number == SIGINT && (atomic_load(&in_session) || atomic_load(&paged))) {
             atomic_store(&taken, true);
             raise_guarded();
         } else if (number > 0) {
@@ -142,6 +142,11 @@ void rh_interrupt_session(void (*restore)(void))
 {
     rh_interrupt_restores(restore);
     atomic_store(&in_session, true);
+}
+
+void rh_interrupt_paged(bool is_paged)
+{
+    atomic_store(&paged, is_paged);
 }
 
 static bool is_pending(void)

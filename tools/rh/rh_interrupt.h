@@ -42,6 +42,8 @@ void rh_interrupt_restores(void (*restore)(void));
  * tool. Any thread.
  */
 void rh_interrupt_session(void (*restore)(void));
+/** While a pager has the terminal SIGINT ends what runs and not the command, which would leave the terminal to a pager that nobody waits for. Any thread. */
+void rh_interrupt_paged(bool is_paged);
 /** In a session: a SIGINT that came is forgotten, and the next statement may run. */
 void rh_interrupt_forget(void);
 /** Whether a signal came. */

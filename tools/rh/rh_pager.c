@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_pager.h"
 
+#include "rh_interrupt.h"
 #include "rh_memory.h"
 #include "rh_units.h"
 #include "rh_waiting.h"
@@ -82,6 +83,7 @@ static bool start(struct rh_pager *pager)
         pager->pipe = ends[1];
     else
         close(ends[1]);
+    rh_interrupt_paged(good);
     return good;
 }
 
@@ -137,15 +139,27 @@ struct rh_pager *rh_pager_open(size_t lines)
     return pager;
 }
 
+struct rh_pager *rh_pager_for(const struct rh_terminal *out)
+{
+    const char *term = getenv("TERM");
+    bool person = out->present && isatty(STDIN_FILENO) && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
+    if (!person)
+        return NULL;
+    (void)signal(SIGPIPE, SIG_IGN); /* a pager that was left ends its rows alone */
+    return rh_pager_open(out->height > 6 ? out->height - 3 : 3);
+}
+
 FILE *rh_pager_file(struct rh_pager *pager)
 {
-    return pager->file != NULL ? pager->file : stdout;
+    return pager != NULL && pager->file != NULL ? pager->file : stdout;
 }
 
 int64_t rh_pager_close(struct rh_pager **pager)
 {
     struct rh_pager *p = *pager;
     int status;
+    if (p == NULL)
+        return 0;
     if (p->file != NULL)
         fclose(p->file);
     if (p->held.length > 0)
@@ -156,6 +170,7 @@ int64_t rh_pager_close(struct rh_pager **pager)
         while (waitpid(p->child, &status, 0) < 0 && errno == EINTR)
             ;
         p->waited_us += rh_now_us() - began;
+        rh_interrupt_paged(false);
     }
     (void)fflush(stdout);
     int64_t waited_us = p->waited_us;

@@ -114,15 +114,6 @@ static rhei_status show(struct rh_repl *repl, rhei_rows *rows, uint64_t *count, 
     return status;
 }
 
-static void tell_left(const struct rh_repl *repl, uint64_t count)
-{
-    struct rh_buffer line = {0};
-    rh_add_count(&line, count);
-    fprintf(stderr, "%sleft after %s rows; there are more%s\n", rh_style(&repl->tool->err, RH_DIM), line.bytes,
-            rh_style(&repl->tool->err, RH_PLAIN));
-    rh_buffer_free(&line);
-}
-
 static void tell_done(struct rh_repl *repl, int64_t elapsed_us)
 {
     struct rh_tool *tool = repl->tool;
@@ -144,7 +135,7 @@ static rhei_status run_with_rows(struct rh_repl *repl, const char *sql, int64_t 
     int64_t read_us = 0;
     status = show(repl, rows, &count, &left, &read_us, error);
     if (status == RHEI_OK && repl->timer && left)
-        tell_left(repl, count); /* neither the rows that there are nor the time that they take is known */
+        rh_tell_left(repl->tool, count); /* neither the rows that there are nor the time that they take is known */
     else if (status == RHEI_OK && repl->timer)
         rh_tell_facts(repl->tool, rows, count, rh_now_us() - started - read_us);
     rhei_rows_close(&rows);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh settings: the engine's own table of settings. */
+#include "rh_pager.h"
 #include "rh_statements.h"
 #include "rh_writer.h"
 
@@ -16,7 +17,8 @@ int rh_settings_command(struct rh_tool *tool)
                                .width = (size_t)tool->args->width};
     if (!rh_check_format(tool))
         return RH_EXIT_ERROR;
-    struct rh_writer *writer = rh_writer_open(rh_sentence_format(tool), stdout, &output, names, 8);
+    struct rh_pager *pager = rh_pager_for(&tool->out);
+    struct rh_writer *writer = rh_writer_open(rh_sentence_format(tool), rh_pager_file(pager), &output, names, 8);
     struct rhei_setting setting = {.struct_size = sizeof setting};
     rhei_status status = RHEI_OK;
     for (size_t at = 0; (status = rhei_setting_at(at, &setting, &error)) == RHEI_OK; at++) {
@@ -38,6 +40,7 @@ int rh_settings_command(struct rh_tool *tool)
         rh_writer_row(writer, row);
     }
     rh_writer_close(&writer);
+    (void)rh_pager_close(&pager);
     if (status == RHEI_DONE)
         return rh_finish_output(tool, RH_EXIT_OK);
     rh_tell_error(tool, &error);

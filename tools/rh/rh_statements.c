@@ -2,6 +2,7 @@
 #include "rh_statements.h"
 
 #include "rh_interrupt.h"
+#include "rh_pager.h"
 #include "rh_suggest.h"
 #include "rh_text.h"
 #include "rh_waiting.h"
@@ -237,6 +238,15 @@ static rhei_status write_all(struct rh_writer *writer, rhei_rows *rows, rhei_sta
     return status;
 }
 
+void rh_tell_left(const struct rh_tool *tool, uint64_t count)
+{
+    struct rh_buffer line = {0};
+    rh_add_count(&line, count);
+    fprintf(stderr, "%sleft after %s rows; there are more%s\n", rh_style(&tool->err, RH_DIM), line.bytes,
+            rh_style(&tool->err, RH_PLAIN));
+    rh_buffer_free(&line);
+}
+
 enum rh_format rh_effective_format(const struct rh_tool *tool)
 {
     if (tool->args->format != RH_FORMAT_DEFAULT)
@@ -282,9 +292,16 @@ rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, 
 rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error)
 {
     uint64_t count;
-    rhei_status status = rh_write_rows_to(tool, *rows, stdout, &count, error);
-    if (status == RHEI_OK && (tool->args->stats || (tool->out.present && tool->err.present)))
-        rh_tell_facts(tool, *rows, count, rh_now_us() - started);
+    /* not of commands that may hold a transaction, which nobody's reading is to lengthen */
+    struct rh_pager *pager = tool->args->command == RH_COMMAND_QUERY ? rh_pager_for(&tool->out) : NULL;
+    rhei_status status = rh_write_rows_to(tool, *rows, rh_pager_file(pager), &count, error);
+    bool left = pager != NULL && ferror(rh_pager_file(pager)) != 0;
+    int64_t read_us = rh_pager_close(&pager);
+    bool tells = tool->args->stats || (tool->out.present && tool->err.present);
+    if (status == RHEI_OK && tells && left)
+        rh_tell_left(tool, count); /* neither the rows that there are nor the time that they take is known */
+    else if (status == RHEI_OK && tells)
+        rh_tell_facts(tool, *rows, count, rh_now_us() - started - read_us);
     rhei_rows_close(rows);
     return status;
 }

@@ -35,6 +35,8 @@ rhei_status rh_write_rows_to(struct rh_tool *tool, rhei_rows *rows, FILE *file, 
                              struct rhei_error *error);
 /** What is worth knowing about an answer, in one line on standard error. */
 void rh_tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us);
+/** That the pager was left before the last row. */
+void rh_tell_left(const struct rh_tool *tool, uint64_t count);
 /** The format of the command line, or what suits the output. */
 enum rh_format rh_effective_format(const struct rh_tool *tool);
 /** The same for rows of sentences: on a terminal a line for each value, since a table of them is wider than most and would be cut. */

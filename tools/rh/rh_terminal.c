@@ -7,14 +7,19 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static size_t width_of(int fd)
+static size_t usual(const char *variable, size_t otherwise)
+{
+    const char *said = getenv(variable);
+    int number = said != NULL ? atoi(said) : 0;
+    return number > 0 ? (size_t)number : otherwise;
+}
+
+static void measure(int fd, struct rh_terminal *terminal)
 {
     struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    const char *columns = getenv("COLUMNS");
-    int width = columns != NULL ? atoi(columns) : 0;
-    return width > 0 ? (size_t)width : 80;
+    bool known = ioctl(fd, TIOCGWINSZ, &size) == 0;
+    terminal->width = known && size.ws_col > 0 ? size.ws_col : usual("COLUMNS", 80);
+    terminal->height = known && size.ws_row > 0 ? size.ws_row : usual("LINES", 24);
 }
 
 struct rh_terminal rh_terminal_of(FILE *file)
@@ -25,7 +30,7 @@ struct rh_terminal rh_terminal_of(FILE *file)
         return terminal;
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     terminal.present = true;
-    terminal.width = width_of(fd);
+    measure(fd, &terminal);
     terminal.colours =
         (no_color == NULL || no_color[0] == '\0') && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
     return terminal;

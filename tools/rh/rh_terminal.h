@@ -11,10 +11,11 @@
 #include <stdio.h>
 
 struct rh_terminal {
-    bool present; /**< a person reads it */
-    bool colours; /**< it is a terminal, and neither NO_COLOR nor TERM=dumb speak against it */
-    bool utf8;    /**< the locale writes UTF-8, so lines and dots may be drawn with it */
-    size_t width; /**< columns; 0 where there is no terminal */
+    bool present;  /**< a person reads it */
+    bool colours;  /**< it is a terminal, and neither NO_COLOR nor TERM=dumb speak against it */
+    bool utf8;     /**< the locale writes UTF-8, so lines and dots may be drawn with it */
+    size_t width;  /**< columns; 0 where there is no terminal */
+    size_t height; /**< rows; the same */
 };
 
 /** Looks at a stream once. The program's LC_CTYPE must be set before. */
