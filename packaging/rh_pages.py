@@ -11,6 +11,9 @@ import sys
 from rh_words import Program
 
 
+MANUALS = {1: "User Commands", 5: "File Formats"}
+
+
 def shown(text):
     """Text as roff has it: a line that begins with a dot or an apostrophe would be a request."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
@@ -18,7 +21,7 @@ def shown(text):
 
 
 def head(name, section, version, about):
-    return f'.\\" Made by packaging/rh_pages.py\n.TH {name.upper()} {section} "" "Rhei {version}"\n.SH NAME\n{shown(name)} \\- {shown(about)}\n'
+    return f'.\\" Made by packaging/rh_pages.py\n.TH {name.upper()} {section} "" "Rhei {version}" "{MANUALS[section]}"\n.SH NAME\n{shown(name)} \\- {shown(about)}\n'
 
 
 def of_command(program, command):
@@ -37,15 +40,23 @@ def of_command(program, command):
     yield ".SH EXIT STATUS\n0 ok, 1 error, 2 wrong use.\n.SH SEE ALSO\n.BR rh (1),\n.BR rhei.toml (5)\n"
 
 
+def sentence(setting):
+    """What a setting takes, and what it is where it isn't given."""
+    kinds = {"text": "A text", "boolean": "Either true or false", "number": "A number of {unit} from {range}", "size": "A size in {unit}, from {range}",
+             "choice": "One of {range}", "freshness": "One of {range} ({unit})"}
+    takes = kinds[setting["type"]].format(**setting)
+    if setting["type"] == "number" and not setting["unit"]:
+        takes = f"A number from {setting['range']}"
+    return takes + (f"; left out: {setting['default']}." if setting["default"] not in (None, "") else ".")
+
+
 def of_settings(program):
     yield head("rhei.toml", 5, program.version, "settings of a Rhei database")
     yield ".SH DESCRIPTION\nA TOML file that every command of\n.BR rh (1)\ntakes with\n.BR \\-\\-config .\n"
     yield "A key that isn't one of these is an error, which names its line and the nearest key.\n.SH SETTINGS\nThey stand under [engine]; a name with dots is the whole path.\n"
     for setting in json.loads(program.say("settings", "--format", "json")):
-        default = setting["default"]
-        unit = f" {setting['unit']}" if setting["unit"] else ""
         yield f".TP\n.B {shown(setting['setting'])}\n{shown(setting['effect'])}.\n"
-        yield shown(f"It may be {setting['range']}{unit}" + (f"; {default} by default." if default not in (None, "") else ".")) + "\n"
+        yield shown(sentence(setting)) + "\n"
     yield ".SH EXAMPLE\n.nf\n[engine]\noltp_path = \\(dq/var/lib/rhei/rhei.db\\(dq\nolap_path = \\(dq/var/lib/rhei/mirror\\(dq\n.fi\n.SH SEE ALSO\n.BR rh (1)\n"
 
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 OPTION = r"--[a-z][a-z-]*"
-ARGUMENT = r"(?: (?P<argument>[A-Z][A-Z0-9:=]*)\b(?!\())?"
+ARGUMENT = r"(?: (?P<argument>[A-Z][A-Z0-9:=]*(?:, or [A-Z]+\b(?! of))?)\b(?!\())?"
 HEAD = re.compile(rf"(?:(?P<short>-[a-zA-Z]), )?(?P<name>{OPTION}){ARGUMENT}(?P<more>, )?")
 
 
