@@ -79,7 +79,7 @@ static void draw_statement(const struct dashboard_statement *statement, struct r
         write_left(&row, row.width, DASHBOARD_PLAIN, statement->text);
         return;
     }
-    write_number(&row, 5, DASHBOARD_DIM, dashboard_add_short, statement->rows);
+    write_number(&row, 6, DASHBOARD_DIM, dashboard_add_short, statement->rows); /* 999.9k is the widest */
     (void)snprintf(route, sizeof route, "%s", statement->failed ? "failed" : statement->route);
     write_right(&row, 6, statement->failed ? DASHBOARD_ERROR : DASHBOARD_LABEL, route);
     struct rh_buffer took = {0};
@@ -193,6 +193,13 @@ bool dashboard_list_exists(const struct dashboard_model *model, enum dashboard_l
     return list == DASHBOARD_TABLE_LIST || list == DASHBOARD_JOURNAL_LIST || dashboard_list_length(model, list) > 0;
 }
 
+/* A service's are calls of its doors, whose log says by which one and not by which engine. */
+static const char *title_of(const struct dashboard_model *model, enum dashboard_list list)
+{
+    bool calls = list == DASHBOARD_LAST_LIST && model->now.last_count > 0 && model->now.last[0].by_door;
+    return calls ? "Last calls, rows and door" : lists[list].title;
+}
+
 /* The journal grows at its end, and stays there until it is scrolled: its distance from there is kept. */
 static int first_row(struct dashboard_view *view, enum dashboard_list list, int length, int rows)
 {
@@ -208,12 +215,13 @@ void dashboard_draw_list(struct dashboard_view *view, const struct dashboard_mod
     int length = dashboard_list_length(model, list), rows = area.height - 2;
     int first = first_row(view, list, length, rows);
     char title[64];
+    const char *name = title_of(model, list);
     view->rows[list] = rows;
     if (length > rows)
-        (void)snprintf(title, sizeof title, "%s %d-%d of %d", lists[list].title, first + 1,
+        (void)snprintf(title, sizeof title, "%s %d-%d of %d", name, first + 1,
                        first + rows < length ? first + rows : length, length);
     else
-        (void)snprintf(title, sizeof title, "%s%s", lists[list].title, length == 0 ? " (none)" : "");
+        (void)snprintf(title, sizeof title, "%s%s", name, length == 0 ? " (none)" : "");
     struct dashboard_pen pen = dashboard_panel(canvas, area, title, view->focus == list);
     for (int at = 0; at < rows && first + at < length; at++)
         lists[list].draw(

@@ -83,13 +83,6 @@ static bool is_known(const struct dashboard_model *model, enum dashboard_value v
 
 /* ---- SQLite ------------------------------------------------------------------------------------------------------- */
 
-/* A look at a file, which doesn't tell what the process that works on it counts. */
-static void write_elsewhere(struct dashboard_pen *pen, const char *label, struct rh_buffer *text)
-{
-    rh_buffer_add_text(text, "known to its process alone");
-    write_line(pen, label, DASHBOARD_DIM, text);
-}
-
 static void write_pool(const struct dashboard_model *model, struct dashboard_pen *pen, struct rh_buffer *text)
 {
     dashboard_add_count(text, dashboard_value(model, DASHBOARD_READERS));
@@ -136,9 +129,7 @@ void dashboard_draw_oltp(const struct dashboard_model *model, struct dashboard_p
     write_series(&pen, "Writes", DASHBOARD_STRONG, &text, &model->series[DASHBOARD_WRITE_SERIES], DASHBOARD_LINE_A);
     double commits = dashboard_value(model, DASHBOARD_COMMITS),
            statements = dashboard_value(model, DASHBOARD_STATEMENTS);
-    if (isnan(commits)) {
-        write_elsewhere(&pen, "Writer", &text);
-    } else {
+    if (!isnan(commits)) {
         add_fitting(&pen, &text, statements);
         rh_buffer_add_text(&text, " writes in ");
         add_fitting(&pen, &text, commits);
@@ -251,8 +242,6 @@ void dashboard_draw_olap(const struct dashboard_model *model, struct dashboard_p
     write_tables(model, &pen, &text);
     if (is_known(model, DASHBOARD_MIRROR_BYTES))
         write_memory(model, &pen, &text);
-    else
-        write_elsewhere(&pen, "Memory", &text);
     write_disk(model, &pen, &text);
     write_buffer(model, &pen, &text);
     rh_buffer_free(&text);
@@ -355,6 +344,17 @@ void dashboard_draw_sync(const struct dashboard_model *model, struct dashboard_p
 
 /* ---- Queries ------------------------------------------------------------------------------------------------------ */
 
+/* A look at a file, which doesn't tell what the process that works on it counts: once, with what to start. */
+static void write_elsewhere(struct dashboard_pen *pen, struct rh_buffer *text)
+{
+    static const char *const lines[] = {"known to its process alone:", "start rh serve --db FILE to",
+                                        "see queries, rates and", "memory here"};
+    for (size_t at = 0; at < sizeof lines / sizeof *lines; at++) {
+        rh_buffer_add_text(text, lines[at]);
+        write_line(pen, at == 0 ? "Queries" : "", DASHBOARD_DIM, text);
+    }
+}
+
 static void write_latency(const struct dashboard_model *model, struct dashboard_pen *pen, const char *label,
                           double share, enum dashboard_series_of series)
 {
@@ -380,7 +380,7 @@ void dashboard_draw_queries(const struct dashboard_model *model, struct dashboar
 {
     struct rh_buffer text = {0};
     if (!is_known(model, DASHBOARD_QUERIES)) {
-        write_elsewhere(&pen, "Queries", &text);
+        write_elsewhere(&pen, &text);
         rh_buffer_free(&text);
         return;
     }

@@ -111,6 +111,7 @@ struct dashboard_statement {
     double seconds, rows; /* seconds NAN: the text says all that is known */
     char route[16], text[DASHBOARD_LINE];
     bool failed;
+    bool by_door; /* `route` is the door that it came by */
 };
 
 enum dashboard_histogram_of { DASHBOARD_QUERY_TIME, DASHBOARD_COMMIT_TIME, DASHBOARD_CYCLE_TIME, DASHBOARD_HISTOGRAMS };

@@ -159,22 +159,23 @@ static void draw_bottom(const struct dashboard_view *view, const struct dashboar
                         struct dashboard_canvas *canvas)
 {
     int y = canvas->height - 1;
-    const char *text = view->notice[0] != '\0' ? view->notice
-                       : model->trouble[0] != '\0'
-                           ? model->trouble
-                           : "q quit  p pause  s sync now  Tab next list  arrows scroll  ? help";
+    const char *text = view->notice[0] != '\0'     ? view->notice
+                       : model->trouble[0] != '\0' ? model->trouble
+                       : model->now.can_sync       ? "q quit  p pause  s sync now  Tab next list  arrows scroll  ? help"
+                                                   : "q quit  p pause  Tab next list  arrows scroll  ? help";
     fill_row(canvas, y);
     (void)dashboard_canvas_text(canvas, 1, y, canvas->width - 2,
                                 model->trouble[0] != '\0' && view->notice[0] == '\0' ? DASHBOARD_ERROR : DASHBOARD_BAR,
                                 text);
 }
 
-static void draw_help(struct dashboard_canvas *canvas)
+static void draw_help(const struct dashboard_model *model, struct dashboard_canvas *canvas)
 {
-    static const char *const rows[] = {
+    const char *const rows[] = {
         "q, Esc, Ctrl-C   quit",
         "p                pause: no new numbers until it is pressed again",
-        "s                sync now, where this process or the service can",
+        model->now.can_sync ? "s                sync now"
+                            : "s                nothing here: this only looks (rh serve can sync)",
         "Tab, left, right choose a list; its frame is bright",
         "up, down         scroll it; also PgUp, PgDn, Home, End",
         "?                this text; any key leaves it",
@@ -232,5 +233,5 @@ void dashboard_view_draw(struct dashboard_view *view, const struct dashboard_mod
     draw_lists(view, model, canvas, rest);
     draw_bottom(view, model, canvas);
     if (view->help)
-        draw_help(canvas);
+        draw_help(model, canvas);
 }

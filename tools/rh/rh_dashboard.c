@@ -38,6 +38,7 @@ struct dashboard {
     struct rh_demo *demo;
     struct rh_attached *service; /* NULL: there is none to be asked */
     bool attached;
+    bool looked; /* at the file, before */
     struct handover handover;
     int event, stop; /* something was handed over; the end */
     pthread_t sampler;
@@ -82,7 +83,7 @@ static bool take_of_opened(struct dashboard *dashboard, struct dashboard_sample 
 {
     if (rh_attached_is_there(dashboard->service)) {
         if (rh_attached_take(dashboard->service, sample, news, error)) {
-            if (!dashboard->attached)
+            if (!dashboard->attached && dashboard->looked) /* from the beginning it is told as what this is */
                 add_news(dashboard, DASHBOARD_GOOD, "attached to ", sample->texts[DASHBOARD_SEEN_BY]);
             dashboard->attached = true;
             return true;
@@ -95,6 +96,7 @@ static bool take_of_opened(struct dashboard *dashboard, struct dashboard_sample 
     if (dashboard->attached)
         add_news(dashboard, DASHBOARD_ODD, "", "the service ended: this is a look at its file");
     dashboard->attached = false;
+    dashboard->looked = true;
     return rh_dashboard_look(dashboard->tool, sample, error);
 }
 

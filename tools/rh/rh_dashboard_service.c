@@ -309,8 +309,11 @@ static void take_call(struct dashboard_sample *sample, const char *door, const c
     last->seconds = strtod(ms, NULL) / 1e3;
     last->rows = rows == NULL ? NAN : strtod(rows, NULL);
     last->failed = failed;
+    last->by_door = true;
     (void)snprintf(last->route, sizeof last->route, "%.15s", door);
-    (void)snprintf(last->text, sizeof last->text, "%s", sql);
+    /* of an ingest the log has the table's name alone */
+    (void)snprintf(last->text, sizeof last->text, "%s%s",
+                   strstr(line, " call=DoPut/CommandStatementIngest ") != NULL ? "ingest into " : "", sql);
     size_t length = strlen(last->text);
     if (length > 0 && last->text[length - 1] == '"')
         last->text[length - 1] = '\0';

@@ -62,6 +62,8 @@ static void test_nothing_known_is_no_zero(void **state)
     assert_true(shows(&screen, "Writes   -/s changes"));
     assert_true(shows(&screen, "Lag      - "));
     assert_true(shows(&screen, "Queries  known to its process alone"));
+    assert_true(shows(&screen, "start rh serve --db FILE to"));
+    assert_null(strstr(strstr(screen.bytes, "process alone") + 1, "process alone")); /* once */
     assert_false(shows(&screen, "nan"));
     rh_buffer_free(&screen);
     dashboard_model_free(&model);
@@ -84,6 +86,49 @@ static void test_memory_is_the_mirrors_of_the_mirrors_limit(void **state)
     assert_false(shows(&screen, "executor"));
     draw(&view, &model, 160, 48, false, &screen);
     assert_true(shows(&screen, "executor 50.0 MiB"));
+    rh_buffer_free(&screen);
+    dashboard_model_free(&model);
+}
+
+static void test_only_who_can_sync_is_offered_it(void **state)
+{
+    struct dashboard_model model = {.samples = 0};
+    struct dashboard_view view = {.focus = DASHBOARD_JOURNAL_LIST, .refresh_ms = 1000};
+    struct rh_buffer screen = {0};
+    (void)state;
+    for (int can = 0; can < 2; can++) {
+        struct dashboard_sample sample;
+        dashboard_sample_init(&sample, 0);
+        sample.can_sync = can != 0;
+        dashboard_model_take(&model, &sample);
+        view.help = false;
+        draw(&view, &model, 80, 24, false, &screen);
+        assert_true(shows(&screen, "q quit"));
+        assert_int_equal(shows(&screen, "sync now"), can);
+        view.help = true;
+        draw(&view, &model, 80, 24, false, &screen);
+        assert_int_equal(shows(&screen, "sync now"), can);
+    }
+    rh_buffer_free(&screen);
+    dashboard_model_free(&model);
+}
+
+static void test_calls_of_a_door_have_their_rows_and_their_title(void **state)
+{
+    struct dashboard_model model = {.samples = 0};
+    struct dashboard_view view = {.focus = DASHBOARD_JOURNAL_LIST, .refresh_ms = 1000};
+    struct dashboard_sample sample;
+    struct rh_buffer screen = {0};
+    (void)state;
+    dashboard_sample_init(&sample, 0);
+    sample.last = rh_allocate(sizeof *sample.last);
+    sample.last_count = 1;
+    sample.last[0] = (struct dashboard_statement){
+        .number = 1, .seconds = 0.5, .rows = 200000, .route = "flight", .text = "ingest into orders", .by_door = true};
+    dashboard_model_take(&model, &sample);
+    draw(&view, &model, 120, 40, true, &screen);
+    assert_true(shows(&screen, "flight 200.0k"));
+    assert_true(shows(&screen, "Last calls, rows and door"));
     rh_buffer_free(&screen);
     dashboard_model_free(&model);
 }
@@ -246,6 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_known_is_no_zero),
         cmocka_unit_test(test_memory_is_the_mirrors_of_the_mirrors_limit),
+        cmocka_unit_test(test_only_who_can_sync_is_offered_it),
+        cmocka_unit_test(test_calls_of_a_door_have_their_rows_and_their_title),
         cmocka_unit_test(test_every_size_has_its_picture),
         cmocka_unit_test(test_a_wider_screen_cuts_no_more),
         cmocka_unit_test(test_names_of_two_hundred_characters_leave_the_numbers),
