@@ -199,7 +199,11 @@ def test_d5_an_error_is_shown_as_the_server_said_it(rh, browser):
     with page(rh, browser) as shown:
         shown.come_in()
         shown.query("SELECT * FROM gone")
-        assert browser.texts("#problem .error > *") == ["SQL 42000", "no such table: gone"]
+        assert browser.texts("#problem .error > *")[:2] == ["SQL 42000", "no such table: gone"]
+        shown.query("SELECT '日本😀' AS a,\n  nme FROM t")
+        assert browser.text("#problem .place") == "line 2, column 3: nme FROM t" and browser.text("#problem .mark") == "n"
+        shown.query("SELECT '日本😀', nme FROM t")
+        assert browser.text("#problem .place").startswith("line 1, column 15: ") and browser.text("#problem .mark") == "n"
         shown.query("SELECT 1")
         assert browser.text("#problem") == "" and shown.table() == [["1"]]
 
@@ -249,7 +253,7 @@ def test_d3_who_is_not_known_sees_nothing(rh, browser):
         assert not browser.shown("#work") and not browser.shown("#leave")
         browser.type("#token", "wrong-secret-of-nobody")
         browser.press("enter")
-        shown.until_text("#who-problem", "isn't known")
+        shown.until_text("#who-problem", "the token is wrong")
         assert browser.script("return sessionStorage.length") == 0
         browser.type("#token", TOKEN)
         browser.press("enter")
@@ -289,11 +293,15 @@ def test_d3_a_user_who_may_only_read_is_told_so(rh, browser):
 def test_q5_cancel_ends_the_statement(rh, browser):
     with page(rh, browser) as shown:
         shown.come_in()
+        shown.query("SELECT 'of another statement'")
+        assert shown.table() == [["of another statement"]]
         browser.fill("#sql", SLOW)
         browser.click("#run")
         shown.until_shown("#cancel")
         browser.click("#cancel")
+        assert browser.script("return document.getElementById('answer').textContent + document.getElementById('facts').textContent") == ""  # not of this one
         shown.until_text("#told", "Cancelled")
+        assert browser.script("return document.getElementById('answer').textContent + document.getElementById('facts').textContent") == ""
 
         def ended():
             values = {one["name"]: one["value"] for one in shown.served.ask()["metrics"]}
@@ -315,6 +323,29 @@ def test_d4_what_is_left_out_is_said(rh, browser):
         assert len(shown.table()) == 400 and shown.table()[-1] == ["400"]
         shown.query(many % (200, "hex(zeroblob(50000))"))  # 20 MB
         shown.until_text("#left", r"These are the first \d+ rows\. The page takes 8\.0 MiB of an answer and left the rest")
+        assert re.fullmatch(r"(\d+) of more than \1", shown.pills()["rows"]) and re.fullmatch(r"(\d+) of more than \1 rows\.", browser.text("#told"))
+        shown.query(many % (2000000, "'a text of some length'"))
+        assert re.fullmatch(r"10,000 of more than \d{3},\d{3}", shown.pills()["rows"]), shown.pills()
+        shown.query(many % (12345, "i"))
+        assert shown.pills()["rows"] == "10,000 of 12,345" and browser.text("#told") == "10,000 of 12,345 rows."
+        shown.query("SELECT 1")
+        assert shown.pills()["rows"] == "1" and browser.text("#told") == "1 row."
+
+
+def test_an_answer_is_saved_as_a_file(rh, browser):
+    with page(rh, browser) as shown:
+        shown.come_in()
+        browser.script("URL.createObjectURL = (blob) => { window.saved = blob; return '#'; }; HTMLAnchorElement.prototype.click = function () { window.called = this.download; }")
+        shown.query("SELECT 9007199254740993 AS a, 'say \"x\", or' AS b, NULL AS c, '' AS d, x'00ff' AS e")
+        text = "return window.saved.text().then((text) => [window.called, text])"
+        browser.click("#save-csv")
+        assert browser.script(text) == ["answer.csv", "a,b,c,d,e\r\n9007199254740993,\"say \"\"x\"\", or\",,\"\",x'00ff'\r\n"]
+        browser.click("#save-json")
+        name, saved = browser.script(text)
+        assert name == "answer.json" and "9007199254740993" in saved
+        assert json.loads(saved) == {"columns": ["a", "b", "c", "d", "e"], "rows": [[9007199254740993, 'say "x", or', None, "", {"base64": "AP8="}]]}
+        shown.query("DELETE FROM t")
+        assert not browser.shown("#save")
 
 
 def test_d3_other_hosts_and_pages_get_nothing(rh, browser):

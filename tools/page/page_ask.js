@@ -10,8 +10,9 @@ const ROWS_MOST = 10000;
 
 /** What the server said, or why it couldn't. */
 class Refused extends Error {
-  constructor(status, code, sqlstate, message) {
+  constructor(status, code, sqlstate, message, offset) {
     super(message);
+    this.offset = offset; // of the byte of the statement that it is about; undefined: of none
     this.status = status;
     this.code = code;
     this.sqlstate = sqlstate;
@@ -49,7 +50,8 @@ async function refuse(answer) {
   } catch {
     // a proxy's page, say
   }
-  throw new Refused(answer.status, error?.code ?? `HTTP ${answer.status}`, error?.sqlstate ?? "", error?.message ?? (text.slice(0, 300) || "no reason was given"));
+  throw new Refused(answer.status, error?.code ?? `HTTP ${answer.status}`, error?.sqlstate ?? "", error?.message ?? (text.slice(0, 300) || "no reason was given"),
+    error?.offset === undefined ? undefined : Number(error.offset));
 }
 
 // The text of an answer up to a number of bytes: {text, bytes, whole, full}. Not whole: the server cut it off; full: the rest wasn't taken.
