@@ -17,7 +17,7 @@ def on_config(config):
         elif row := re.match(r"\| \[([^\]]*)\]\(([\w-]+\.md)\) \|", line):
             subject.append({row[1].replace("`", ""): f"guide/{row[2]}"})
     design = [f"design/{page.name}" for page in sorted((ROOT / "docs" / "design").glob("*.md"))]
-    config.nav = ["index.md", "guide/README.md", *({name: pages} for name, pages in subjects.items() if pages), "guarantees.md", {"Design": design}]
+    config.nav = [{"Welcome": "index.md"}, {"All pages": "guide/README.md"}, *({name: pages} for name, pages in subjects.items() if pages), "guarantees.md", {"Design": design}]
     return config
 
 

@@ -31,7 +31,7 @@ struct rh_demo {
 static const char *const schema[] = {
     "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT)",
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, amount REAL NOT NULL, state TEXT)",
-    "CREATE TABLE \"注文 🛒\" (id INTEGER PRIMARY KEY, orders INTEGER, 数 INTEGER)",
+    "CREATE TABLE 注文 (id INTEGER PRIMARY KEY, orders INTEGER, 数 INTEGER)",
     "CREATE TABLE readings (sensor INTEGER, at INTEGER, value REAL, PRIMARY KEY (sensor, at)) WITHOUT ROWID",
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO customers "
     "SELECT i, 'customer ' || i, 'city ' || i % 37 FROM n",
@@ -44,7 +44,7 @@ static const char *const schema[] = {
 static const char *const writes[] = {
     "INSERT INTO orders (customer, amount, state) VALUES (1 + abs(random()) % 2000, abs(random()) % 500 + 0.5, 'new')",
     "UPDATE orders SET state = 'paid' WHERE id = (SELECT max(id) - abs(random()) % 100 FROM orders)",
-    "INSERT INTO \"注文 🛒\" (orders, 数) VALUES (1 + abs(random()) % 50000, abs(random()) % 9)",
+    "INSERT INTO 注文 (orders, 数) VALUES (1 + abs(random()) % 50000, abs(random()) % 9)",
     "INSERT OR REPLACE INTO readings VALUES (abs(random()) % 40, 500 + abs(random()) % 2000, abs(random()) % 97)",
     "INSERT INTO orders (customer, amount, state) VALUES (1 + abs(random()) % 2000, 9.5, 'new')",
     "DELETE FROM orders WHERE id = 1 + abs(random()) % 50000",
