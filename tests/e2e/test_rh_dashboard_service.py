@@ -93,10 +93,10 @@ def test_queries_of_a_service_are_counted_timed_and_listed(rh, terminal):  # noq
                 cursor.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT max(i) AS most FROM n")
                 assert cursor.fetchall() == [(20000,)]
                 return all(re.search(pattern, screen) for pattern in (r"Queries +[1-9][\d.]*/s", r"p50 +[\d.]+ (us|ms|s)", r"p99 +[\d.]+ (us|ms|s)",
-                                                                      r"Last queries \d+-\d+ of"))
+                                                                      r"Last calls: door, rows \d+-\d+ of"))
 
             def both_lists(screen):
-                last, slow = (part.split("╰")[0] for part in (re.split("Last queries|Slow queries", screen) + ["", ""])[1:3])
+                last, slow = (part.split("╰")[0] for part in (re.split("Last calls|Slow queries", screen) + ["", ""])[1:3])
                 return re.search(r"[\d.]+ ms WITH RECURSIVE n\(i\) AS .* flight +1 │", last) and "WITH RECURSIVE n(i) AS" in slow
 
             screen = one.wait((ask, both_lists), LIMIT)

@@ -201,7 +201,7 @@ def test_d5_an_error_is_shown_as_the_server_said_it(rh, browser):
         shown.query("SELECT * FROM gone")
         assert browser.texts("#problem .error > *")[:2] == ["SQL 42000", "no such table: gone"]
         shown.query("SELECT '日本😀' AS a,\n  nme FROM t")
-        assert browser.text("#problem .place") == "line 2, column 3: nme FROM t" and browser.text("#problem .mark") == "n"
+        assert browser.text("#problem .place") == "line 2, column 3:   nme FROM t" and browser.text("#problem .mark") == "n"
         shown.query("SELECT '日本😀', nme FROM t")
         assert browser.text("#problem .place").startswith("line 1, column 15: ") and browser.text("#problem .mark") == "n"
         shown.query("SELECT 1")

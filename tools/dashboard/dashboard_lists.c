@@ -197,7 +197,7 @@ bool dashboard_list_exists(const struct dashboard_model *model, enum dashboard_l
 static const char *title_of(const struct dashboard_model *model, enum dashboard_list list)
 {
     bool calls = list == DASHBOARD_LAST_LIST && model->now.last_count > 0 && model->now.last[0].by_door;
-    return calls ? "Last calls, rows and door" : lists[list].title;
+    return calls ? "Last calls: door, rows" : lists[list].title;
 }
 
 /* The journal grows at its end, and stays there until it is scrolled: its distance from there is kept. */

@@ -128,7 +128,7 @@ static void test_calls_of_a_door_have_their_rows_and_their_title(void **state)
     dashboard_model_take(&model, &sample);
     draw(&view, &model, 120, 40, true, &screen);
     assert_true(shows(&screen, "flight 200.0k"));
-    assert_true(shows(&screen, "Last calls, rows and door"));
+    assert_true(shows(&screen, "Last calls: door, rows"));
     rh_buffer_free(&screen);
     dashboard_model_free(&model);
 }
