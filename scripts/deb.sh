@@ -42,6 +42,8 @@ find all/usr/share/man -type f -exec gzip -9n {} +
 
 mkdir debian
 cp "$root/packaging/deb/control" debian
+# as dch and others take it: who builds packages for others says who looks after them
+[ -z "${DEBEMAIL:-}" ] || sed -i "s|^Maintainer: .*|Maintainer: ${DEBFULLNAME:-Rhei maintainers} <$DEBEMAIL>|" debian/control
 cat >debian/changelog <<TEXT
 rhei ($version) unstable; urgency=medium
 
