@@ -44,7 +44,7 @@ function showTiles(status, point) {
   const oltp = metric(status, "rhei_query_routed_total", "oltp"), olap = metric(status, "rhei_query_routed_total", "olap");
   const behind = Number(sync.lag_events.text);
   const rate = tile("Statements", `${point.rate.toFixed(point.rate < 10 ? 1 : 0)}/s`, `${grouped(point.queries)} queries, ${grouped(point.writes)} writes`, "tile-statements");
-  rate.append(sparkline());
+  if (series.length >= 10) rate.append(sparkline()); // a stub of fewer tells nothing
   byId("tiles").replaceChildren(
     rate,
     tile("Column store", behind <= 0 ? "in step" : `${grouped(behind)} behind`, `${sync.tables_ready} of ${counted(sync.tables, "table")} ready`, "tile-sync"),
