@@ -180,6 +180,10 @@ RHEI_API void rhei_catalog_free(struct rhei_catalog **catalog);
  * secrets too. *value is NULL where it isn't set; the caller frees it with rhei_free(). Errors: RHEI_NOT_FOUND (no door's setting). Any thread.
  */
 RHEI_API rhei_status rhei_door_setting(rhei_db *db, const char *name, char **value, struct rhei_error *error);
+/** The same before anything is opened: what a file (NULL: none) and overrides over it say. Errors also as of rhei_effective_list(). Any thread. */
+RHEI_API rhei_status rhei_door_setting_read(const char *config_file, const struct rhei_override *overrides,
+                                            size_t override_count, const char *name, char **value,
+                                            struct rhei_error *error);
 /** @} */
 
 /** @name Taking in Arrow

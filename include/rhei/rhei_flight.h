@@ -63,8 +63,17 @@ struct rhei_flight_options {
  */
 RHEI_API rhei_status rhei_flight_start(rhei_db *db, const struct rhei_flight_options *options, rhei_flight **flight,
                                        struct rhei_error *error);
+/**
+ * What rhei_flight_start() would say of the options, without a handle and without listening: what may go together, the files of secrets, the certificate. Where
+ * `listen` is NULL only who may come in is looked at, as rhei_flight_guard_open() does. *field, which may be NULL, is the name of the option that is wrong, in
+ * static storage; NULL where it is none by itself. Any thread.
+ */
+RHEI_API rhei_status rhei_flight_check(const struct rhei_flight_options *options, const char **field,
+                                       struct rhei_error *error);
 /** The port it listens on. Any thread. */
 RHEI_API int rhei_flight_port(const rhei_flight *flight);
+/** How many calls run. Accepts NULL. Any thread. */
+RHEI_API uint32_t rhei_flight_calls(const rhei_flight *flight);
 /**
  * Takes no more calls, gives those that run `drain_ms` to end and cancels the others; transactions that are open are rolled back. Accepts
  * NULL. Owner thread.

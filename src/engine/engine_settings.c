@@ -107,20 +107,40 @@ rhei_status rhei_effective_list(const char *config_file, const struct rhei_overr
     return RHEI_OK;
 }
 
+static rhei_status copy_of_door(const struct config_settings *settings, const char *name, char **value,
+                                struct rhei_error *error)
+{
+    *value = NULL;
+    if (strncmp(name, "flight_", 7) != 0 && strcmp(name, "metrics_listen") != 0 && strcmp(name, "trace_path") != 0 &&
+        strcmp(name, "http_listen") != 0)
+        return error_set(error, RHEI_NOT_FOUND, "the setting \"%s\" is none of a door's", name);
+    const char *text = settings == NULL ? NULL : config_text(settings, name);
+    if (text == NULL)
+        return RHEI_OK;
+    *value = base_strdup(text);
+    return *value == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
 rhei_status rhei_door_setting(rhei_db *db, const char *name, char **value, struct rhei_error *error)
 {
     error_clear(error);
     if (db == NULL || name == NULL || value == NULL)
         return error_set(error, RHEI_INVALID, "rhei_door_setting needs a handle, a name and a place for the value");
-    *value = NULL;
-    if (strncmp(name, "flight_", 7) != 0 && strcmp(name, "metrics_listen") != 0 && strcmp(name, "trace_path") != 0 &&
-        strcmp(name, "http_listen") != 0)
-        return error_set(error, RHEI_NOT_FOUND, "the setting \"%s\" is none of a door's", name);
-    const char *text = db->settings == NULL ? NULL : config_text(db->settings, name);
-    if (text == NULL)
-        return RHEI_OK;
-    *value = base_strdup(text);
-    return *value == NULL ? error_no_memory(error) : RHEI_OK;
+    return copy_of_door(db->settings, name, value, error);
+}
+
+rhei_status rhei_door_setting_read(const char *config_file, const struct rhei_override *overrides,
+                                   size_t override_count, const char *name, char **value, struct rhei_error *error)
+{
+    error_clear(error);
+    if (name == NULL || value == NULL || (overrides == NULL && override_count > 0))
+        return error_set(error, RHEI_INVALID, "rhei_door_setting_read needs a name and a place for the value");
+    struct config_settings *read = NULL;
+    rhei_status status = engine_config_settings(config_file, NULL, overrides, override_count, &read, error);
+    if (status == RHEI_OK)
+        status = copy_of_door(read, name, value, error);
+    config_free(&read);
+    return status;
 }
 
 /* ---- Logging ------------------------------------------------------------------------------------------------------ */

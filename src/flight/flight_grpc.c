@@ -85,6 +85,30 @@ static void quiet(gpr_log_func_args *args)
     (void)args; /* a library prints nothing */
 }
 
+static void begin_grpc(void)
+{
+    static atomic_flag started = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&started))
+        gpr_set_log_function(quiet);
+    grpc_init();
+}
+
+uint32_t flight_transport_calls(struct flight_transport *transport)
+{
+    base_mutex_lock(&transport->lock);
+    uint32_t count = transport->call_count;
+    base_mutex_unlock(&transport->lock);
+    return count;
+}
+
+rhei_status flight_transport_try(const struct flight_certificate *certificate, struct rhei_error *error)
+{
+    begin_grpc();
+    rhei_status status = flight_grpc_tls_check(certificate, error);
+    grpc_shutdown();
+    return status;
+}
+
 static rhei_status listen_on(struct flight_transport *transport, const struct flight_transport_options *options,
                              int *port, struct rhei_error *error)
 {
@@ -134,14 +158,11 @@ static void transport_free(struct flight_transport *transport)
 rhei_status flight_transport_start(const struct flight_transport_options *options, const struct flight_service *service,
                                    struct flight_transport **transport, int *port, struct rhei_error *error)
 {
-    static atomic_flag started = ATOMIC_FLAG_INIT;
     *transport = NULL;
     struct flight_transport *made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);
-    if (!atomic_flag_test_and_set(&started))
-        gpr_set_log_function(quiet);
-    grpc_init();
+    begin_grpc();
     made->service = *service;
     made->most_calls = options->most_calls;
     made->read_ns = options->read_ms * 1000000;

@@ -22,16 +22,15 @@ rhei_status rhei_flight_guard_open(const struct rhei_flight_options *options, rh
     if (options == NULL || options->struct_size < sizeof *options || guard == NULL)
         return error_set(error, RHEI_INVALID, "rhei_flight_guard_open needs options and a place for the guard");
     *guard = NULL;
-    bool secret = options->token != NULL || options->token_file != NULL || options->users_file != NULL;
-    if (secret == options->no_auth)
-        return error_set(error, RHEI_CONFIG,
-                         secret ? "either there are a token or users, or nobody is asked who he is, not both"
-                                : "there is neither a token nor a user: name one, or say that nobody is asked");
+    const char *field;
+    rhei_status status = flight_users_named(options, error);
+    if (status != RHEI_OK)
+        return status;
     rhei_flight_guard *made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);
     base_mutex_init(&made->lock);
-    rhei_status status = flight_users_from(&made->users, options, error);
+    status = flight_users_from(&made->users, options, &field, error);
     if (status == RHEI_OK)
         *guard = made;
     else
@@ -79,8 +78,12 @@ rhei_status rhei_flight_guard_enter(rhei_flight_guard *guard, const char *author
         user = enter_basic(guard, authorization + 6, length - 6);
     }
     if (user == NULL)
-        return error_set(error, RHEI_INVALID,
-                         "who asks isn't known: a bearer token, or name and password, is wrong or missing");
+        return error_set(error, RHEI_INVALID, "%s",
+                         authorization == NULL ? "who asks isn't known: send a bearer token, or name and password"
+                         : is_scheme(authorization, length, "Bearer ") ? "the token is wrong"
+                         : is_scheme(authorization, length, "Basic ")
+                             ? "name or password is wrong"
+                             : "the Authorization header is neither Bearer nor Basic");
     visitor->read_only = user->read_only;
     visitor->max_rows = user->most_rows;
     visitor->timeout_ms = user->most_ms;

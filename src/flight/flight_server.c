@@ -47,34 +47,42 @@ static rhei_status check_address(const char *listen, struct rhei_error *error)
     return RHEI_OK;
 }
 
-static rhei_status check(const struct rhei_flight_options *options, struct rhei_error *error)
+static rhei_status check_tls(const struct rhei_flight_options *options, const char **field, struct rhei_error *error)
 {
-    bool secret = options->token != NULL || options->token_file != NULL || options->users_file != NULL;
-    rhei_status status = check_address(options->listen, error);
-    if (status != RHEI_OK)
-        return status;
-    if (options->token != NULL && options->token_file != NULL)
-        return error_set(error, RHEI_CONFIG, "the token of the Flight door is given twice: by itself, and by a file");
-    if ((options->tls_cert == NULL) != (options->tls_key == NULL))
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
+        *field = options->tls_cert == NULL ? "tls_key" : "tls_cert";
         return error_set(
             error, RHEI_CONFIG,
             "certificate and key of TLS go together, and the %s is missing: --tls-cert and --tls-key of rh serve",
             options->tls_cert == NULL ? "certificate" : "key");
-    if (options->tls_client_ca != NULL && options->tls_cert == NULL)
+    }
+    if (options->tls_client_ca != NULL && options->tls_cert == NULL) {
+        *field = "tls_client_ca";
         return error_set(error, RHEI_CONFIG,
                          "certificates of clients (--tls-client-ca) are for TLS, which needs a certificate of the "
                          "server: --tls-cert "
                          "and --tls-key");
-    if (secret && options->no_auth)
-        return error_set(
-            error, RHEI_CONFIG,
-            "either there are a token or users, or nobody has to say who he is: --no-auth goes with neither "
-            "--token-file nor --users-file");
-    if (!secret && !options->no_auth)
-        return error_set(
-            error, RHEI_CONFIG,
-            "there is neither a token nor a user: name a file of one of them (--token-file, --users-file), or say that "
-            "nobody has to say who he is (--no-auth)");
+    }
+    return RHEI_OK;
+}
+
+/* *field is the option that is wrong, NULL where it is none by itself. */
+static rhei_status check(const struct rhei_flight_options *options, const char **field, struct rhei_error *error)
+{
+    bool secret = options->token != NULL || options->token_file != NULL || options->users_file != NULL;
+    *field = "listen";
+    rhei_status status = check_address(options->listen, error);
+    if (status != RHEI_OK)
+        return status;
+    *field = NULL;
+    if (options->token != NULL && options->token_file != NULL)
+        return error_set(error, RHEI_CONFIG, "the token of the Flight door is given twice: by itself, and by a file");
+    status = check_tls(options, field, error);
+    if (status == RHEI_OK)
+        status = flight_users_named(options, error);
+    if (status != RHEI_OK)
+        return status;
+    *field = "listen";
     if (!is_loopback(options->listen) && (!secret || options->tls_cert == NULL))
         return error_set(
             error, RHEI_CONFIG,
@@ -84,6 +92,7 @@ static rhei_status check(const struct rhei_flight_options *options, struct rhei_
             secret                      ? "certificate is"
             : options->tls_cert == NULL ? "certificate and the credentials are"
                                         : "credentials are");
+    *field = NULL;
     return RHEI_OK;
 }
 
@@ -113,7 +122,7 @@ static rhei_status start_transport(struct rhei_flight *server, const struct rhei
     struct flight_transport *transport = NULL;
     rhei_status status = flight_tls_init(&server->certificate, options, error);
     if (status == RHEI_OK)
-        status = flight_tls_read(&server->certificate, &certificate, error);
+        status = flight_tls_read(&server->certificate, &certificate, NULL, error);
     if (status == RHEI_OK) {
         const struct flight_transport_options asked = {
             .listen = options->listen,
@@ -183,7 +192,7 @@ static rhei_status copy_options(struct rhei_flight_options *known, const struct 
 {
     *known = (struct rhei_flight_options){0};
     if (given == NULL || given->struct_size <= sizeof given->struct_size || given->struct_size > 65536)
-        return error_set(error, RHEI_INVALID, "rhei_flight_start needs options whose struct_size is set");
+        return error_set(error, RHEI_INVALID, "the Flight door needs options whose struct_size is set");
     memcpy(known, given, given->struct_size < sizeof *known ? given->struct_size : sizeof *known);
     if (known->timeout_ms < 0 || known->transaction_idle_ms < 0 || known->read_ms < 0 || known->send_ms < 0 ||
         known->max_message > INT32_MAX)
@@ -205,17 +214,59 @@ static rhei_status check_handle(rhei_db *db, struct rhei_error *error)
                            "others: open it with rhei_config.no_files");
 }
 
+static rhei_status check_certificate(const struct rhei_flight_options *options, const char **field,
+                                     struct rhei_error *error)
+{
+    static const char *const fields[FLIGHT_TLS_FILES] = {"tls_cert", "tls_key", "tls_client_ca"};
+    struct flight_certificate certificate = {0};
+    struct flight_tls files = {0};
+    int which = 0;
+    rhei_status status = flight_tls_init(&files, options, error);
+    if (status == RHEI_OK) {
+        status = flight_tls_read(&files, &certificate, &which, error);
+        *field = fields[which];
+    }
+    if (status == RHEI_OK) {
+        status = flight_transport_try(&certificate, error);
+        *field = "tls_cert";
+    }
+    flight_tls_forget(&certificate);
+    flight_tls_reset(&files);
+    return status;
+}
+
+rhei_status rhei_flight_check(const struct rhei_flight_options *given, const char **field, struct rhei_error *error)
+{
+    struct rhei_flight_options options;
+    struct flight_users users = {0};
+    const char *unused, **wrong = field != NULL ? field : &unused;
+    error_clear(error);
+    *wrong = NULL;
+    rhei_status status = copy_options(&options, given, error);
+    if (status != RHEI_OK)
+        return status;
+    bool credentials_alone = options.listen == NULL;
+    status = credentials_alone ? flight_users_named(&options, error) : check(&options, wrong, error);
+    if (status == RHEI_OK)
+        status = flight_users_from(&users, &options, wrong, error);
+    flight_users_reset(&users);
+    return status == RHEI_OK && !credentials_alone && options.tls_cert != NULL
+               ? check_certificate(&options, wrong, error)
+               : status;
+}
+
 rhei_status rhei_flight_start(rhei_db *db, const struct rhei_flight_options *given, rhei_flight **flight,
                               struct rhei_error *error)
 {
     struct rhei_flight_options options;
+    const char *field;
     error_clear(error);
     if (db == NULL || flight == NULL)
         return error_set(error, RHEI_INVALID, "rhei_flight_start needs a handle and a place for the server");
     *flight = NULL;
     rhei_status status = copy_options(&options, given, error);
     if (status == RHEI_OK)
-        status = check(&options, error);
+        status = check(&options, &field, error);
     if (status == RHEI_OK)
         status = check_handle(db, error);
     if (status != RHEI_OK)
@@ -225,7 +276,7 @@ rhei_status rhei_flight_start(rhei_db *db, const struct rhei_flight_options *giv
         return error_no_memory(error);
     status = flight_seal_init(&server->seal, error);
     if (status == RHEI_OK)
-        status = flight_users_from(&server->users, &options, error);
+        status = flight_users_from(&server->users, &options, &field, error);
     const char *const secrets[] = {options.token_file, options.users_file, options.tls_key};
     for (size_t i = 0; status == RHEI_OK && i < sizeof secrets / sizeof secrets[0]; i++)
         tell_of_open_file(server, secrets[i]);
@@ -242,6 +293,11 @@ rhei_status rhei_flight_start(rhei_db *db, const struct rhei_flight_options *giv
 int rhei_flight_port(const rhei_flight *flight)
 {
     return flight == NULL ? 0 : flight->port;
+}
+
+uint32_t rhei_flight_calls(const rhei_flight *flight)
+{
+    return flight == NULL ? 0 : flight_transport_calls(flight->transport);
 }
 
 void rhei_flight_stop(rhei_flight **flight, int64_t drain_ms)

@@ -228,7 +228,7 @@ static void look_at_certificate(struct rhei_flight *server)
     struct rhei_error error = RHEI_ERROR_INIT;
     if (!server->tls || !flight_tls_changed(&server->certificate))
         return;
-    rhei_status status = flight_tls_read(&server->certificate, &certificate, &error);
+    rhei_status status = flight_tls_read(&server->certificate, &certificate, NULL, &error);
     if (status == RHEI_OK)
         status = flight_transport_certify(server->transport, &certificate, &error);
     flight_tls_forget(&certificate);

@@ -71,15 +71,20 @@ void flight_tls_reset(struct flight_tls *tls)
     *tls = (struct flight_tls){0};
 }
 
-rhei_status flight_tls_read(struct flight_tls *tls, struct flight_certificate *certificate, struct rhei_error *error)
+rhei_status flight_tls_read(struct flight_tls *tls, struct flight_certificate *certificate, int *which,
+                            struct rhei_error *error)
 {
+    static const char *const called[FLIGHT_TLS_FILES] = {"certificate", "key of the certificate",
+                                                         "certificate of clients' certificates"};
+    char **const texts[FLIGHT_TLS_FILES] = {&certificate->certificate, &certificate->key, &certificate->client_ca};
+    rhei_status status = RHEI_OK;
     *certificate = (struct flight_certificate){0};
     tls->read = tls->seen = mark_of(tls); /* before them: what is changed meanwhile is read again */
-    rhei_status status = read_pem(tls->paths[0], "certificate", &certificate->certificate, error);
-    if (status == RHEI_OK)
-        status = read_pem(tls->paths[1], "key of the certificate", &certificate->key, error);
-    if (status == RHEI_OK)
-        status = read_pem(tls->paths[2], "certificate of clients' certificates", &certificate->client_ca, error);
+    for (int i = 0; i < FLIGHT_TLS_FILES && status == RHEI_OK; i++) {
+        status = read_pem(tls->paths[i], called[i], texts[i], error);
+        if (which != NULL)
+            *which = i;
+    }
     if (status != RHEI_OK)
         flight_tls_forget(certificate);
     return status;

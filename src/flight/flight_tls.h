@@ -16,8 +16,9 @@ struct flight_tls {
 rhei_status flight_tls_init(struct flight_tls *tls, const struct rhei_flight_options *options,
                             struct rhei_error *error);
 void flight_tls_reset(struct flight_tls *tls);
-/* PEM texts, for flight_tls_forget(). */
-rhei_status flight_tls_read(struct flight_tls *tls, struct flight_certificate *certificate, struct rhei_error *error);
+/* PEM texts, for flight_tls_forget(). *which, which may be NULL, is the place in `paths` of the file that is wrong. */
+rhei_status flight_tls_read(struct flight_tls *tls, struct flight_certificate *certificate, int *which,
+                            struct rhei_error *error);
 void flight_tls_forget(struct flight_certificate *certificate);
 /* Whether they aren't what was read, and have been as they are since the look before: who changes one of two files is given the time. */
 bool flight_tls_changed(struct flight_tls *tls);

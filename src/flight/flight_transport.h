@@ -86,11 +86,15 @@ struct flight_transport_options {
 
 rhei_status flight_transport_start(const struct flight_transport_options *options, const struct flight_service *service,
                                    struct flight_transport **transport, int *port, struct rhei_error *error);
+/* How many run. Any thread. */
+uint32_t flight_transport_calls(struct flight_transport *transport);
 /* Takes no more calls, waits `drain_ms` for those that run, ends the others, and returns when there is none. */
 void flight_transport_stop(struct flight_transport **transport, int64_t drain_ms);
 /* Another certificate for the connections that come from now on; after an error the one before goes on. Any thread but the transport's. */
 rhei_status flight_transport_certify(struct flight_transport *transport, const struct flight_certificate *certificate,
                                      struct rhei_error *error);
+/* Whether the transport can use a certificate, of no server yet. RHEI_CONFIG: it can't. */
+rhei_status flight_transport_try(const struct flight_certificate *certificate, struct rhei_error *error);
 /* Runs something on a worker; false: there is no thread for it. Any thread. */
 bool flight_transport_run(struct flight_transport *transport, void (*run)(void *), void *argument);
 

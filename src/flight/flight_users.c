@@ -213,17 +213,40 @@ void flight_users_reset(struct flight_users *users)
     *users = (struct flight_users){0};
 }
 
-rhei_status flight_users_from(struct flight_users *users, const struct rhei_flight_options *options,
+rhei_status flight_users_named(const struct rhei_flight_options *options, struct rhei_error *error)
+{
+    bool secret = options->token != NULL || options->token_file != NULL || options->users_file != NULL;
+    if (secret && options->no_auth)
+        return error_set(
+            error, RHEI_CONFIG,
+            "either there are a token or users, or nobody has to say who he is: --no-auth goes with neither "
+            "--token-file nor --users-file");
+    if (!secret && !options->no_auth)
+        return error_set(
+            error, RHEI_CONFIG,
+            "there is neither a token nor a user: name a file of one of them (--token-file, --users-file), or say that "
+            "nobody has to say who he is (--no-auth)");
+    return RHEI_OK;
+}
+
+rhei_status flight_users_from(struct flight_users *users, const struct rhei_flight_options *options, const char **field,
                               struct rhei_error *error)
 {
+    const struct {
+        const char *field, *value;
+        rhei_status (*take)(struct flight_users *users, const char *value, struct rhei_error *error);
+    } all[] = {{"token", options->token, flight_users_token},
+               {"token_file", options->token_file, flight_users_token_file},
+               {"users_file", options->users_file, flight_users_load}};
     rhei_status status = RHEI_OK;
     users->open = options->no_auth;
     users->anybody = (struct flight_user){.name = ""};
-    if (options->token != NULL)
-        status = flight_users_token(users, options->token, error);
-    if (status == RHEI_OK && options->token_file != NULL)
-        status = flight_users_token_file(users, options->token_file, error);
-    if (status == RHEI_OK && options->users_file != NULL)
-        status = flight_users_load(users, options->users_file, error);
+    *field = NULL;
+    for (size_t i = 0; status == RHEI_OK && i < sizeof all / sizeof all[0]; i++) {
+        if (all[i].value == NULL)
+            continue;
+        status = all[i].take(users, all[i].value, error);
+        *field = status == RHEI_OK ? NULL : all[i].field;
+    }
     return status;
 }

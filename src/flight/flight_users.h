@@ -37,8 +37,10 @@ rhei_status flight_users_load(struct flight_users *users, const char *path, stru
 /* The same from text; errors name the line, never what a secret is. */
 rhei_status flight_users_parse(struct flight_users *users, const char *text, size_t len, const char *path,
                                struct rhei_error *error);
-/* All that the options say of who may come in. */
-rhei_status flight_users_from(struct flight_users *users, const struct rhei_flight_options *options,
+/* Whether the options name who may come in, or say that nobody is asked, and not both. */
+rhei_status flight_users_named(const struct rhei_flight_options *options, struct rhei_error *error);
+/* All that the options say of who may come in. *field is the option that is wrong; NULL: none is. */
+rhei_status flight_users_from(struct flight_users *users, const struct rhei_flight_options *options, const char **field,
                               struct rhei_error *error);
 /* By name; NULL: there is none. */
 const struct flight_user *flight_users_find(const struct flight_users *users, const char *name);

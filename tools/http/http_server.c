@@ -599,6 +599,18 @@ const char *http_address(const struct http_server *server)
     return server->address;
 }
 
+unsigned http_answering(struct http_server *server)
+{
+    unsigned count = 0;
+    if (server == NULL)
+        return 0;
+    pthread_mutex_lock(&server->lock);
+    for (unsigned at = 0; at < server->options.connections_most; at++)
+        count += server->slots[at].state == SLOT_ANSWERING;
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
 /* Under the lock. Those that read may leave, or all are cut off. */
 static void hang_up(struct http_server *server, bool cut)
 {

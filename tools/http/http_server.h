@@ -35,8 +35,12 @@ bool http_start(const struct http_options *options, struct http_server **server,
 int http_port(const struct http_server *server);
 /** "HOST:PORT" as it can be asked; borrowed. */
 const char *http_address(const struct http_server *server);
+/** Whether http_start() would try to listen there. False: *why says what is wrong, one sentence; `why_size` bytes. */
+bool http_check(const char *listen, char *why, size_t why_size);
 /** The address is one that other machines can't reach. Of a text that http_start() would take. */
 bool http_is_loopback(const char *listen);
+/** How many requests are being answered. Accepts NULL. Any thread. */
+unsigned http_answering(struct http_server *server);
 /** Takes no more requests, gives those that run `drain_ms` to end, and then makes http_gone() true of them. Accepts NULL. */
 void http_stop(struct http_server **server, int64_t drain_ms);
 

@@ -67,6 +67,14 @@ static bool is_loopback(const struct sockaddr *address)
     return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
 }
 
+bool http_check(const char *listen, char *why, size_t why_size)
+{
+    struct addrinfo *found = resolve(listen, why, why_size);
+    if (found != NULL)
+        freeaddrinfo(found);
+    return found != NULL;
+}
+
 bool http_is_loopback(const char *listen)
 {
     char why[400];

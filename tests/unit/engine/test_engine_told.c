@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is told from outside of any statement: statements that are over, how long they took, and settings before anything is opened. */
+#include "rhei/rhei_doors.h"
 #include "tests/support/engine_fixture.h"
 
 #include <stdio.h>
@@ -252,6 +253,19 @@ static void test_settings_are_told_with_their_origin(void **state)
     const struct rhei_override bad = {"threads", "none", "the environment's RHEI_THREADS"};
     assert_int_equal(rhei_effective_list(NULL, &bad, 1, &list, &count, &error), RHEI_CONFIG);
     assert_non_null(strstr(error.message, "the environment's RHEI_THREADS: threads can't be \"none\""));
+    char *value = NULL;
+    const struct rhei_override other = {"flight_users_file", "users", "here"};
+    assert_int_equal(rhei_door_setting_read(path, &other, 1, "flight_auth_token", &value, &error), RHEI_OK);
+    assert_string_equal(value, "secret"); /* to who builds the door */
+    rhei_free(value);
+    assert_int_equal(rhei_door_setting_read(path, &other, 1, "flight_users_file", &value, &error), RHEI_OK);
+    assert_string_equal(value, "users");
+    rhei_free(value);
+    assert_int_equal(rhei_door_setting_read(NULL, NULL, 0, "flight_users_file", &value, &error), RHEI_OK);
+    assert_null(value);
+    assert_int_equal(rhei_door_setting_read(NULL, NULL, 0, "threads", &value, &error), RHEI_NOT_FOUND);
+    assert_int_equal(rhei_door_setting_read(NULL, &bad, 1, "flight_listen", &value, &error), RHEI_CONFIG);
+    assert_int_equal(rhei_door_setting_read(NULL, NULL, 0, NULL, &value, &error), RHEI_INVALID);
     (void)unlink(path);
 }
 

@@ -94,12 +94,52 @@ static void test_d5_what_cannot_be_right_is_told(void **state)
     rhei_close(&db);
 }
 
+static void test_d5_what_is_wrong_is_named_before_anything_is_opened(void **state)
+{
+    (void)state;
+    struct rhei_flight_options options = usual();
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const char *field = "";
+    assert_int_equal(rhei_flight_check(&options, &field, &error), RHEI_OK);
+    assert_null(field);
+    assert_int_equal(rhei_flight_check(NULL, &field, &error), RHEI_INVALID);
+    const struct {
+        const char *field;
+        struct rhei_flight_options options;
+    } wrong[] = {
+        {"listen", {.listen = "here", .no_auth = true}},
+        {"listen", {.listen = "0.0.0.0:0", .no_auth = true}},
+        {NULL, {.listen = "127.0.0.1:0"}},
+        {NULL, {.no_auth = true, .token = "long-enough"}},
+        {"token", {.token = "short"}},
+        {"token_file", {.token_file = "/no/such/file"}},
+        {"users_file", {.token = "long-enough", .users_file = "/no/such/file"}},
+        {"tls_cert", {.listen = "127.0.0.1:0", .no_auth = true, .tls_cert = "c"}},
+        {"tls_key", {.listen = "127.0.0.1:0", .no_auth = true, .tls_key = "k"}},
+        {"tls_client_ca", {.listen = "127.0.0.1:0", .no_auth = true, .tls_client_ca = "a"}},
+        {"tls_cert", {.listen = "127.0.0.1:0", .no_auth = true, .tls_cert = "/no/c", .tls_key = "/no/k"}},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        options = wrong[i].options;
+        options.struct_size = sizeof options;
+        assert_int_not_equal(rhei_flight_check(&options, &field, &error), RHEI_OK);
+        assert_true(error.message[0] != '\0');
+        if (wrong[i].field == NULL)
+            assert_null(field);
+        else
+            assert_string_equal(field, wrong[i].field);
+        assert_int_not_equal(rhei_flight_check(&options, NULL, NULL), RHEI_OK);
+    }
+    assert_int_equal(rhei_flight_calls(NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_d2_a_handle_that_may_name_files_is_refused),
         cmocka_unit_test(test_servers_start_and_stop_and_one_has_its_port),
         cmocka_unit_test(test_d5_what_cannot_be_right_is_told),
+        cmocka_unit_test(test_d5_what_is_wrong_is_named_before_anything_is_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
