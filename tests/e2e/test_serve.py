@@ -86,6 +86,45 @@ def test_a_service_logs_lines_of_json(rh):
         assert all(set(line) == {"time", "level", "room", "message"} for line in lines)
 
 
+@pytest.mark.parametrize("lines, place, words", [
+    ('http_listen = "0.0.0.0:1"\n', "rhei.toml:4: http_listen: ", "isn't a loopback address"),
+    ('http_listen = "nowhere"\n', "rhei.toml:4: http_listen: ", "is no address"),
+    ('http_listen = "0"\nflight_users_file = "nousers"\n', "rhei.toml:5: flight_users_file: ", "the file nousers can't be read: No such file"),
+    ('http_listen = "0"\nflight_auth_token_file = "empty"\n', "rhei.toml:5: flight_auth_token_file: ", "is empty"),
+    ('http_listen = "0"\nflight_auth_token = "short"\n', "rhei.toml:5: flight_auth_token: ", "at least 8"),
+    ('http_listen = "0"\n', "rh: there is neither a token nor a user", "--token-file, --users-file"),
+    ('flight_listen = "127.0.0.1:0"\nflight_users_file = "empty"\n', "rhei.toml:5: flight_users_file: ", "there is no user in empty"),
+    ('flight_listen = "0.0.0.0:0"\nflight_auth_token = "long-enough"\n', "rhei.toml:4: flight_listen: ", "can be reached from other machines"),
+    ('flight_listen = "here"\nflight_auth_token = "long-enough"\n', "rhei.toml:4: flight_listen: ", "no address to listen on"),
+    ('flight_listen = "127.0.0.1:0"\nflight_auth_token = "long-enough"\nflight_tls_cert = "empty"\nflight_tls_key = "gone"\n',
+     "rhei.toml:6: flight_tls_cert: ", "is no PEM file"),
+])
+def test_d5_a_setting_that_cannot_be_is_refused_before_anything_is_opened(rh, lines, place, words):
+    rh.run("exec", "CREATE TABLE t (a)", "--db", "a.db")
+    (rh.folder / "empty").touch()
+    config = settings(rh, 'oltp_path = "a.db"\nmetrics_listen = "127.0.0.1:0"\n' + lines + 'olap_path = "store"\ntrace_path = "spans"\n')
+    (rh.folder / "rhei.toml").chmod(0o600)
+    before = sorted(path.name for path in rh.folder.iterdir())
+    done = rh.run("serve", *config, code=1)
+    if "librhei_flight" in done.stderr:
+        pytest.skip("librhei_flight isn't built")
+    assert place in done.stderr and words in done.stderr and done.stdout == "", done.stderr
+    assert sorted(path.name for path in rh.folder.iterdir()) == before  # neither folder, lock nor socket
+
+
+def test_d5_an_option_that_cannot_be_is_named(rh):
+    rh.run("exec", "CREATE TABLE t (a)", "--db", "a.db")
+    for options, words in ((["--http", "0.0.0.0:1", "--no-auth"], "rh: --http: 0.0.0.0:1 isn't a loopback address"),
+                           (["--metrics", "nowhere"], "rh: --metrics: \"nowhere\" is no address"),
+                           (["--http", "0", "--users-file", "gone"], "rh: --users-file: the file gone can't be read")):
+        done = rh.run("serve", "--db", "a.db", *options, code=1)
+        assert words in done.stderr or "librhei_flight" in done.stderr, done.stderr
+    done = rh.run("serve", "--db", "a.db", code=1, env={"RHEI_METRICS_LISTEN": "nowhere"})
+    assert "rh: environment RHEI_METRICS_LISTEN: metrics_listen: \"nowhere\" is no address" in done.stderr
+    done = rh.run("serve", "--db", "a.db", code=1, env={"RHEI_TRACE_PATH": "no/folder"})
+    assert "rh: environment RHEI_TRACE_PATH: trace_path: " in done.stderr and "can't be opened" in done.stderr
+
+
 # ---- One for a database ----------------------------------------------------------------------------------------------
 
 def test_a_second_service_is_refused_with_the_process_of_the_first(rh):
@@ -337,6 +376,35 @@ def test_the_end_waits_for_what_runs_and_no_longer_than_it_may(rh):
             assert idle.recv(100) == b""
 
 
+def test_start_and_end_have_their_lines(rh):
+    with service(rh, "--db", "a.db", "--metrics", "0", "--headless") as served:
+        served.logged(r"info serve: ready, process \d+; metrics on http://127\.0\.0\.1:\d+/metrics; status on \S*a\.db-serve\.sock\n")
+        served.said("Status on")
+    assert re.search(r"info serve: ended by SIGTERM, 0 calls drained\n\Z", served.log())
+    with service(rh, "--db", "a.db", schema=None) as served:
+        served.said("Status on")
+        served.stop(signal.SIGINT)
+    assert re.search(r"serve: ended by SIGINT, 0 calls drained\n\Z", served.log())
+
+
+def test_capture_that_is_new_in_a_file_is_told_once(rh):
+    with connect(rh.folder / "plain.db") as made:
+        made.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    told = r"serve: change capture installed in plain\.db: triggers .* \(rh detach takes it out\)\n"
+    with service(rh, "--db", "plain.db", "--read-only", schema=None) as served:
+        served.logged("ready")
+        assert not re.search(told, served.log())
+    (rh.folder / "serve.log").unlink()
+    for _ in range(2):
+        with service(rh, "--db", "plain.db", schema=None) as served:
+            served.said("Status on")
+        assert len(re.findall(told, served.log())) == 1
+    rh.run("detach", "--db", "plain.db")
+    with service(rh, "--db", "plain.db", schema=None) as served:
+        served.said("Status on")
+    assert len(re.findall(told, served.log())) == 2
+
+
 # ---- The guide -------------------------------------------------------------------------------------------------------
 
 def test_the_service_of_the_guide_is_run_as_it_stands(rh, build):
@@ -344,7 +412,7 @@ def test_the_service_of_the_guide_is_run_as_it_stands(rh, build):
     made, configured, explains, serves = re.findall(r"^    (build/.*|printf.*)$", page, re.M)[:4]
     (rh.folder / "build").symlink_to(build)
     shell = Program("sh", rh.folder)
-    told = shell.run("-ec", "\n".join([made, configured.replace(":9187", ":0"), explains])).stdout
+    told = shell.run("-ec", "\n".join([made, configured.replace(":9464", ":0"), explains])).stdout
     assert 'oltp_path,"""shop.db""",rhei.toml:2,' in told
     words = serves.split()
     assert words[:2] == ["build/tools/rh/rh", "serve"]

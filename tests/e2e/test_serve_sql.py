@@ -6,6 +6,7 @@ import http.client
 import json
 import pathlib
 import re
+import signal
 import socket
 import sqlite3
 import threading
@@ -157,9 +158,11 @@ def test_d3_only_who_is_known_comes_in(rh):
 
     with open_door(rh, auth=("--token-file", "token", "--users-file", "users")) as served:
         nobody = Asking(served)
-        for headers in ({}, {"Authorization": "Bearer wrong-secret"}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": "Bearer "},
-                        {"Authorization": TOKEN}, basic("ada:wrong"), basic("eve:correct horse"), basic("ada"), {"Authorization": "Basic !!"}):
-            error = nobody.refused(401, "isn't known", "INSERT INTO t (id) VALUES (9)", headers=headers)
+        token, password = "the token is wrong", "name or password is wrong"
+        for headers, words in (({}, "isn't known: send a bearer token, or name and password"), ({"Authorization": "Bearer wrong-secret"}, token),
+                               ({"Authorization": f"Bearer {TOKEN}x"}, token), ({"Authorization": "Bearer "}, "the"), ({"Authorization": TOKEN}, "neither Bearer nor Basic"),
+                               (basic("ada:wrong"), password), (basic("eve:correct horse"), password), (basic("ada"), password), ({"Authorization": "Basic !!"}, password)):
+            error = nobody.refused(401, words, "INSERT INTO t (id) VALUES (9)", headers=headers)
             assert error["sqlstate"] == "28000" and "Bearer" in nobody.found.get_all("WWW-Authenticate")
         assert Asking(served, {"Authorization": f"Bearer {TOKEN}"}).ask("INSERT INTO t (name) VALUES ('x'), ('y'), ('z')")["changes"] == 3
         assert Asking(served, basic("ada:correct horse")).rows("SELECT count(*) FROM t") == [[3]]
@@ -173,6 +176,23 @@ def test_d3_only_who_is_known_comes_in(rh):
         assert TOKEN not in served.log() and "horse" not in served.log()
     with connect(rh.folder / "a.db") as found:
         assert found.execute("SELECT count(*) FROM t").fetchone() == (3,)
+
+
+def test_d3_who_guesses_credentials_is_seen_and_fills_no_log(rh):
+    (rh.folder / "token").write_text(TOKEN + "\n")
+    (rh.folder / "token").chmod(0o600)
+    with open_door(rh, auth=("--token-file", "token")) as served:
+        nobody = Asking(served)
+        nobody.refused(401, "isn't known", "SELECT 1")  # as a browser asks first: no line
+        nobody.refused(401, "name or password is wrong", "SELECT 1", headers={"Authorization": "Basic " + base64.b64encode(b"eve:s3cr3t").decode()})
+        served.logged(r"warning: http: refused POST/sql of ipv4:127\.0\.0\.1:\d+: name or password is wrong\n")
+        for guess in range(100):
+            nobody.refused(401, "the token is wrong", "SELECT 1", headers={"Authorization": f"Bearer guess-{guess:04}"})
+        lines = re.findall(r"http: refused .*", served.log())
+        assert 2 <= len(lines) <= 60 and sum("isn't known" in line for line in lines) == 0, lines  # some for each ten seconds
+        assert "guess-" not in served.log() and "s3cr3t" not in served.log()
+    lines = len(re.findall(r"http: refused .*", served.log()))
+    assert lines + sum(map(int, re.findall(r"serve: refused (\d+) more within", served.log()))) == 101
 
 
 def test_d3_it_does_not_start_where_it_could_be_open(rh):
@@ -281,6 +301,20 @@ def test_a_client_of_http_1_0_gets_no_chunks(rh):
             said(port, post("SELECT value FROM json_each('[1,2,3,4,5,6]')", "1.0", "Host: localhost"))
 
 
+def wait_for_writer(rh):
+    """A statement of the service's has the file's lock."""
+    def runs():
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        other.execute("ROLLBACK")
+        return False
+
+    with contextlib.closing(sqlite3.connect(rh.folder / "a.db", timeout=0, isolation_level=None)) as other:
+        wait_for(runs, "the statement")
+
+
 def test_what_runs_at_the_end_is_told_that_it_was_ended(rh):
     with open_door(rh, "--drain", "100") as served:
         door = Asking(served)
@@ -288,19 +322,24 @@ def test_what_runs_at_the_end_is_told_that_it_was_ended(rh):
         asking = threading.Thread(target=lambda: answers.append(door.raw(json.dumps({"sql": "INSERT INTO t (v) " + SLOW}))))
         asking.start()
 
-        def runs():  # it has the file's lock
-            try:
-                other.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return True
-            other.execute("ROLLBACK")
-            return False
-
-        with contextlib.closing(sqlite3.connect(rh.folder / "a.db", timeout=0, isolation_level=None)) as other:
-            wait_for(runs, "the statement")
+        wait_for_writer(rh)
         served.stop()
         asking.join(60)
         assert answers and answers[0][0] == 503 and json.loads(answers[0][2])["error"]["code"] == "CANCELLED"
+        assert "serve: waits up to 0.1 s for 1 call; another signal (Ctrl-C) ends it at once\n" in served.log()
+        assert served.log().endswith("serve: ended by SIGTERM, 1 call drained; what took longer than --drain was cancelled\n")
+
+
+def test_a_second_signal_says_that_calls_were_cut_off(rh):
+    with open_door(rh, "--drain", "60000") as served:
+        body = json.dumps({"sql": "INSERT INTO t (v) " + SLOW}).encode()
+        with socket.create_connection(("127.0.0.1", Asking(served).port)) as asking:
+            asking.sendall(b"POST /sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            wait_for_writer(rh)
+            served.process.send_signal(signal.SIGINT)
+            served.logged("waits up to 60 s for 1 call")
+            served.stop(signal.SIGINT)
+        assert "rh: ended at once by a second signal: calls that ran were cut off" in served.log()
 
 
 def test_q5_a_client_that_leaves_ends_its_statement(rh):

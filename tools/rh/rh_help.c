@@ -268,6 +268,8 @@ static const char serve_text[] =
     "one), and on standard error a line for each statement. What isn't given here, RHEI_... of the\n"
     "environment and the settings of --config say (rh config explains them). The database has to be\n"
     "there, and no other rh serve may have it. SIGHUP reads the settings again.\n"
+    "It installs change capture in the file (triggers, tables _rhei_..., write-ahead logging), which rh\n"
+    "detach takes out again; with --read-only it changes nothing.\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --flight HOST:PORT 127.0.0.1:31337; other than loopback it needs TLS and credentials\n"

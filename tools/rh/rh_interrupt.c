@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,8 +23,10 @@ enum { PATIENCE_SECONDS = 2 };
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
+static atomic_int ending_signal;
 static atomic_bool came, resting, done, in_session, paged, taken;
 static void (*_Atomic restore_terminal)(void);
+static const char *_Atomic cuts;
 static atomic_uint_least64_t kept_rows;
 static const char *left_folder, *left_mark; /* under guard_lock */
 
@@ -48,9 +51,10 @@ static void end_now(void)
 {
     char words[160], kept[100] = "";
     if (atomic_load(&done)) {
-        static const char text[] =
-            "rh: all that was asked for is committed; only the closing of the database was cut off\n";
-        (void)!write(STDERR_FILENO, text, sizeof text - 1);
+        const char *text = atomic_load(&cuts);
+        if (text == NULL)
+            text = "rh: all that was asked for is committed; only the closing of the database was cut off\n";
+        (void)!write(STDERR_FILENO, text, strlen(text));
         _exit(RH_EXIT_OK);
     }
     uint64_t rows = atomic_load(&kept_rows);
@@ -83,6 +87,7 @@ static void await(const sigset_t *set)
             atomic_store(&taken, true);
             raise_guarded();
         } else if (number > 0) {
+            atomic_store(&ending_signal, number);
             return;
         }
     }
@@ -176,6 +181,11 @@ void rh_interrupt_done(void)
     atomic_store(&done, true);
 }
 
+void rh_interrupt_cuts(const char *what)
+{
+    atomic_store(&cuts, what);
+}
+
 void rh_interrupt_kept(uint64_t rows)
 {
     atomic_store(&kept_rows, rows);
@@ -192,6 +202,11 @@ void rh_interrupt_leaves(const char *folder, const char *mark)
 void rh_interrupt_rest(bool rests)
 {
     atomic_store(&resting, rests);
+}
+
+int rh_interrupt_signal(void)
+{
+    return atomic_load(&ending_signal);
 }
 
 bool rh_interrupted(void)

@@ -31,6 +31,8 @@ void rh_interrupt_rest(bool rests);
  * and doesn't say "cancelled", for who reads that does it again. Any thread.
  */
 void rh_interrupt_done(void);
+/** What is said in place of that all is committed, where a second signal cuts the closing off. Borrowed, of static storage; NULL: that again. Any thread. */
+void rh_interrupt_cuts(const char *what);
 /** What stays of a command that a signal ends in the middle: batches of so many rows of its file, 0 for nothing. Any thread. */
 void rh_interrupt_kept(uint64_t rows);
 /** Where a command would leave something that isn't whole, if it were ended now: `mark` is there then, in `folder`. NULL: nothing. Borrowed. */
@@ -46,6 +48,8 @@ void rh_interrupt_session(void (*restore)(void));
 void rh_interrupt_paged(bool is_paged);
 /** In a session: a SIGINT that came is forgotten, and the next statement may run. */
 void rh_interrupt_forget(void);
+/** Which signal came that ends the command, SIGINT or SIGTERM; 0: none was seen yet. */
+int rh_interrupt_signal(void);
 /** Whether a signal came. */
 bool rh_interrupted(void);
 

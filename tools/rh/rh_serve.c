@@ -2,10 +2,11 @@
 /*
  * rh serve: a database that is kept open, its column store in step, and doors to it.
  *
- * Order of the start: settings, lock, database, Flight, metrics, socket, then READY. The end is the way back: the doors take nothing new and what runs has
+ * Order of the start: settings, what they say looked at, lock, database, Flight, metrics, socket, then READY. The end is the way back: the doors take nothing new and what runs has
  * --drain to end, all together; then the database is closed and the lock goes; what doesn't end even when it is cancelled is left. A failure on the way up ends what is up.
  */
 #include "rh_interrupt.h"
+#include "rh_registry.h"
 #include "rh_serve_flight.h"
 #include "rh_serve_http.h"
 #include "rh_serve_leave.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { DRAIN_MS = 10000, LEAVE_MS = 5000, LOOK_MS = 100, SQL_MS = 300000, SQL_BODY = 1 << 20 };
 
@@ -63,16 +65,38 @@ static bool start_trace(struct serving *serving)
     serving->service.trace = rh_trace_new(&serving->service.log);
     bool good = open_trace(serving, &why);
     if (!good)
-        (void)rh_tell(serving->tool, "%s [CANT_OPEN 58030]", why.bytes);
+        (void)rh_service_refuse(serving->tool, &serving->settings, "trace_path", why.bytes, "CANT_OPEN 58030");
     rh_buffer_free(&why);
     return good;
+}
+
+static bool check_address(const struct serving *serving, const char *name, bool loopback)
+{
+    char *listen = rh_service_text(&serving->settings, name), why[600] = "";
+    const char *code = "CANT_OPEN 58030";
+    bool good = listen == NULL || http_check(listen, why, sizeof why);
+    if (good && loopback && listen != NULL && !http_is_loopback(listen)) {
+        good = false;
+        code = "CONFIG F0000";
+        (void)snprintf(why, sizeof why,
+                       "%s isn't a loopback address: who asks from other machines comes by a proxy that has TLS",
+                       listen);
+    }
+    free(listen);
+    return good || rh_service_refuse(serving->tool, &serving->settings, name, why, code);
+}
+
+/* All that can be refused before anything is opened. */
+static bool check_doors(const struct serving *serving)
+{
+    return check_address(serving, "metrics_listen", false) && check_address(serving, "http_listen", true) &&
+           rh_flight_check(serving->tool, &serving->settings);
 }
 
 static bool lock_database(struct serving *serving)
 {
     char *database = rh_service_database(serving->tool, &serving->settings);
     bool good = true;
-    serving->lock = (struct rh_serve_lock){.fd = -1};
     if (database != NULL && !serving->tool->args->read_only) /* any number may read */
         good = rh_serve_lock_take(serving->tool, database, &serving->lock);
     else if (database != NULL && rh_serve_lock_names(database) > 1)
@@ -85,9 +109,37 @@ static bool lock_database(struct serving *serving)
     return good;
 }
 
+/* Before it is opened for writing: a look changes nothing. What can't be looked at has its error told by the opening. */
+static bool is_captured(struct serving *serving)
+{
+    struct rh_tool look = *serving->tool;
+    char *database = rh_service_database(serving->tool, &serving->settings);
+    const struct rhei_config config = {
+        .struct_size = sizeof config, .read_only = true, .must_exist = true, .olap_backend = RHEI_OLAP_NONE};
+    look.db = NULL;
+    bool is =
+        database == NULL || rhei_open(database, &config, &look.db, NULL) != RHEI_OK || rh_registry_installed(&look);
+    rhei_close(&look.db);
+    free(database);
+    return is;
+}
+
+/* Triggers and tables in somebody's file are worth a line. */
+static void tell_of_capture(struct serving *serving)
+{
+    char *database = rh_service_database(serving->tool, &serving->settings);
+    if (database != NULL && rh_registry_installed(serving->tool))
+        rh_log_format(&serving->service.log, RHEI_LOG_INFO, "serve",
+                      "change capture installed in %s: triggers on its tables, tables _rhei_..., write-ahead logging "
+                      "(rh detach takes it out)",
+                      database);
+    free(database);
+}
+
 static bool open_database(struct serving *serving)
 {
     struct rh_tool *tool = serving->tool;
+    bool captured = tool->args->read_only || is_captured(serving);
     const struct rhei_config config = {
         .struct_size = sizeof config,
         .config_file = tool->args->config,
@@ -109,14 +161,20 @@ static bool open_database(struct serving *serving)
         rh_tell_error(tool, &error);
     serving->service.db = tool->db;
     serving->service.cancel = tool->cancel;
+    if (status == RHEI_OK && !captured)
+        tell_of_capture(serving);
     return status == RHEI_OK;
 }
 
-static bool start_http(struct serving *serving, const struct http_options *options, struct http_server **server)
+/* `name` of the setting that has the address; NULL: none has it. */
+static bool start_http(struct serving *serving, const struct http_options *options, const char *name,
+                       struct http_server **server)
 {
     char why[600];
     if (http_start(options, server, why, sizeof why))
         return true;
+    if (name != NULL)
+        return rh_service_refuse(serving->tool, &serving->settings, name, why, "CANT_OPEN 58030");
     (void)rh_tell(serving->tool, "%s [CANT_OPEN 58030]", why);
     return false;
 }
@@ -125,7 +183,7 @@ static bool start_metrics(struct serving *serving)
 {
     char *listen = rh_service_text(&serving->settings, "metrics_listen");
     const struct http_options options = {.listen = listen, .handle = rh_http_metrics, .context = &serving->service};
-    bool good = listen == NULL || start_http(serving, &options, &serving->metrics);
+    bool good = listen == NULL || start_http(serving, &options, "metrics_listen", &serving->metrics);
     free(listen);
     if (serving->metrics == NULL)
         return good;
@@ -140,24 +198,16 @@ static bool start_sql(struct serving *serving)
     char *listen = rh_service_text(&serving->settings, "http_listen");
     const struct http_options options = {
         .listen = listen, .handle = rh_http_sql, .context = &serving->door, .body_most = SQL_BODY};
-    bool good = listen == NULL || http_is_loopback(listen);
-    if (!good)
-        (void)rh_tell(
-            serving->tool,
-            "http_listen can't be %s, which isn't a loopback address: who asks from other machines comes by a "
-            "proxy that has TLS [CONFIG F0000]",
-            listen);
-    else if (listen != NULL)
-        good = rh_guard_open(serving->tool, &serving->guard);
+    bool good = listen == NULL || rh_guard_open(serving->tool, &serving->settings, &serving->guard);
     if (good && listen != NULL) {
         serving->door = (struct rh_sql_door){.db = serving->tool->db,
                                              .service = &serving->service,
                                              .timeout_ms = args->timeout_ms > 0 ? args->timeout_ms : SQL_MS,
                                              .max_rows = (uint64_t)args->serve.max_rows,
-                                             .log = rh_log_line,
+                                             .log = rh_log_door_line,
                                              .log_context = &serving->service.log};
         serving->door.guard = rh_guard_of(serving->guard, &serving->door.enter);
-        good = start_http(serving, &options, &serving->sql);
+        good = start_http(serving, &options, "http_listen", &serving->sql);
     }
     free(listen);
     if (serving->sql == NULL)
@@ -171,7 +221,7 @@ static bool start_watch(struct serving *serving)
 {
     const struct http_options options = {
         .socket_path = serving->lock.socket, .handle = rh_http_watch, .context = &serving->service};
-    if (serving->lock.socket == NULL || !start_http(serving, &options, &serving->watch))
+    if (serving->lock.socket == NULL || !start_http(serving, &options, NULL, &serving->watch))
         return serving->lock.socket == NULL;
     printf("Status on %s\n", serving->lock.socket);
     return true;
@@ -180,13 +230,29 @@ static bool start_watch(struct serving *serving)
 static bool go_up(struct serving *serving)
 {
     serving->service.started_us = rh_log_now_us();
-    if (!lock_database(serving) || !start_trace(serving) || !open_database(serving) ||
-        !rh_flight_start(serving->tool, (uint32_t)rh_service_number(&serving->settings, "flight_max_connections"),
-                         rh_log_line, &serving->service.log,
-                         rh_service_setting(&serving->settings, "http_listen")[0] != '\0', &serving->flight))
+    serving->lock = (struct rh_serve_lock){.fd = -1};
+    if (!check_doors(serving) || !lock_database(serving) || !start_trace(serving) || !open_database(serving) ||
+        !rh_flight_start(serving->tool, &serving->settings, rh_log_door_line, &serving->service.log, &serving->flight))
         return false;
     serving->service.flight = rh_flight_address(serving->flight);
     return start_metrics(serving) && start_sql(serving) && start_watch(serving);
+}
+
+static void tell_ready(struct serving *serving)
+{
+    const struct rh_service *service = &serving->service;
+    struct rh_buffer line = {0};
+    rh_buffer_format(&line, "ready, process %jd", (intmax_t)getpid());
+    if (service->flight != NULL)
+        rh_buffer_format(&line, "; Flight SQL on %s", service->flight);
+    if (service->http != NULL)
+        rh_buffer_format(&line, "; SQL and the page on http://%s/", service->http);
+    if (service->metrics != NULL)
+        rh_buffer_format(&line, "; metrics on http://%s/metrics", service->metrics);
+    if (serving->lock.socket != NULL)
+        rh_buffer_format(&line, "; status on %s", serving->lock.socket);
+    rh_log_line(&serving->service.log, RHEI_LOG_INFO, "serve", line.bytes);
+    rh_buffer_free(&line);
 }
 
 /* ---- While it runs ------------------------------------------------------------------------------------------------ */
@@ -260,6 +326,7 @@ static void run(struct serving *serving, const sigset_t *reloads)
     while (!rh_interrupted()) {
         if (sigtimedwait(reloads, NULL, &wait) == SIGHUP)
             reload(serving);
+        rh_log_tell_left_out(&serving->service.log, false);
         be_watched(serving, every_ms, &next_ms);
     }
 }
@@ -272,19 +339,53 @@ static int64_t left_ms(int64_t until_ms)
     return left > 0 ? left : 0;
 }
 
-static void go_down(struct serving *serving)
+static const char *plural(unsigned count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* Who typed Ctrl-C would else see nothing for --drain. */
+static unsigned tell_of_end(struct serving *serving, int64_t drain_ms)
+{
+    unsigned calls = rh_flight_calls(serving->flight) + http_answering(serving->sql);
+    if (calls > 0)
+        rh_log_format(&serving->service.log, RHEI_LOG_INFO, "serve",
+                      "waits up to %g s for %u call%s; another signal (Ctrl-C) ends it at once", (double)drain_ms / 1e3,
+                      calls, plural(calls));
+    return calls;
+}
+
+static void tell_ended(struct serving *serving, unsigned calls, bool in_time)
+{
+    bool term = rh_interrupt_signal() == SIGTERM;
+    rh_log_tell_left_out(&serving->service.log, true);
+    rh_log_format(&serving->service.log, RHEI_LOG_INFO, "serve", "ended by %s, %u call%s drained%s",
+                  term ? "SIGTERM" : "SIGINT", calls, plural(calls),
+                  in_time ? "" : "; what took longer than --drain was cancelled");
+}
+
+static void go_down(struct serving *serving, bool was_up)
 {
     int64_t drain_ms = serving->tool->args->serve.drain_ms;
-    int64_t until_ms = now_ms() + (drain_ms >= 0 ? drain_ms : DRAIN_MS);
+    drain_ms = drain_ms >= 0 ? drain_ms : DRAIN_MS;
+    int64_t until_ms = now_ms() + drain_ms;
+    unsigned calls = was_up ? tell_of_end(serving, drain_ms) : 0;
+    if (calls > 0)
+        rh_interrupt_cuts("rh: ended at once by a second signal: calls that ran were cut off, and what they hadn't "
+                          "committed is taken back\n");
     struct rh_leave *leave = rh_leave_within(left_ms(until_ms) + LEAVE_MS, &serving->service.log);
     atomic_store(&serving->service.stopping, true); /* /readyz says so while Flight drains */
     rh_flight_stop(&serving->flight, left_ms(until_ms));
     http_stop(&serving->sql, left_ms(until_ms));
+    bool in_time = calls == 0 || left_ms(until_ms) > 0;
+    rh_interrupt_cuts(NULL);
     rh_guard_close(&serving->guard);
     http_stop(&serving->watch, left_ms(until_ms));
     http_stop(&serving->metrics, left_ms(until_ms));
     rh_leave_stays(&leave);
     rh_tool_close(serving->tool);
+    if (was_up)
+        tell_ended(serving, calls, in_time);
     rh_trace_free(&serving->service.trace);
     rh_serve_lock_release(&serving->lock);
     rh_service_settings_free(&serving->settings);
@@ -312,12 +413,13 @@ int rh_serve_command(struct rh_tool *tool)
         rh_interrupt_guard(tool->cancel);
         rh_interrupt_rest(true); /* a signal is its usual end, from before anybody is told that it is up */
         (void)rh_flush_output();
+        tell_ready(&serving);
         (void)rh_notify("READY=1");
         run(&serving, &reloads);
         rh_interrupt_done(); /* who watches for the signal may see it later than we */
         (void)rh_notify("STOPPING=1");
     }
-    go_down(&serving);
+    go_down(&serving, up);
     rh_log_free(&serving.service.log);
     return rh_finish_output(tool, up ? RH_EXIT_OK : RH_EXIT_ERROR);
 }

@@ -16,8 +16,10 @@
 struct flight_library {
     rhei_status (*start)(rhei_db *, const struct rhei_flight_options *, rhei_flight **, struct rhei_error *);
     int (*port)(const rhei_flight *);
+    uint32_t (*calls)(const rhei_flight *);
     void (*stop)(rhei_flight **, int64_t);
     rhei_status (*user_line)(const char *, const char *, char **, struct rhei_error *);
+    rhei_status (*check)(const struct rhei_flight_options *, const char **, struct rhei_error *);
     rhei_status (*guard_open)(const struct rhei_flight_options *, rhei_flight_guard **, struct rhei_error *);
     rh_guard_enter *guard_enter;
     void (*guard_close)(rhei_flight_guard **);
@@ -62,7 +64,9 @@ static bool load(const struct rh_tool *tool, struct flight_library *flight)
     void *library = open_library(why, sizeof why);
     if (library != NULL && find(library, "rhei_flight_start", &flight->start) &&
         find(library, "rhei_flight_port", &flight->port) && find(library, "rhei_flight_stop", &flight->stop) &&
+        find(library, "rhei_flight_calls", &flight->calls) &&
         find(library, "rhei_flight_user_line", &flight->user_line) &&
+        find(library, "rhei_flight_check", &flight->check) &&
         find(library, "rhei_flight_guard_open", &flight->guard_open) &&
         find(library, "rhei_flight_guard_enter", &flight->guard_enter) &&
         find(library, "rhei_flight_guard_close", &flight->guard_close))
@@ -134,7 +138,8 @@ static void texts_free(struct serve_texts *texts)
         rhei_free(all[i]);
 }
 
-static bool read_texts(const struct rh_tool *tool, struct serve_texts *texts)
+static bool read_texts(const struct rh_tool *tool, const struct rh_service_settings *settings,
+                       struct serve_texts *texts)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     const struct {
@@ -147,7 +152,8 @@ static bool read_texts(const struct rh_tool *tool, struct serve_texts *texts)
                {"flight_tls_cert", &texts->tls_cert},
                {"flight_tls_key", &texts->tls_key}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (rhei_door_setting(tool->db, all[i].name, all[i].value, &error) != RHEI_OK) {
+        if (rhei_door_setting_read(tool->args->config, settings->overrides, settings->override_count, all[i].name,
+                                   all[i].value, &error) != RHEI_OK) {
             rh_tell_error(tool, &error);
             return false;
         }
@@ -197,10 +203,8 @@ static void flight_free(struct rh_flight *flight)
 }
 
 /* An option of a door that isn't to be: whoever gave it thinks that there is one. */
-static bool is_meant(const struct rh_tool *tool, bool other_door)
+static bool is_meant(const struct rh_tool *tool)
 {
-    if (other_door)
-        return false;
     const struct rh_serve_args *given = &tool->args->serve;
     const char *option = given->no_auth                 ? "--no-auth"
                          : given->token_file != NULL    ? "--token-file"
@@ -217,25 +221,76 @@ static bool is_meant(const struct rh_tool *tool, bool other_door)
     return option != NULL;
 }
 
-bool rh_flight_start(struct rh_tool *tool, uint32_t max_connections, rhei_log_function log, void *log_context,
-                     bool other_door, struct rh_flight **started)
+/* What is wrong, behind the option or the place of the setting that says it. */
+static void tell_wrong(const struct rh_tool *tool, const struct rh_service_settings *settings, const char *field,
+                       const struct rhei_error *error)
+{
+    const struct rh_serve_args *given = &tool->args->serve;
+    bool own = given->token_file != NULL || given->users_file != NULL || given->no_auth;
+    bool own_tls = given->tls_cert != NULL || given->tls_key != NULL;
+    const struct {
+        const char *field, *option, *setting;
+        bool is_option;
+    } all[] = {{"listen", "--flight", "flight_listen", given->flight != NULL},
+               {"token", "", "flight_auth_token", false},
+               {"token_file", "--token-file", "flight_auth_token_file", own},
+               {"users_file", "--users-file", "flight_users_file", own},
+               {"tls_cert", "--tls-cert", "flight_tls_cert", own_tls},
+               {"tls_key", "--tls-key", "flight_tls_key", own_tls},
+               {"tls_client_ca", "--tls-client-ca", "", true}};
+    struct rh_buffer where = {0};
+    rh_buffer_add_text(&where, "");
+    for (size_t i = 0; field != NULL && i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(field, all[i].field) != 0)
+            continue;
+        if (all[i].is_option)
+            rh_buffer_format(&where, "%s: ", all[i].option);
+        else
+            rh_buffer_format(&where, "%s: %s: ", rh_service_origin(settings, all[i].setting), all[i].setting);
+    }
+    (void)rh_tell(tool, "%s%s [%s %s]", where.bytes, error->message, rhei_status_name(error->code), error->sqlstate);
+    rh_buffer_free(&where);
+}
+
+bool rh_flight_check(const struct rh_tool *tool, const struct rh_service_settings *settings)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct flight_library library;
+    struct serve_texts texts = {0};
+    const char *field = NULL;
+    bool http = rh_service_setting(settings, "http_listen")[0] != '\0';
+    bool good = read_texts(tool, settings, &texts);
+    const struct rhei_flight_options options = options_of(tool, &texts);
+    if (good && options.listen == NULL && !http) {
+        good = !is_meant(tool);
+    } else if (good) {
+        good = load(tool, &library) && library.check(&options, &field, &error) == RHEI_OK;
+        if (error.code != RHEI_OK)
+            tell_wrong(tool, settings, field, &error);
+    }
+    texts_free(&texts);
+    return good;
+}
+
+bool rh_flight_start(const struct rh_tool *tool, const struct rh_service_settings *settings, rhei_log_function log,
+                     void *log_context, struct rh_flight **started)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_flight *flight = rh_allocate(sizeof *flight);
     *flight = (struct rh_flight){0};
     *started = NULL;
-    bool good = read_texts(tool, &flight->texts);
+    bool good = read_texts(tool, settings, &flight->texts);
     struct rhei_flight_options options = options_of(tool, &flight->texts);
-    options.max_connections = max_connections;
+    options.max_connections = (uint32_t)rh_service_number(settings, "flight_max_connections");
     options.log = log;
     options.log_context = log_context;
     if (!good || options.listen == NULL || !load(tool, &flight->library)) {
-        bool none = good && options.listen == NULL && !is_meant(tool, other_door);
+        bool none = good && options.listen == NULL;
         flight_free(flight);
         return none;
     }
     if (flight->library.start(tool->db, &options, &flight->server, &error) != RHEI_OK) {
-        rh_tell_error(tool, &error);
+        tell_wrong(tool, settings, "listen", &error); /* the rest was looked at before */
         flight_free(flight);
         return false;
     }
@@ -250,6 +305,11 @@ bool rh_flight_start(struct rh_tool *tool, uint32_t max_connections, rhei_log_fu
 const char *rh_flight_address(const struct rh_flight *flight)
 {
     return flight == NULL ? NULL : flight->address.bytes;
+}
+
+unsigned rh_flight_calls(const struct rh_flight *flight)
+{
+    return flight == NULL ? 0 : flight->library.calls(flight->server);
 }
 
 void rh_flight_stop(struct rh_flight **stopping, int64_t drain_ms)
@@ -267,13 +327,13 @@ struct rh_guard {
     rhei_flight_guard *guard;
 };
 
-bool rh_guard_open(struct rh_tool *tool, struct rh_guard **opened)
+bool rh_guard_open(const struct rh_tool *tool, const struct rh_service_settings *settings, struct rh_guard **opened)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct serve_texts texts = {0};
     struct rh_guard *made = rh_allocate(sizeof *made);
     *made = (struct rh_guard){0};
-    bool good = load(tool, &made->library) && read_texts(tool, &texts);
+    bool good = load(tool, &made->library) && read_texts(tool, settings, &texts);
     const struct rhei_flight_options options = options_of(tool, &texts);
     if (good && made->library.guard_open(&options, &made->guard, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);

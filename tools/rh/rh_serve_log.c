@@ -13,13 +13,16 @@
 #include <string.h>
 #include <time.h>
 
-enum { KEPT_LINES = 100 };
+enum { KEPT_LINES = 100, REFUSALS_MOST = 20 };
+static const int64_t refusals_us = 10000000; /* in which there may be as many */
 
 /* Each as the JSON object that is told of it. */
 struct rh_log_kept {
     pthread_mutex_t lock;
     char *lines[KEPT_LINES];
     size_t next;
+    int64_t refusals_since_us;
+    unsigned refusals, left_out; /* since then */
 };
 
 int64_t rh_log_now_us(void)
@@ -129,6 +132,43 @@ void rh_log_format(struct rh_log *log, int level, const char *room, const char *
     if (length >= 0)
         rh_log_line(log, level, room, message);
     free(message);
+}
+
+static bool is_one_too_many(struct rh_log_kept *kept)
+{
+    pthread_mutex_lock(&kept->lock);
+    bool many = kept->refusals >= REFUSALS_MOST;
+    if (kept->refusals == 0)
+        kept->refusals_since_us = rh_log_now_us();
+    kept->refusals += !many;
+    kept->left_out += many;
+    pthread_mutex_unlock(&kept->lock);
+    return many;
+}
+
+void rh_log_door_line(void *context, int level, const char *room, const char *message)
+{
+    struct rh_log *log = context;
+    rh_log_tell_left_out(log, false);
+    if (level != RHEI_LOG_WARN || strncmp(message, "refused ", 8) != 0 || !is_one_too_many(log->kept))
+        rh_log_line(log, level, room, message);
+}
+
+void rh_log_tell_left_out(struct rh_log *log, bool now)
+{
+    struct rh_log_kept *kept = log->kept;
+    unsigned left_out = 0;
+    pthread_mutex_lock(&kept->lock);
+    int64_t since_us = rh_log_now_us() - kept->refusals_since_us;
+    if (now || since_us < 0 || since_us >= refusals_us) {
+        left_out = kept->left_out;
+        kept->refusals = kept->left_out = 0;
+    }
+    pthread_mutex_unlock(&kept->lock);
+    if (left_out > 0)
+        rh_log_format(log, RHEI_LOG_WARN, "serve",
+                      "refused %u more within %" PRId64 " s, which have no line of their own", left_out,
+                      (since_us + 999999) / 1000000);
 }
 
 void rh_log_add_json(const struct rh_log *log, struct rh_buffer *json)

@@ -24,6 +24,13 @@ void rh_log_free(struct rh_log *log);
 void rh_log_line(void *log, int level, const char *room, const char *message);
 void rh_log_format(struct rh_log *log, int level, const char *room, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/**
+ * A rhei_log_function of doors, whose context is a struct rh_log: a warning that begins with "refused " is written as long as there are few of them, so that who
+ * guesses passwords fills no disk; how many were left out is told by rh_log_tell_left_out(). Any thread.
+ */
+void rh_log_door_line(void *log, int level, const char *room, const char *message);
+/** Tells how many refusals were left out, once some seconds went by, or `now`. */
+void rh_log_tell_left_out(struct rh_log *log, bool now);
 /** The last lines as a JSON array, oldest first. Any thread. */
 void rh_log_add_json(const struct rh_log *log, struct rh_buffer *json);
 /** The time since 1970. */

@@ -113,12 +113,33 @@ void rh_service_settings_free(struct rh_service_settings *settings)
     *settings = (struct rh_service_settings){0};
 }
 
-const char *rh_service_setting(const struct rh_service_settings *settings, const char *name)
+static const struct rhei_effective *find_setting(const struct rh_service_settings *settings, const char *name)
 {
     for (size_t at = 0; at < settings->count; at++)
         if (strcmp(settings->list[at]->section, "engine") == 0 && strcmp(settings->list[at]->name, name) == 0)
-            return settings->list[at]->value;
-    return "";
+            return settings->list[at];
+    return NULL;
+}
+
+const char *rh_service_setting(const struct rh_service_settings *settings, const char *name)
+{
+    const struct rhei_effective *found = find_setting(settings, name);
+    return found == NULL ? "" : found->value;
+}
+
+const char *rh_service_origin(const struct rh_service_settings *settings, const char *name)
+{
+    const struct rhei_effective *found = find_setting(settings, name);
+    return found == NULL ? "default" : found->origin;
+}
+
+bool rh_service_refuse(const struct rh_tool *tool, const struct rh_service_settings *settings, const char *name,
+                       const char *message, const char *code)
+{
+    const char *origin = rh_service_origin(settings, name);
+    bool option = origin[0] == '-'; /* which names it already */
+    (void)rh_tell(tool, "%s: %s%s%s [%s]", origin, option ? "" : name, option ? "" : ": ", message, code);
+    return false;
 }
 
 int64_t rh_service_number(const struct rh_service_settings *settings, const char *name)

@@ -27,7 +27,12 @@ rhei_status rh_service_settings_try(const struct rh_tool *tool, struct rh_servic
 void rh_service_settings_free(struct rh_service_settings *settings);
 /** A setting of [engine] as TOML writes it; "" where it isn't set. Borrowed. */
 const char *rh_service_setting(const struct rh_service_settings *settings, const char *name);
+/** Where it was set: "rhei.toml:7", "--http", "environment RHEI_HTTP_LISTEN"; "default". Borrowed. */
+const char *rh_service_origin(const struct rh_service_settings *settings, const char *name);
 int64_t rh_service_number(const struct rh_service_settings *settings, const char *name);
+/** Tells an error of a setting with its place in front: "rhei.toml:7: http_listen: ...". False, always. */
+bool rh_service_refuse(const struct rh_tool *tool, const struct rh_service_settings *settings, const char *name,
+                       const char *message, const char *code);
 /** A text without its quotes; NULL where it isn't set. The caller frees it. */
 char *rh_service_text(const struct rh_service_settings *settings, const char *name);
 /** The database file that it says, NULL where there is none (sidecars alone). The caller frees it. */

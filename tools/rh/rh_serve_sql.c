@@ -22,15 +22,24 @@
 enum { PIECE = 64 << 10 };
 static const char json_type[] = "application/json", arrow_type[] = "application/vnd.apache.arrow.stream";
 
-static void answer_words(struct http_exchange *exchange, int status, const char *code, const char *sqlstate,
-                         const char *message, const char *headers)
+/* `offset` of the byte of the statement that it is about; below 0: of none. */
+static void answer_at(struct http_exchange *exchange, int status, const char *code, const char *sqlstate,
+                      const char *message, const char *headers, int32_t offset)
 {
     struct rh_buffer body = {0};
     rh_buffer_format(&body, "{\"error\":{\"code\":\"%s\",\"sqlstate\":\"%s\",\"message\":", code, sqlstate);
     rh_add_json_text(&body, message, strlen(message));
+    if (offset >= 0)
+        rh_buffer_format(&body, ",\"offset\":%" PRId32, offset);
     rh_buffer_add_text(&body, "}}\n");
     http_answer(exchange, status, json_type, headers, body.bytes, body.length);
     rh_buffer_free(&body);
+}
+
+static void answer_words(struct http_exchange *exchange, int status, const char *code, const char *sqlstate,
+                         const char *message, const char *headers)
+{
+    answer_at(exchange, status, code, sqlstate, message, headers, -1);
 }
 
 static int http_status_of(rhei_status status)
@@ -122,6 +131,23 @@ static bool is_json(const struct http_request *request)
            (type.length == length || type.bytes[length] == ';' || type.bytes[length] == ' ');
 }
 
+/* Who shows nothing is answered with what to show, as every browser's first question is, and has no line in the log. */
+static void refuse_unknown(const struct rh_sql_door *door, const struct http_request *request,
+                           struct http_exchange *exchange, bool showed, const char *why)
+{
+    struct rh_buffer line = {0};
+    char peer[80];
+    http_peer(exchange, peer, sizeof peer);
+    const char *path = http_same(request->path, "/sql") ? "/sql" : http_same(request->path, "/status") ? "/status" : "";
+    rh_buffer_format(&line, "refused %s%s of %s: %s", http_same(request->method, "POST") ? "POST" : "GET", path, peer,
+                     why);
+    if (showed)
+        door->log(door->log_context, RHEI_LOG_WARN, "http", line.bytes);
+    rh_buffer_free(&line);
+    answer_words(exchange, 401, "INVALID", "28000", why,
+                 "WWW-Authenticate: Bearer\r\nWWW-Authenticate: Basic realm=\"rhei\"\r\n");
+}
+
 static bool may_ask(const struct rh_sql_door *door, const struct http_request *request, struct http_exchange *exchange,
                     struct rhei_flight_visitor *visitor)
 {
@@ -137,8 +163,7 @@ static bool may_ask(const struct rh_sql_door *door, const struct http_request *r
     else if (is_of_another_site(request, host))
         answer_words(exchange, 403, "INVALID", "22023", "a page of another site can't ask here", NULL);
     else if (door->enter(door->guard, authorization.bytes, authorization.length, visitor, &error) != RHEI_OK)
-        answer_words(exchange, 401, "INVALID", "28000", error.message,
-                     "WWW-Authenticate: Bearer\r\nWWW-Authenticate: Basic realm=\"rhei\"\r\n");
+        refuse_unknown(door, request, exchange, authorization.bytes != NULL, error.message);
     else if (http_same(request->path, "/status"))
         rh_http_status(door->service, !visitor->read_only, request, exchange);
     else if (!http_same(request->path, "/sql"))
@@ -170,8 +195,8 @@ static void answer_error(struct asked *asked, const struct rhei_error *error)
     struct rh_buffer message = {0};
     add_in_words_of_door(&message, error->message);
     asked->status = error->code;
-    answer_words(asked->exchange, http_status_of(error->code), rhei_status_name(error->code), error->sqlstate,
-                 message.bytes, NULL);
+    answer_at(asked->exchange, http_status_of(error->code), rhei_status_name(error->code), error->sqlstate,
+              message.bytes, NULL, error->sql_offset);
     rh_buffer_free(&message);
 }
 
