@@ -74,6 +74,28 @@ static const struct advice at_tools[] = {
     {"route the statement to oltp", "ask with \"route\": \"oltp\""},
     {"statements of this handle name no files", "statements name no files here"},
 };
+
+/* For who is at the other end of POST /sql; these go first there. */
+static const struct advice at_door[] = {
+    {"a transaction that spans calls needs a session (rhei_session_open), so that nobody else's write becomes part of "
+     "it",
+     "POST /sql has no sessions: send one statement, or use Flight SQL"},
+    {"; run a script with rhei_execute_script", ": send them one by one, or use Flight SQL for a transaction"},
+    {"if it is the column store's, ask with the route olap",
+     "if it is the column store's, ask with \"route\": \"olap\""},
+    {"route the statement to oltp", "ask with \"route\": \"oltp\""},
+    {"(manual_sync, or rhei_stop_sync): call rhei_initial_sync, or route it to auto",
+     "(GET /status tells how it stands): ask with \"route\": \"auto\""},
+    {"wait for its build with rhei_initial_sync, or see rh status", "GET /status tells why"},
+    {"this PRAGMA sets something: run it as a write, where all writes will follow it",
+     "this PRAGMA sets something: the service's settings are for that"},
+    {"open with read_only instead", "a user of the service may be given read_only instead"},
+    {"which the setting olap_syntax turned off", "which the service's setting olap_syntax turned off"},
+    {"raise olap_memory_limit", "raise the service's setting olap_memory_limit"},
+    {"longer than busy_timeout_ms", "longer than the service's setting busy_timeout_ms"},
+    {"statements of this handle name no files", "statements name no files here"},
+};
+
 static const struct advice *first;
 static size_t first_count;
 
@@ -104,18 +126,19 @@ static const struct advice *find(const struct advice *list, size_t count, const 
 }
 
 /* None begins within a word. */
-static const struct advice *find_here(const char *message, bool behind_word)
+static const struct advice *find_here(const char *message, bool behind_word, const struct advice *best,
+                                      size_t best_count)
 {
     if (behind_word && rh_is_word_sign(*message))
         return NULL;
-    const struct advice *found = find(first, first_count, message);
+    const struct advice *found = find(best, best_count, message);
     return found != NULL ? found : find(words, sizeof words / sizeof *words, message);
 }
 
-void rh_add_in_our_words(struct rh_buffer *out, const char *message)
+static void add_in_words(struct rh_buffer *out, const char *message, const struct advice *best, size_t best_count)
 {
     for (bool behind_word = false; *message != '\0';) {
-        const struct advice *found = find_here(message, behind_word);
+        const struct advice *found = find_here(message, behind_word, best, best_count);
         behind_word = found == NULL && rh_is_word_sign(*message);
         if (found != NULL)
             rh_buffer_add_text(out, found->tool);
@@ -124,4 +147,14 @@ void rh_add_in_our_words(struct rh_buffer *out, const char *message)
         message += found != NULL ? strlen(found->engine) : 1;
     }
     rh_buffer_add(out, "", 0); /* a text also where there is none */
+}
+
+void rh_add_in_our_words(struct rh_buffer *out, const char *message)
+{
+    add_in_words(out, message, first, first_count);
+}
+
+void rh_add_in_words_of_door(struct rh_buffer *out, const char *message)
+{
+    add_in_words(out, message, at_door, sizeof at_door / sizeof *at_door);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_serve_http.h"
 
+#include "rh_advice.h"
 #include "rh_serve_metrics.h"
 #include "rh_writer.h"
 
@@ -17,12 +18,14 @@ static void answer(struct http_exchange *exchange, int status, const char *type,
 
 static void answer_error(struct http_exchange *exchange, int status, const struct rhei_error *error)
 {
-    struct rh_buffer body = {0};
+    struct rh_buffer body = {0}, words = {0};
+    rh_add_in_words_of_door(&words, error->message);
     rh_buffer_format(&body,
                      "{\"error\":{\"code\":\"%s\",\"sqlstate\":\"%s\",\"message\":", rhei_status_name(error->code),
                      error->sqlstate);
-    rh_add_json_text(&body, error->message, strlen(error->message));
+    rh_add_json_text(&body, words.bytes, words.length);
     rh_buffer_add_text(&body, "}}\n");
+    rh_buffer_free(&words);
     answer(exchange, status, json, &body);
 }
 

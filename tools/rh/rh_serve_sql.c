@@ -8,6 +8,7 @@
 #include "rh_serve_sql.h"
 
 #include "page_answer.h"
+#include "rh_advice.h"
 #include "rh_serve_http.h"
 #include "rh_sql_request.h"
 #include "rh_text.h"
@@ -72,28 +73,6 @@ static int http_status_of(rhei_status status)
     default:
         return 500;
     }
-}
-
-/* The engine gives its advice to programs that call it; the same for who is at the other end of a wire. */
-static void add_in_words_of_door(struct rh_buffer *out, const char *message)
-{
-    static const struct {
-        const char *engine, *door;
-    } words[] = {
-        {"a transaction that spans calls needs a session (rhei_session_open), so that nobody else's write becomes part "
-         "of it",
-         "POST /sql has no sessions: send one statement, or use Flight SQL"},
-        {"run a script with rhei_execute_script", "send them one by one, or use Flight SQL for a transaction"},
-    };
-    for (size_t at = 0; at < sizeof words / sizeof words[0]; at++) {
-        const char *found = strstr(message, words[at].engine);
-        if (found == NULL)
-            continue;
-        rh_buffer_add(out, message, (size_t)(found - message));
-        rh_buffer_add_text(out, words[at].door);
-        message = found + strlen(words[at].engine);
-    }
-    rh_buffer_add_text(out, message);
 }
 
 /* ---- Who asks ----------------------------------------------------------------------------------------------------- */
@@ -193,7 +172,7 @@ struct asked {
 static void answer_error(struct asked *asked, const struct rhei_error *error)
 {
     struct rh_buffer message = {0};
-    add_in_words_of_door(&message, error->message);
+    rh_add_in_words_of_door(&message, error->message);
     asked->status = error->code;
     answer_at(asked->exchange, http_status_of(error->code), rhei_status_name(error->code), error->sqlstate,
               message.bytes, NULL, error->sql_offset);
