@@ -68,6 +68,7 @@ struct config_engine {
     uint64_t flight_max_connections;
     char *metrics_listen;
     char *http_listen;
+    bool http_page;
     uint64_t ready_lag_ms;
     uint64_t slow_query_ms; /* 0: none is told */
     char *trace_path;

@@ -167,6 +167,8 @@ const struct config_key config_keys[] = {
      .effect =
          "HOST:PORT of a loopback address, or a PORT of 127.0.0.1, on which rh serve answers POST /sql and a web page "
          "to who has the credentials of flight_; left out: nowhere"},
+    {FLAG(ENGINE, "http_page", "true", engine.http_page),
+     .effect = "the web page is answered at http_listen, too; off: POST /sql and GET /status alone"},
     {NUMBER(ENGINE, "ready_lag_ms", "10000", engine.ready_lag_ms, 0, 86400000), .unit = "milliseconds",
      .effect = "how old the column store of rh serve may be, sidecars included, for /readyz to say that it is ready; "
                "0: as old as it is"},

@@ -459,6 +459,8 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
     else
         base_buffer_text(out, "null");
     json_door_settings(out, db);
+    base_buffer_format(out, ", \"http_page\": %s",
+                       db->settings == NULL || db->settings->engine.http_page ? "true" : "false");
     base_buffer_format(
         out, ", \"flight_max_connections\": %" PRIu64 ", \"ready_lag_ms\": %" PRIu64 ", \"slow_query_ms\": %" PRIu64,
         db->settings != NULL ? db->settings->engine.flight_max_connections : 1000,

@@ -475,7 +475,7 @@ def test_settings_of_files_and_of_later_versions_are_told(rhei, folder):
 def test_every_setting_of_the_engine_is_a_keyword(rhei, folder):
     from rhei import _native
     known = {name for section, name, *_, offered in _native.settings() if section == "engine" and offered}
-    doors = {name for name in known if name.startswith("flight_") or name in ("metrics_listen", "http_listen", "ready_lag_ms", "slow_query_ms", "trace_path")}  # of rh serve
+    doors = {name for name in known if name.startswith("flight_") or name in ("metrics_listen", "http_listen", "http_page", "ready_lag_ms", "slow_query_ms", "trace_path")}  # of rh serve
     assert known - doors - set(rhei.Settings.__annotations__) == {"log_format"}
     settings = dict(
         olap_backend="duckdb", olap_memory_limit="50%", olap_syntax=True, sync_mode="mirror", sync_interval_ms=5, sync_batch_size=100,

@@ -391,3 +391,15 @@ def test_the_page_of_the_guide_is_run_as_it_stands(rh, build):
     answers = re.findall(r"It answers `([^`]*)`", page)
     assert [one.decode().strip() for one in told[:2]] == answers and len(answers) == 2
     assert pa.ipc.open_stream(told[2]).read_all().to_pydict() == {"customer": ["Ada"], "total": [9.5]}
+
+
+@pytest.mark.parametrize("options", [["--no-page"], ["--config", "off.toml"]])
+def test_the_page_can_be_turned_off_while_statements_are_answered(rh, options):
+    (rh.folder / "off.toml").write_text("[engine]\nhttp_page = false\n")
+    with open_door(rh, *options) as served:
+        door = Asking(served)
+        assert door.rows("SELECT 1") == [[1]]
+        for path in ("/", "/page.js", "/page.css"):
+            status, _, text = door.raw(None, method="GET", path=path)
+            assert status == 404 and "http_page" in json.loads(text)["error"]["message"], text
+        assert "Page on" not in served.out_path.read_text()

@@ -60,6 +60,7 @@ enum option_id {
     OPTION_TOKEN_FILE,
     OPTION_USERS_FILE,
     OPTION_NO_AUTH,
+    OPTION_NO_PAGE,
     OPTION_TLS_CERT,
     OPTION_TLS_KEY,
     OPTION_TLS_CLIENT_CA,
@@ -127,6 +128,7 @@ static const struct option long_options[] = {
     {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
     {"users-file", required_argument, NULL, OPTION_USERS_FILE},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
+    {"no-page", no_argument, NULL, OPTION_NO_PAGE},
     {"tls-cert", required_argument, NULL, OPTION_TLS_CERT},
     {"tls-key", required_argument, NULL, OPTION_TLS_KEY},
     {"tls-client-ca", required_argument, NULL, OPTION_TLS_CLIENT_CA},
@@ -235,6 +237,7 @@ static unsigned commands_of(int option)
     case OPTION_TOKEN_FILE:
     case OPTION_USERS_FILE:
     case OPTION_NO_AUTH:
+    case OPTION_NO_PAGE:
     case OPTION_TLS_CERT:
     case OPTION_TLS_KEY:
     case OPTION_TLS_CLIENT_CA:
@@ -437,6 +440,9 @@ static bool take_serve_option(struct rh_args *args, int option, const char *valu
         return read_count("--max-connections", "connections", value, 1, &serve->max_connections, why);
     case OPTION_TRANSACTION_IDLE:
         return read_count("--transaction-idle", "milliseconds", value, 1, &serve->idle_ms, why);
+    case OPTION_NO_PAGE:
+        serve->no_page = true;
+        return true;
     default:
         serve->no_auth = true;
         return true;

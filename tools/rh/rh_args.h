@@ -89,7 +89,7 @@ struct rh_serve_args {
     const char *token_file, *users_file, *tls_cert, *tls_key, *tls_client_ca;
     const char *make_user;      /* NULL: serve */
     const char *metrics, *http; /* HOST:PORT; NULL: the settings say */
-    bool no_auth, headless;
+    bool no_auth, no_page, headless;
     int64_t drain_ms, max_rows, idle_ms; /* 0: no limit of rows, the usual time of an idle transaction */
     int64_t max_connections;             /* 0: the usual */
 };

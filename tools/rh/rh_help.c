@@ -278,6 +278,7 @@ static const char serve_text[] =
     "  --http HOST:PORT, or PORT\n"
     "                     of POST /sql and a web page, for who has the credentials below; on loopback\n"
     "                     only\n"
+    "  --no-page          POST /sql is answered without the page\n"
     "  --headless         lines on standard error have their time, and no colours\n"
     "  --token-file FILE  a secret in its first line, which clients show as a bearer token\n"
     "  --users-file FILE  lines NAME:HASH[:read_only,rows=N,seconds=N]\n"

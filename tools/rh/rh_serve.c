@@ -192,6 +192,11 @@ static bool start_metrics(struct serving *serving)
     return good;
 }
 
+static bool has_page(const struct serving *serving)
+{
+    return strcmp(rh_service_setting(&serving->settings, "http_page"), "true") == 0;
+}
+
 static bool start_sql(struct serving *serving)
 {
     const struct rh_args *args = serving->tool->args;
@@ -204,6 +209,7 @@ static bool start_sql(struct serving *serving)
                                              .service = &serving->service,
                                              .timeout_ms = args->timeout_ms > 0 ? args->timeout_ms : SQL_MS,
                                              .max_rows = (uint64_t)args->serve.max_rows,
+                                             .page = has_page(serving),
                                              .log = rh_log_door_line,
                                              .log_context = &serving->service.log};
         serving->door.guard = rh_guard_of(serving->guard, &serving->door.enter);
@@ -213,7 +219,9 @@ static bool start_sql(struct serving *serving)
     if (serving->sql == NULL)
         return good;
     serving->service.http = http_address(serving->sql);
-    printf("SQL on http://%s/sql\nPage on http://%s/\n", serving->service.http, serving->service.http);
+    printf("SQL on http://%s/sql\n", serving->service.http);
+    if (has_page(serving))
+        printf("Page on http://%s/\n", serving->service.http);
     return true;
 }
 

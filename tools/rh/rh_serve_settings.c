@@ -91,6 +91,8 @@ rhei_status rh_service_settings_try(const struct rh_tool *tool, struct rh_servic
                        args->serve.max_connections);
         add_override(settings, "flight_max_connections", settings->max_connections, "--max-connections");
     }
+    if (args->serve.no_page)
+        add_override(settings, "http_page", "false", "--no-page");
     return rhei_effective_list(args->config, settings->overrides, settings->override_count, &settings->list,
                                &settings->count, error);
 }

@@ -137,7 +137,7 @@ static bool may_ask(const struct rh_sql_door *door, const struct http_request *r
     if (!is_own_host(host))
         answer_words(exchange, 421, "INVALID", "22023",
                      "the Host header has to be localhost, 127.0.0.1 or [::1]: a proxy in front sets it", NULL);
-    else if (page_answer(request, exchange))
+    else if (door->page && page_answer(request, exchange))
         return false;
     else if (is_of_another_site(request, host))
         answer_words(exchange, 403, "INVALID", "22023", "a page of another site can't ask here", NULL);
@@ -146,7 +146,10 @@ static bool may_ask(const struct rh_sql_door *door, const struct http_request *r
     else if (http_same(request->path, "/status"))
         rh_http_status(door->service, !visitor->read_only, request, exchange);
     else if (!http_same(request->path, "/sql"))
-        answer_words(exchange, 404, "NOT_FOUND", "02000", "there are POST /sql, GET /status and the page at /", NULL);
+        answer_words(exchange, 404, "NOT_FOUND", "02000",
+                     door->page ? "there are POST /sql, GET /status and the page at /"
+                                : "there are POST /sql and GET /status; the page is turned off (http_page)",
+                     NULL);
     else if (!http_same(request->method, "POST"))
         answer_words(exchange, 405, "INVALID", "22023", "/sql is asked for by POST", "Allow: POST\r\n");
     else if (!is_json(request))

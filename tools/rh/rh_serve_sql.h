@@ -18,6 +18,7 @@ struct rh_sql_door {
     rh_guard_enter *enter;
     int64_t timeout_ms;    /**< of one statement, its last row sent */
     uint64_t max_rows;     /**< of one result; 0: no limit */
+    bool page;             /**< the web page is answered, too */
     rhei_log_function log; /**< of a line for each statement */
     void *log_context;
 };
