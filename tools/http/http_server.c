@@ -52,7 +52,8 @@ struct http_server {
 
 struct http_exchange {
     struct slot *slot;
-    bool keep_alive, chunks, chunked, begun, broken, head_only;
+    bool keep_alive, chunks, chunked, begun, broken, late, head_only;
+    int64_t until_ms; /* what is sent has to be taken by then; 0: none */
 };
 
 static int64_t now_ms(void)
@@ -64,17 +65,27 @@ static int64_t now_ms(void)
 
 /* ---- Sending ------------------------------------------------------------------------------------------------------ */
 
+/* Until the client takes more; false: it didn't in time. */
+static bool wait_to_send(struct http_exchange *exchange)
+{
+    struct pollfd ready = {.fd = exchange->slot->fd, .events = POLLOUT};
+    int64_t wait_ms = exchange->slot->server->options.send_ms;
+    int64_t left_ms = exchange->until_ms == 0 ? wait_ms : exchange->until_ms - now_ms();
+    bool within = left_ms < wait_ms;
+    exchange->late = left_ms <= 0 || (poll(&ready, 1, (int)(within ? left_ms : wait_ms)) <= 0 && within);
+    return !exchange->late && ready.revents != 0;
+}
+
 static bool send_all(struct http_exchange *exchange, const char *bytes, size_t length)
 {
     const struct slot *slot = exchange->slot;
-    struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
     while (length > 0 && !exchange->broken) {
         ssize_t sent = send(slot->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             bytes += sent;
             length -= (size_t)sent;
         } else if (errno == EAGAIN || errno == EINTR) {
-            exchange->broken = poll(&ready, 1, (int)slot->server->options.send_ms) <= 0;
+            exchange->broken = !wait_to_send(exchange);
         } else {
             exchange->broken = true;
         }
@@ -153,6 +164,16 @@ void http_begin(struct http_exchange *exchange, int status, const char *type, co
     rh_buffer_free(&head);
 }
 
+void http_limit(struct http_exchange *exchange, int64_t left_ms)
+{
+    exchange->until_ms = now_ms() + left_ms;
+}
+
+bool http_late(const struct http_exchange *exchange)
+{
+    return exchange->late;
+}
+
 static bool is_over(struct http_server *server)
 {
     pthread_mutex_lock(&server->lock);
@@ -221,13 +242,34 @@ static enum more read_more(struct slot *slot, struct rh_buffer *bytes, int64_t d
     }
 }
 
+/* In the words of all doors. `why` is one of ours: nothing in it has to be escaped. */
+static void add_error(struct rh_buffer *body, int status, const char *why)
+{
+    static const struct {
+        int status;
+        const char *code, *sqlstate;
+    } words[] = {{408, "TIMEOUT", "57014"},     {413, "TOO_BIG", "54000"},     {431, "TOO_BIG", "54000"},
+                 {500, "INTERNAL", "XX000"},    {501, "UNSUPPORTED", "0A000"}, {503, "BUSY", "55P03"},
+                 {505, "UNSUPPORTED", "0A000"}, {400, "INVALID", "22023"}};
+    size_t at = 0;
+    while (at + 1 < sizeof words / sizeof words[0] && words[at].status != status)
+        at++;
+    rh_buffer_format(body, "{\"error\":{\"code\":\"%s\",\"sqlstate\":\"%s\",\"message\":\"%s\"}}\n", words[at].code,
+                     words[at].sqlstate, why);
+}
+
+static void refuse_with(struct http_exchange *exchange, int status, const char *headers, const char *why)
+{
+    struct rh_buffer body = {0};
+    add_error(&body, status, why);
+    exchange->keep_alive = false;
+    http_answer(exchange, status, "application/json", headers, body.bytes, body.length);
+    rh_buffer_free(&body);
+}
+
 static void refuse(struct http_exchange *exchange, int status, const char *why)
 {
-    struct rh_buffer text = {0};
-    rh_buffer_format(&text, "%s\n", why);
-    exchange->keep_alive = false;
-    http_answer(exchange, status, "text/plain; charset=utf-8", NULL, text.bytes, text.length);
-    rh_buffer_free(&text);
+    refuse_with(exchange, status, NULL, why);
 }
 
 static bool is_stopping(struct http_server *server)
@@ -238,12 +280,12 @@ static bool is_stopping(struct http_server *server)
     return stopping;
 }
 
+static const char too_many[] = "there are too many connections";
+
 /* There is no room for it, or no more time. */
 static void turn_away(struct http_exchange *exchange, bool stopping)
 {
-    const char *why = stopping ? "the service is ending\n" : "there are too many connections\n";
-    exchange->keep_alive = false;
-    http_answer(exchange, 503, "text/plain; charset=utf-8", "Retry-After: 1\r\n", why, strlen(why));
+    refuse_with(exchange, 503, "Retry-After: 1\r\n", stopping ? "the service is ending" : too_many);
 }
 
 /* No more of a request comes in time: the client is told why where that is of use. Who is idle where another takes its place may be about to ask. */
@@ -389,9 +431,15 @@ struct refused {
 /* Tells that there is no room, and closes so that it can be read. */
 static void refuse_one(int fd, int64_t linger_ms)
 {
-    static const char full[] =
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
-    (void)!send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct rh_buffer answer = {0}, body = {0};
+    add_error(&body, 503, too_many);
+    rh_buffer_format(&answer,
+                     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                     "Retry-After: 1\r\nContent-Length: %zu\r\n\r\n%s",
+                     body.length, body.bytes);
+    (void)!send(fd, answer.bytes, answer.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    rh_buffer_free(&answer);
+    rh_buffer_free(&body);
     linger(fd, linger_ms);
     (void)close(fd);
 }

@@ -51,6 +51,10 @@ void http_answer(struct http_exchange *exchange, int status, const char *type, c
 void http_begin(struct http_exchange *exchange, int status, const char *type, const char *headers);
 /** More of it. False: the client is gone, or took nothing for too long. */
 bool http_write(struct http_exchange *exchange, const void *bytes, size_t length);
+/** What is written from now on has to be taken by the client within this time, whatever it takes of it. */
+void http_limit(struct http_exchange *exchange, int64_t left_ms);
+/** http_write() failed because that time was over. */
+bool http_late(const struct http_exchange *exchange);
 /** The answer that was begun can't be ended: the client sees that it is cut off. */
 void http_cut(struct http_exchange *exchange);
 /** Who asks, as gRPC writes it: "ipv4:127.0.0.1:54321", "ipv6:[::1]:54321"; "unix:" of a socket. */
