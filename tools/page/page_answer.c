@@ -32,13 +32,14 @@ const char *page_headers(void)
 
 bool page_answer(const struct http_request *request, struct http_exchange *exchange)
 {
-    static const char how[] = "the page is asked for by GET\n";
+    static const char how[] =
+        "{\"error\":{\"code\":\"INVALID\",\"sqlstate\":\"22023\",\"message\":\"the page is asked for by GET\"}}\n";
     struct page_file file;
     if (!page_find(request->path, &file))
         return false;
     if (http_same(request->method, "GET") || http_same(request->method, "HEAD"))
         http_answer(exchange, 200, file.type, page_headers(), file.bytes, file.length);
     else
-        http_answer(exchange, 405, "text/plain; charset=utf-8", "Allow: GET, HEAD\r\n", how, sizeof how - 1);
+        http_answer(exchange, 405, "application/json", "Allow: GET, HEAD\r\n", how, sizeof how - 1);
     return true;
 }

@@ -16,7 +16,16 @@ static void answer(struct http_exchange *exchange, int status, const char *type,
     rh_buffer_free(body);
 }
 
-static void answer_error(struct http_exchange *exchange, int status, const struct rhei_error *error)
+static struct rhei_error refusal(rhei_status code, const char *sqlstate)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    error.code = code;
+    (void)snprintf(error.sqlstate, sizeof error.sqlstate, "%s", sqlstate);
+    return error;
+}
+
+static void answer_error(struct http_exchange *exchange, int status, const char *headers,
+                         const struct rhei_error *error)
 {
     struct rh_buffer body = {0}, words = {0};
     rh_add_in_words_of_door(&words, error->message);
@@ -26,7 +35,8 @@ static void answer_error(struct http_exchange *exchange, int status, const struc
     rh_add_json_text(&body, words.bytes, words.length);
     rh_buffer_add_text(&body, "}}\n");
     rh_buffer_free(&words);
-    answer(exchange, status, json, &body);
+    http_answer(exchange, status, json, headers, body.bytes, body.length);
+    rh_buffer_free(&body);
 }
 
 /* The path is there, asked for by one of these methods; else that is answered. */
@@ -35,12 +45,13 @@ static bool is_asked(const struct http_request *request, struct http_exchange *e
     bool reads = strcmp(method, "GET") == 0;
     if (http_same(request->method, method) || (reads && http_same(request->method, "HEAD")))
         return true;
-    struct rh_buffer headers = {0}, body = {0};
+    struct rh_buffer headers = {0};
+    struct rhei_error error = refusal(RHEI_INVALID, "22023");
     rh_buffer_format(&headers, "Allow: %s\r\n", reads ? "GET, HEAD" : method);
-    rh_buffer_format(&body, "%.*s is asked for by %s\n", (int)request->path.length, request->path.bytes, method);
-    http_answer(exchange, 405, plain, headers.bytes, body.bytes, body.length);
+    (void)snprintf(error.message, sizeof error.message, "%.*s is asked for by %s", (int)request->path.length,
+                   request->path.bytes, method);
+    answer_error(exchange, 405, headers.bytes, &error);
     rh_buffer_free(&headers);
-    rh_buffer_free(&body);
     return false;
 }
 
@@ -53,7 +64,7 @@ static void answer_metrics(const struct rh_service *service, const struct http_r
     struct http_text accept = {"", 0};
     size_t count = 0;
     if (rhei_metric_list(service->db, &metrics, &count, &error) != RHEI_OK) {
-        answer_error(exchange, 503, &error);
+        answer_error(exchange, 503, NULL, &error);
         return;
     }
     (void)http_header(request, "accept", &accept);
@@ -73,13 +84,19 @@ static void answer_ready(const struct rh_service *service, struct http_exchange 
     answer(exchange, ready ? 200 : 503, plain, &why);
 }
 
+static void answer_lost(struct http_exchange *exchange)
+{
+    struct rhei_error error = refusal(RHEI_NOT_FOUND, "02000");
+    (void)snprintf(error.message, sizeof error.message, "there are /metrics, /healthz and /readyz");
+    answer_error(exchange, 404, NULL, &error);
+}
+
 void rh_http_metrics(void *context, const struct http_request *request, struct http_exchange *exchange)
 {
-    static const char lost[] = "there are /metrics, /healthz and /readyz\n";
     const struct rh_service *service = context;
     bool metrics = http_same(request->path, "/metrics"), ready = http_same(request->path, "/readyz");
     if (!metrics && !ready && !http_same(request->path, "/healthz"))
-        http_answer(exchange, 404, plain, NULL, lost, sizeof lost - 1);
+        answer_lost(exchange);
     else if (!is_asked(request, exchange, "GET"))
         return;
     else if (metrics)
@@ -104,7 +121,7 @@ void rh_http_status(const struct rh_service *service, bool with_log, const struc
         return;
     }
     rh_buffer_free(&body);
-    answer_error(exchange, 503, &error);
+    answer_error(exchange, 503, NULL, &error);
 }
 
 static void answer_sync(const struct rh_service *service, struct http_exchange *exchange)
@@ -114,7 +131,7 @@ static void answer_sync(const struct rh_service *service, struct http_exchange *
     const struct rhei_call_options options = {.struct_size = sizeof options, .cancel = service->cancel};
     struct rh_buffer body = {0};
     if (rhei_sync_now_with(service->db, &options, &report, &error) != RHEI_OK) {
-        answer_error(exchange, 503, &error);
+        answer_error(exchange, 503, NULL, &error);
         return;
     }
     rh_buffer_format(&body,
