@@ -110,6 +110,8 @@ def test_d3_only_who_is_known_comes_in(rh):
         for name, password in (("ada", "wrong"), ("ada", ""), ("eve", "correct horse"), ("", ""), ("(token)", token), ("bob", "correct horse")):
             with pytest.raises(flight.FlightUnauthenticatedError, match="name or password is wrong"):
                 client.authenticate_basic_token(name, password)
+        with pytest.raises(flight.FlightUnauthenticatedError, match="takes name and password"):
+            client.authenticate_basic_token("ada\0eve", "correct horse")
         changed = pair[1][:-2] + bytes([pair[1][-2] ^ 1]) + pair[1][-1:]
         for header in (None, b"", b"Bearer ", b"Bearer x", b"Bearer " + token[:-1].encode(), b"Bearer " + token.encode() + b"x", token.encode(),
                        b"Basic " + token.encode(), changed, b"Bearer " + b"A" * 5000):
@@ -267,6 +269,10 @@ def test_d4_limits_of_rows_and_time_are_kept(rh):
         assert ada.query(rows.format(10, "x")).num_rows == 10
         with pytest.raises(ERROR, match="more rows than the 10"):
             ada.query(rows.format(11, "x"))
+        with pytest.raises(ERROR, match="more rows than the 10.*nothing of the statement was kept"):
+            ada.query(f"INSERT INTO t (name) {rows.format(11, 'x')} RETURNING id")
+        assert ada.query("SELECT count(*) AS n FROM t").column(0).to_pylist() == [0]
+        assert ada.query(f"INSERT INTO t (name) {rows.format(10, 'x')} RETURNING id").num_rows == 10
         started = time.monotonic()
         with pytest.raises(ERROR, match="TIMEOUT"):
             ada.query(rows.format(10 ** 12, "count(*)"))

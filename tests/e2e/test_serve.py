@@ -228,7 +228,7 @@ def test_probes_tell_that_it_lives_and_whether_it_is_in_step(rh):
         assert re.fullmatch(r"the column store is 1 changes? behind.*\n", answer), answer
         assert served.ask("/sync", "POST")["rows_inserted"] == 1
         assert served.get("/readyz")[1] == "ready\n"
-        assert served.get("/nothing", code=404)[1] == "there are /metrics, /healthz and /readyz\n"
+        assert "there are /metrics, /healthz and /readyz" in served.get("/nothing", code=404)[1]
 
 
 def test_a_sidecar_whose_source_is_away_is_not_ready(rh):

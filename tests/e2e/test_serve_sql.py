@@ -4,12 +4,14 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import signal
 import socket
 import sqlite3
 import threading
+import time
 
 import pyarrow as pa
 import pytest
@@ -17,13 +19,23 @@ import pytest
 from foreign import connect
 from flight_door import have_door
 from rh_program import Program, rh  # noqa: F401 (a fixture)
-from serve_door import service, wait_for
+from serve_door import Service, service, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.skipif(not have_door(), reason="librhei_flight isn't built: gRPC or libsodium is missing")
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 ARROW = "application/vnd.apache.arrow.stream"
 TOKEN = "a-long-secret-of-ones-own"
+
+
+# one LIKE whose time is the product of the lengths, within one step of SQLite's machine
+ENDLESS = "SELECT replace(hex(zeroblob(4000000)), '0', 'a') LIKE '%' || replace(hex(zeroblob(12000)), '0', 'a') || 'b%'"
+
+
+def processor_time(pid):
+    """Seconds of it, of all threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Asking:
@@ -166,7 +178,9 @@ def test_d3_only_who_is_known_comes_in(rh):
         token, password = "the token is wrong", "name or password is wrong"
         for headers, words in (({}, "isn't known: send a bearer token, or name and password"), ({"Authorization": "Bearer wrong-secret"}, token),
                                ({"Authorization": f"Bearer {TOKEN}x"}, token), ({"Authorization": "Bearer "}, "the"), ({"Authorization": TOKEN}, "neither Bearer nor Basic"),
-                               (basic("ada:wrong"), password), (basic("eve:correct horse"), password), (basic("ada"), password), ({"Authorization": "Basic !!"}, password)):
+                               (basic("ada:wrong"), password), (basic("eve:correct horse"), password), (basic("ada"), password),
+                               (basic("ada\0eve:correct horse"), password), (basic("ada\0:correct horse"), password), (basic("ada:correct horse\0"), password),
+                               ({"Authorization": "Basic !!"}, password)):
             error = nobody.refused(401, words, "INSERT INTO t (id) VALUES (9)", headers=headers)
             assert error["sqlstate"] == "28000" and "Bearer" in nobody.found.get_all("WWW-Authenticate")
         assert Asking(served, {"Authorization": f"Bearer {TOKEN}"}).ask("INSERT INTO t (name) VALUES ('x'), ('y'), ('z')")["changes"] == 3
@@ -275,6 +289,98 @@ def test_d4_sizes_and_times_have_limits(rh):
                 Asking(served).raw(json.dumps({"sql": many, "params": [6]}), headers)
 
 
+@pytest.mark.parametrize("headers", ({}, {"Accept": ARROW}))
+def test_d5_a_write_that_gives_too_many_rows_is_not_made(rh, headers):
+    six = "INSERT INTO t (v) SELECT value FROM json_each('[1,2,3,4,5,6]') RETURNING id"
+    with open_door(rh, "--max-rows", "5") as served:
+        door = Asking(served, headers)
+        for sql in (six, "WITH a AS (SELECT 1) " + six):
+            error = door.refused(413, "more rows than the 5", sql)
+            assert error["code"] == "TOO_BIG" and "nothing" in error["message"]
+        assert Asking(served).rows("SELECT count(*) FROM t") == [[0]]
+        assert door.raw(json.dumps({"sql": six.replace(",6]", "]")}))[0] == 200
+        assert Asking(served).ask("INSERT INTO t (v) SELECT value FROM json_each('[1,2,3,4,5,6]')")["changes"] == 6  # it gives none
+        door.refused(413, "more rows than the 5", "UPDATE t SET v = 0 RETURNING v")
+        assert Asking(served).rows("SELECT min(v) FROM t") == [[1.0]]
+
+
+@pytest.mark.parametrize("headers", ({}, {"Accept": ARROW}))
+def test_q5_a_large_row_is_sent_within_the_time_of_its_statement(rh, headers):
+    """Who takes it drop by drop holds no connection longer than its statement may take."""
+    with open_door(rh) as served:
+        door = Asking(served, headers)
+        body = json.dumps({"sql": "SELECT hex(zeroblob(20000000))", "timeout_ms": 1500})
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(("127.0.0.1", door.port))
+            wanted = [f"{name}: {value}" for name, value in {"Host": "localhost", **door.headers}.items()]
+            slow.sendall("\r\n".join(("POST /sql HTTP/1.1", *wanted, f"Content-Length: {len(body)}", "", body)).encode())
+            begun = time.monotonic()
+            served.logged(r"call=POST/sql status=TIMEOUT ms=(\d+)")  # nothing is read meanwhile
+            assert 1 < time.monotonic() - begun < 20
+        assert Asking(served).rows("SELECT 1") == [[1]]
+
+
+def test_a_pragma_that_sets_something_is_a_write(rh):
+    with open_door(rh) as served:
+        door = Asking(served)
+        assert door.rows("PRAGMA user_version = 5") == []
+        assert door.rows("PRAGMA user_version") == [[5]]
+        assert door.rows("PRAGMA cache_size = -4000") == [] and door.rows("PRAGMA cache_size") == [[-4000]]
+        door.refused(400, "can't be set", "PRAGMA journal_mode = DELETE")
+
+
+def test_errors_are_json_whoever_tells_them(rh):
+    with open_door(rh, "--metrics", "0") as served:
+        port = Asking(served).port
+        metrics = int(served.metrics.rsplit(":", 1)[1])
+        host = "Host: localhost"
+        for at, text, code, name in ((port, "GET / HTTP/2.0\r\n\r\n", 505, "UNSUPPORTED"), (port, "x\r\n\r\n", 400, "INVALID"),
+                                     (port, f"POST /sql HTTP/1.1\r\n{host}\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "UNSUPPORTED"),
+                                     (port, f"POST /sql HTTP/1.1\r\n{host}\r\nContent-Length: 9999999\r\n\r\n", 413, "TOO_BIG"),
+                                     (port, f"GET /sql HTTP/1.1\r\n{host}\r\nX: {'x' * 17000}\r\n\r\n", 431, "TOO_BIG"),
+                                     (port, f"GET /sql HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 405, "INVALID"),
+                                     (port, f"POST / HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 405, "INVALID"),
+                                     (port, f"POST /status HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 405, "INVALID"),
+                                     (port, f"POST /sql HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 415, "INVALID"),
+                                     (metrics, f"GET /x HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 404, "NOT_FOUND"),
+                                     (metrics, f"PUT /metrics HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n", 405, "INVALID")):
+            head, _, body = said(at, text.encode()).partition(b"\r\n\r\n")
+            assert head.startswith(f"HTTP/1.1 {code} ".encode()) and b"Content-Type: application/json" in head, (text, head)
+            error = json.loads(body)["error"]
+            assert error["code"] == name and len(error["sqlstate"]) == 5 and error["message"], text
+
+
+def test_a_body_may_come_in_chunks(rh):
+    with open_door(rh) as served:
+        connection = http.client.HTTPConnection("127.0.0.1", Asking(served).port, timeout=60)
+        for pieces in ((b'{"sql": "SEL', b'ECT 1, ?"', b', "params": [2]}'), (json.dumps({"sql": "SELECT 1, 2 -- " + "x" * 500000}).encode(),)):
+            connection.request("POST", "/sql", iter(pieces), {"Content-Type": "application/json"}, encode_chunked=True)
+            answer = connection.getresponse()
+            assert answer.status == 200 and json.loads(answer.read())["rows"] == [[1, 2]]
+        connection.request("POST", "/sql", iter([b'{"sql": "SELECT 1 -- ' + b"x" * (1 << 20)]), {"Content-Type": "application/json"}, encode_chunked=True)
+        answer = connection.getresponse()
+        assert answer.status == 413 and json.loads(answer.read())["error"]["code"] == "TOO_BIG"
+
+
+def test_q5_a_call_that_nothing_ends_is_left_at_the_end(rh):
+    """A single call of a function isn't asked whether it is cancelled: the service doesn't wait for it, and what was committed is there."""
+    rh.run("exec", "--db", "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    served = Service(rh, "--db", "a.db", "--http", "0", "--no-auth", "--drain", "100")
+    try:
+        Asking(served).ask("INSERT INTO t VALUES (1)")
+        asking = threading.Thread(target=lambda: pytest.raises(Exception, Asking(served).ask, ENDLESS))
+        asking.start()
+        wait_for(lambda: processor_time(served.process.pid) > 1, "the call at work")
+        served.stop(code=1)
+        asking.join(60)
+        assert "leaves without it" in served.log() and not asking.is_alive()
+    finally:
+        served.kill()
+    with open_door(rh, schema=None) as served:
+        assert Asking(served).rows("SELECT count(*) FROM t") == [[1]]
+
+
 def said(port, text):
     """All that comes back to these bytes, up to the connection's end."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
@@ -291,7 +397,9 @@ def test_headers_that_two_could_read_in_two_ways_are_refused(rh):
     with open_door(rh) as served:
         port = Asking(served).port
         for headers in (("Host: localhost", "Authorization: Bearer a", "Authorization: Bearer b"), ("Host: localhost:80x",), ("Host: localhost:80@evil.example",),
-                        ("Host: [::1]x",), ("Host: [::1",), ("Host: 127.0.0.1:1:2",)):
+                        ("Host: [::1]x",), ("Host: [::1",), ("Host: 127.0.0.1:1:2",), ("Host: localhost", "Host: localhost"),
+                        ("Host: localhost", "Origin: http://localhost", "Origin: http://evil.example"),
+                        ("Host: localhost", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site")):
             assert said(port, post("SELECT 1", "1.1", *headers)).startswith(b"HTTP/1.1 400 "), headers
         for host in ("localhost", f"localhost:{port}", "[::1]:1", "[::1]", "127.0.0.1:"):
             assert said(port, post("SELECT 1", "1.1", f"Host: {host}", "Connection: close")).startswith(b"HTTP/1.1 200 "), host

@@ -170,6 +170,7 @@ struct asked {
     uint64_t max_rows;
     rhei_status status; /* what it came to */
     uint64_t rows;      /* that were sent */
+    int64_t begun_us;
 };
 
 static void answer_error(struct asked *asked, const struct rhei_error *error)
@@ -182,10 +183,18 @@ static void answer_error(struct asked *asked, const struct rhei_error *error)
     rh_buffer_free(&message);
 }
 
+/* What is left of its time is for the client to take the rows, too: one large row is no longer than that. */
+static void limit_sending(const struct asked *asked)
+{
+    int64_t left_ms = asked->options.timeout_ms - (rh_now_us() - asked->begun_us) / 1000;
+    http_limit(asked->exchange, left_ms > 0 ? left_ms : 0);
+}
+
 /* The answer ends before its rows do. */
 static void cut(struct asked *asked, rhei_status why)
 {
-    asked->status = http_gone(asked->exchange) ? RHEI_CANCELLED : why;
+    bool gone = http_gone(asked->exchange);
+    asked->status = http_late(asked->exchange) ? RHEI_TIMEOUT : gone ? RHEI_CANCELLED : why;
     http_cut(asked->exchange);
 }
 
@@ -268,6 +277,7 @@ static void stream_rows(struct asked *asked, rhei_rows *rows, rhei_status status
     bool good = true, sent = true;
     add_headers(&headers, rhei_rows_route(rows), rhei_rows_rule(rows), rhei_rows_position(rows),
                 rhei_rows_age_us(rows));
+    limit_sending(asked);
     http_begin(exchange, 200, json_type, headers.bytes);
     add_columns(&body, rows);
     for (; status == RHEI_ROW && good; status = rhei_rows_next(rows, NULL)) {
@@ -282,7 +292,8 @@ static void stream_rows(struct asked *asked, rhei_rows *rows, rhei_status status
     }
     if (good && status == RHEI_DONE) {
         add_end(&body, rows);
-        (void)http_write(exchange, body.bytes, body.length);
+        if (!http_write(exchange, body.bytes, body.length))
+            cut(asked, RHEI_CANCELLED);
     } else {
         cut(asked, good ? status : sent ? RHEI_TOO_BIG : RHEI_CANCELLED);
     }
@@ -410,6 +421,7 @@ static void answer_arrow(struct asked *asked)
     schema.release(&schema);
     add_headers(&headers, route, rule, strtoll(position, NULL, 10), strtoll(age, NULL, 10));
     limit_rows(&stream, asked);
+    limit_sending(asked);
     http_begin(asked->exchange, 200, arrow_type, headers.bytes);
     if (rhei_arrow_write(&stream, NULL, write_piece, asked->exchange, &error) != RHEI_OK)
         cut(asked, asked->status != RHEI_OK ? asked->status : error.code);
@@ -453,7 +465,7 @@ void rh_http_sql(void *context, const struct http_request *request, struct http_
     int64_t begun_us = rh_now_us();
     if (!may_ask(door, request, exchange, &visitor))
         return;
-    struct asked asked = {.door = door, .exchange = exchange};
+    struct asked asked = {.door = door, .exchange = exchange, .begun_us = begun_us};
     if (!rh_sql_request_read(door->db, request->body.bytes, request->body.length, &asked.request, &why)) {
         answer_words(exchange, 400, "INVALID", "22023", why.length > 0 ? why.bytes : "params is there twice", NULL);
     } else if (check_may_write(&asked, &visitor, &error) != RHEI_OK) {
@@ -470,6 +482,8 @@ void rh_http_sql(void *context, const struct http_request *request, struct http_
             .progress = told,
             .progress_context = exchange,
             .as_of = asked.request.as_of,
+            .settings = !visitor.read_only,
+            .most_returned = asked.max_rows,
         };
         (void)http_header(request, "accept", &accept);
         if (http_is(accept, arrow_type))
