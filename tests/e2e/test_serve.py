@@ -151,6 +151,7 @@ def test_a_file_of_two_names_is_not_served_nor_opened_without_a_word(rh):
     assert "a.db is a file of 2 names (hard links)" in done.stderr
     with service(rh, "--db", "hard.db", "--read-only", schema=None) as served:
         served.logged(r"hard\.db is a file of 2 names \(hard links\): what is written by another of them can stay unseen here")
+        served.logged(rf"ready, process {served.process.pid}")  # a signal before that is none that ends a service
     (rh.folder / "hard.db").unlink()
     assert "names" not in rh.run("exec", "--db", "a.db", "INSERT INTO t (name) VALUES ('y')").stderr
     with service(rh, "--db", "a.db", schema=None) as served:
