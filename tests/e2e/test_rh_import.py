@@ -149,7 +149,8 @@ def test_what_is_wrong_is_told_in_the_order_of_the_file(rh, file, tmp_path):
 def test_d5_the_reject_file_takes_nobody_elses_place(rh, file, tmp_path):
     file("a\nx\n1\n")
     rh.run("exec", "CREATE TABLE t (a INTEGER)")
-    for name, why in (("data.csv", "is the file to import"), ("rhei.db", "is no reject file")):
+    (tmp_path / "mine.txt").write_text("mine")
+    for name, why in (("data.csv", "is the file to import"), ("rhei.db", "is the database itself"), ("mine.txt", "is no reject file")):
         before = (tmp_path / name).read_bytes()
         assert why in rh.run("import", "data.csv", "t", "--reject", name, code=1).stderr
         assert (tmp_path / name).read_bytes() == before
