@@ -3,6 +3,7 @@
  * SQLite's functions whose one call takes the product of two lengths: hours, where two texts of a megabyte are alike. SQLite asks whether a statement is to end
  * between the steps of its machine, so not within a call. These are the same (src/func.c of SQLite 3.54: instrFunc, trimFunc, replaceFunc) and ask.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
@@ -214,6 +215,30 @@ static bool replace_all(struct bounded *call, struct piece text, struct piece wa
     return add(call, out, text);
 }
 
+/*
+ * What replace() gives of a number where nothing is to be replaced: its text, in older versions of SQLite itself. A database of its own is asked
+ * once: where our functions are, SQLite's are no more, and to prepare anything there would read the schema.
+ */
+static bool keeps_class(void)
+{
+    enum { UNKNOWN, KEEPS, MAKES_TEXT };
+    static atomic_int known = UNKNOWN;
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer != UNKNOWN)
+        return answer == KEEPS;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_open(":memory:", &db) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT typeof(replace(5, '', ''))", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        answer = strcmp((const char *)sqlite3_column_text(stmt, 0), "integer") == 0 ? KEEPS : MAKES_TEXT;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return answer == KEEPS;
+}
+
 static void run_replace(sqlite3_context *context, int count, sqlite3_value **values)
 {
     struct bounded call = {.context = context, .connection = sqlite3_user_data(context)};
@@ -223,7 +248,7 @@ static void run_replace(sqlite3_context *context, int count, sqlite3_value **val
         pieces[at] = text_of(values[at]);
         if (pieces[at].bytes == NULL)
             return; /* NULL, or without memory, as SQLite notes by itself */
-        if (at == 1 && pieces[1].bytes[0] == '\0' && call.connection->replace_keeps_class)
+        if (at == 1 && pieces[1].bytes[0] == '\0' && keeps_class())
             sqlite3_result_value(context, values[0]);
         else if (at == 1 && pieces[1].bytes[0] == '\0')
             sqlite3_result_text64(context, (const char *)pieces[0].bytes, pieces[0].length, SQLITE_TRANSIENT,
@@ -242,17 +267,6 @@ static void run_replace(sqlite3_context *context, int count, sqlite3_value **val
         sqlite3_free(out.bytes);
 }
 
-/* What replace() gives of a number where nothing is to be replaced: its text, in older versions of SQLite itself. */
-static int ask_class(struct oltp_connection *connection)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(connection->db, "SELECT typeof(replace(5, '', ''))", -1, &stmt, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-        connection->replace_keeps_class = strcmp((const char *)sqlite3_column_text(stmt, 0), "integer") == 0;
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
 int oltp_bounded_register(struct oltp_connection *connection)
 {
     static const struct {
@@ -264,7 +278,7 @@ int oltp_bounded_register(struct oltp_connection *connection)
                      {"ltrim", 2, run_ltrim},
                      {"rtrim", 2, run_rtrim},
                      {"replace", 3, run_replace}};
-    int rc = ask_class(connection);
+    int rc = SQLITE_OK;
     for (size_t at = 0; at < sizeof functions / sizeof functions[0] && rc == SQLITE_OK; at++)
         rc = sqlite3_create_function(connection->db, functions[at].name, functions[at].arguments,
                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, connection,

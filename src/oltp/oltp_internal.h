@@ -77,7 +77,6 @@ struct oltp_connection {
     const struct oltp_stop *stop;
     rhei_status stopped; /* what stop said */
     bool utf16;
-    bool replace_keeps_class;              /* see oltp_bounded.c */
     struct oltp_connection *next;          /* in the pool's free list */
     struct oltp_connection *newer, *older; /* of readers, under pool_lock */
     atomic_int_fast64_t taken_ns;          /* of a reader: since when it is busy; 0: it isn't */

@@ -181,6 +181,20 @@ static void gives_the_place_of_the_slowest(void **state)
     http_stop(&server, 0);
 }
 
+/* The only connection. The server may not have seen yet that those before it are closed: then it finds no room. */
+static int connect_alone(struct http_server *server)
+{
+    for (;;) {
+        int fd = connect_to(server);
+        say(fd, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
+        const char *answer = hear(fd, "\r\n\r\n");
+        if (strncmp(answer, "HTTP/1.1 200", 12) == 0)
+            return fd;
+        assert_memory_equal(answer, "HTTP/1.1 503", 12);
+        (void)close(fd);
+    }
+}
+
 /* One of two is asked to go, or finds no room: both read an answer. */
 static void answers_whoever_asked_when_there_is_no_room(void **state)
 {
@@ -196,20 +210,15 @@ static void answers_whoever_asked_when_there_is_no_room(void **state)
         (void)close(first);
         (void)close(second);
     }
-    int kept = connect_to(server);
     for (int round = 0; round < 50; round++) {
-        say(kept, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_memory_equal(hear(kept, "\r\n\r\n"), "HTTP/1.1 200", 12);
-        int other = connect_to(server);
+        int kept = connect_alone(server), other = connect_to(server);
         say(kept, "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n");
         say(other, ask);
         assert_memory_equal(hear(kept, "\r\n\r\n"), "HTTP/1.1 ", 9);
         assert_memory_equal(hear(other, NULL), "HTTP/1.1 ", 9);
         (void)close(kept);
         (void)close(other);
-        kept = connect_to(server);
     }
-    (void)close(kept);
     http_stop(&server, 0);
 }
 
