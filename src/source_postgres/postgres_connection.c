@@ -483,17 +483,6 @@ void postgres_disconnect(struct postgres_connection **slot)
 
 /* ---- Asking. ----------------------------------------------------------------------------------------------------- */
 
-/* The server is told that nobody waits any more; whether it hears is all the same, as the connection is given up. */
-static void give_up(struct postgres_connection *connection)
-{
-    char words[256];
-    PGcancel *cancel = connection->api->getCancel(connection->conn);
-    if (cancel == NULL)
-        return;
-    connection->api->cancel(cancel, words, sizeof words);
-    connection->api->freeCancel(cancel);
-}
-
 static rhei_status flush_out(struct postgres_connection *connection, const char *what, int64_t deadline_ns,
                              struct rhei_error *error)
 {
@@ -514,7 +503,7 @@ static rhei_status wait_result(struct postgres_connection *connection, const cha
     while (connection->api->isBusy(connection->conn)) {
         rhei_status status = postgres_wait(connection, false, -1, deadline_ns, error);
         if (status != RHEI_OK) {
-            give_up(connection);
+            postgres_cancel(connection);
             return status == RHEI_TIMEOUT ? timed_out(what, error) : status;
         }
         if (connection->api->consumeInput(connection->conn) == 0)
@@ -637,7 +626,7 @@ rhei_status postgres_copy_row(struct postgres_connection *connection, const char
     while ((got = api->getCopyData(connection->conn, data, 1)) == 0) {
         rhei_status status = postgres_wait(connection, false, -1, deadline_ns, error);
         if (status != RHEI_OK) {
-            give_up(connection);
+            postgres_cancel(connection);
             return status == RHEI_TIMEOUT ? timed_out(what, error) : status;
         }
         if (api->consumeInput(connection->conn) == 0)

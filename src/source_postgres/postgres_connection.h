@@ -75,6 +75,8 @@ rhei_status postgres_copy_row(struct postgres_connection *connection, const char
 /* Waits until the server sent something, or *wake_fd is readable (-1: none), or the time came. */
 rhei_status postgres_wait(struct postgres_connection *connection, bool for_write, int wake_fd, int64_t deadline_ns,
                           struct rhei_error *error);
+/* Tells the server that nobody waits for its command any more, if it is there: takes half a second at most where it isn't. The connection is given up. */
+void postgres_cancel(struct postgres_connection *connection);
 void postgres_clear(struct postgres_connection *connection, PGresult **result);
 /* Fills the error from the connection's last words, or the result's where there is one. */
 rhei_status postgres_fail(struct postgres_connection *connection, const char *what, const PGresult *result,
