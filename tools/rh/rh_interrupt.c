@@ -10,11 +10,13 @@
 #include "rh_waiting.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +26,7 @@ static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
 static atomic_int ending_signal;
-static atomic_bool came, resting, done, in_session, paged, taken;
+static atomic_bool came, resting, done, in_session, paged, taken, taking;
 static void (*_Atomic restore_terminal)(void);
 static const char *_Atomic cuts;
 static atomic_uint_least64_t kept_rows;
@@ -78,19 +80,36 @@ static void raise_guarded(void)
     pthread_mutex_unlock(&guard_lock);
 }
 
+/* Who asks meanwhile sees it pending, or `taking`: a signal that is taken and not yet told of would be missed by whoever is at his last look. */
+static int next_signal(int fd, const sigset_t *set)
+{
+    struct signalfd_siginfo info;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    if (fd < 0)
+        return sigwaitinfo(set, NULL);
+    if (poll(&ready, 1, -1) != 1)
+        return 0;
+    atomic_store(&taking, true);
+    return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
 /* Until a signal comes that ends the command. */
 static void await(const sigset_t *set)
 {
-    for (;;) {
-        int number = sigwaitinfo(set, NULL);
+    int fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+    while (!atomic_load(&came)) {
+        int number = next_signal(fd, set);
         if (number == SIGINT && (atomic_load(&in_session) || atomic_load(&paged))) {
             atomic_store(&taken, true);
             raise_guarded();
         } else if (number > 0) {
             atomic_store(&ending_signal, number);
-            return;
+            atomic_store(&came, true);
         }
+        atomic_store(&taking, false);
     }
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 static void *watch(void *unused)
@@ -104,7 +123,6 @@ static void *watch(void *unused)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     await(&set);
-    atomic_store(&came, true);
     raise_guarded();
     pthread_mutex_lock(&guard_lock);
     bool patient = guarded != NULL || winding_up || atomic_load(&done);
@@ -164,7 +182,7 @@ static bool is_pending(void)
 void rh_interrupt_forget(void)
 {
     const struct timespec moment = {.tv_nsec = 1000000};
-    for (bool waits = is_pending(); waits; waits = is_pending())
+    while (is_pending() || atomic_load(&taking))
         nanosleep(&moment, NULL); /* else it would be seen after it was forgotten */
     atomic_store(&taken, false);
 }
@@ -211,5 +229,5 @@ int rh_interrupt_signal(void)
 
 bool rh_interrupted(void)
 {
-    return is_pending() || atomic_load(&came) || atomic_load(&taken);
+    return is_pending() || atomic_load(&taking) || atomic_load(&came) || atomic_load(&taken);
 }
