@@ -106,6 +106,8 @@ static int renamed_next(struct ArrowArrayStream *self, struct ArrowArray *out)
             (void)tell_file(import, &error);
     } else if (out->release != NULL) {
         renamed->current = (size_t)out->length;
+    } else if (rh_interrupted()) { /* while what has no more was waited for */
+        code = ECANCELED;
     } else {
         rh_progress_end(&import->progress);
         renamed->told = !rh_import_close_rejects(import);

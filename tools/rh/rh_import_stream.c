@@ -389,6 +389,8 @@ static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     } while (rh_batch_rows(stream->batch) == 0 && (!stream->over || stream->waiting_count > 0));
     if (rh_batch_rows(stream->batch) > 0)
         rh_batch_array(stream->batch, out);
+    else if (rh_interrupted()) /* while the pipe was waited for that has no more */
+        return ECANCELED;
     else
         stream->told = !end(stream);
     return stream->told ? EIO : 0;
