@@ -236,7 +236,7 @@ static enum http_read read_chunks(struct chunks *chunks, uint64_t body_most, str
 
 static enum http_read read_coding(struct http_request *request, size_t lengths)
 {
-    struct http_text coding;
+    struct http_text coding = {0};
     if (count_of(request, "transfer-encoding", &coding) > 1 || lengths > 0 || !request->chunks)
         return bad(request, 400, "a body has a Content-Length, or one Transfer-Encoding of HTTP/1.1, not both");
     if (!http_is(coding, "chunked"))
