@@ -150,7 +150,8 @@ static void reopening(struct bench *bench, const char *path, const struct size *
         bench_query(db, counted, RHEI_ROUTE_OLTP);
         bench_sync(db);
         samples_add(&times, (bench_now_s() - start) * 1e3);
-        if (bench_metric(db, "rhei_disk_segments") == 0)
+        /* a smaller table is one segment that is appended to, which is read at once */
+        if (size->rows >= 100000 && bench_metric(db, "rhei_disk_segments") == 0)
             bench_die(place->name, "was not taken over");
         rhei_close(&db);
     }
