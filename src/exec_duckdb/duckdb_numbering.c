@@ -6,9 +6,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
-#include "sql/sql_native_lexer.h"
-
-enum { NUMBER_MAX = 32766 }; /* who asks has refused larger ones */
+#include "sql/sql_parameters.h"
 
 /* A number as it is written, with its sign. */
 struct written {
@@ -22,14 +20,6 @@ struct numbers {
     bool *used; /* by number */
     uint32_t largest;
 };
-
-static uint32_t number_of(const char *digits, size_t length)
-{
-    uint32_t number = 0;
-    for (size_t i = 0; i < length && number <= NUMBER_MAX; i++)
-        number = number * 10 + (uint32_t)(digits[i] - '0');
-    return number;
-}
 
 static bool add_written(struct numbers *numbers, struct written written)
 {
@@ -48,22 +38,20 @@ static bool add_written(struct numbers *numbers, struct written written)
 /* False without memory. A text with names or with numbers that nobody has is left as it is: largest is 0 then. */
 static bool gather(const char *sql, struct numbers *numbers)
 {
-    for (struct sql_native_token token = sql_native_next(sql); token.kind != SQL_NATIVE_END;) {
-        bool sign = sql_native_sign(&token, '?') || sql_native_sign(&token, '$');
-        size_t digits = sign ? strspn(token.end, "0123456789") : 0;
-        if (sign) {
-            uint32_t number = digits > 0 ? number_of(token.end, digits) : numbers->largest + 1;
-            if (number == 0 || number > NUMBER_MAX || (digits == 0 && *token.start == '$')) {
-                numbers->largest = 0;
-                return true;
-            }
-            struct written written = {(size_t)(token.start - sql), digits + 1, number};
-            if (digits > 0 && !add_written(numbers, written))
-                return false;
-            numbers->used[number] = true;
-            numbers->largest = number > numbers->largest ? number : numbers->largest;
+    struct sql_native_parameter parameter;
+    const char *end = sql + strlen(sql);
+    for (const char *at = sql; sql_native_parameter_next(&at, end, &parameter);) {
+        bool written = parameter.length > 1;
+        uint32_t number = written ? parameter.number : numbers->largest + 1;
+        if (number == 0 || number > SQL_PARAMETER_NUMBER_MAX) {
+            numbers->largest = 0;
+            return true;
         }
-        token = sql_native_next(token.end + digits);
+        if (written &&
+            !add_written(numbers, (struct written){(size_t)(parameter.text - sql), parameter.length, number}))
+            return false;
+        numbers->used[number] = true;
+        numbers->largest = number > numbers->largest ? number : numbers->largest;
     }
     return true;
 }
@@ -101,7 +89,7 @@ rhei_status duck_numbering_make(const char *sql, struct duck_numbering *out, str
     *out = (struct duck_numbering){0};
     if (strpbrk(sql, "?$") == NULL)
         return RHEI_OK;
-    struct numbers numbers = {.used = base_alloc_zero(NUMBER_MAX + 1, sizeof *numbers.used)};
+    struct numbers numbers = {.used = base_alloc_zero(SQL_PARAMETER_NUMBER_MAX + 1, sizeof *numbers.used)};
     rhei_status status = RHEI_OK;
     if (numbers.used == NULL || !gather(sql, &numbers))
         status = error_no_memory(error);

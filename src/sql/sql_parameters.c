@@ -107,25 +107,39 @@ static const char *behind_backtick(const char *text)
     return end == NULL ? text + strlen(text) : end + 1;
 }
 
-bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out)
+bool sql_native_parameter_next(const char **at, const char *end, struct sql_native_parameter *out)
 {
-    *out = (struct sql_parameter_names){0};
-    for (const char *at = sql;;) {
-        struct sql_native_token token = sql_native_next(at);
-        if (token.kind == SQL_NATIVE_END || token.kind == SQL_NATIVE_UNCLOSED || token.start >= sql + len)
-            return true;
-        at = token.end;
+    for (;;) {
+        struct sql_native_token token = sql_native_next(*at);
+        if (token.kind == SQL_NATIVE_END || token.kind == SQL_NATIVE_UNCLOSED || token.start >= end)
+            return false;
+        *at = token.end;
         if (sql_native_sign(&token, '`'))
-            at = behind_backtick(at);
+            *at = behind_backtick(*at);
         if (!sql_native_sign(&token, '?') && !sql_native_sign(&token, '$'))
             continue;
-        struct sql_token parameter = native_parameter(&token, &at);
-        bool written = parameter.length > 1 || *parameter.text == '?'; /* a dollar alone is a sign of operators */
-        if (written && !add(out, &parameter, true)) {
+        struct sql_token written = native_parameter(&token, at);
+        if (written.length == 1 && *written.text == '$') /* a sign of operators */
+            continue;
+        bool numbered = written.length > 1 && is_numbered(&written, true);
+        *out = (struct sql_native_parameter){written.text, written.length,
+                                             numbered ? written_number(written.text, written.length) : 0};
+        return true;
+    }
+}
+
+bool sql_parameter_names_read_native(const char *sql, size_t len, struct sql_parameter_names *out)
+{
+    struct sql_native_parameter parameter;
+    *out = (struct sql_parameter_names){0};
+    for (const char *at = sql; sql_native_parameter_next(&at, sql + len, &parameter);) {
+        struct sql_token token = {parameter.text, (uint32_t)parameter.length, SQL_T_VARIABLE};
+        if (!add(out, &token, true)) {
             sql_parameter_names_reset(out);
             return false;
         }
     }
+    return true;
 }
 
 rhei_status sql_parameter_numbers_check(const struct sql_parameter_names *names, struct rhei_error *error)

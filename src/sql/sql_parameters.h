@@ -17,6 +17,15 @@ struct sql_parameter_name {
 
 enum { SQL_PARAMETER_NUMBER_MAX = 32766 }; /* SQLite's own limit, for both dialects */
 
+/* "?", "?2", "$2" or "$name", as it stands in a text of the column store's own words. */
+struct sql_native_parameter {
+    const char *text;
+    size_t length;
+    uint32_t number; /* that is written in it; 0: none is */
+};
+/* The next one at or after *at and before `end`, and *at behind it; false: there is none. The text ends in NUL. */
+bool sql_native_parameter_next(const char **at, const char *end, struct sql_native_parameter *out);
+
 struct sql_parameter_names {
     uint32_t largest; /* number in the text */
     bool beyond;      /* one is written as a number that no parameter has: ?0, ?32767 */
